@@ -1,0 +1,2 @@
+//! Runs Pinion and its peers side by side.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Bytes, descriptors and cores.

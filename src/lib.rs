@@ -1,0 +1,1 @@
+//! The server: sockets, sessions and configuration around the shards.

@@ -1,0 +1,2 @@
+//! The Pinion server.
+fn main() {}
