@@ -1,0 +1,15 @@
+//! Every bound of this package, each checked against the ones it depends on.
+
+/// Longest inline request, and longest count line of a request, in bytes (Redis: 64 KiB).
+pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+/// Most arguments of one request (Redis: the largest 32-bit integer; memory bounds it first).
+pub const ARGS_MAX: i64 = i32::MAX as i64;
+/// Most arguments of a request before the client has authenticated.
+pub const ARGS_UNAUTHENTICATED_MAX: i64 = 10;
+/// Longest argument before the client has authenticated, in bytes.
+pub const BULK_UNAUTHENTICATED_BYTES_MAX: i64 = 16 * 1024;
+/// Default longest argument, in bytes (`proto-max-bulk-len`).
+pub const BULK_BYTES_MAX: i64 = 512 * 1024 * 1024;
+
+const _: () = assert!(ARGS_UNAUTHENTICATED_MAX < ARGS_MAX);
+const _: () = assert!(BULK_UNAUTHENTICATED_BYTES_MAX < BULK_BYTES_MAX);
