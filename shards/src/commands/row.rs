@@ -1,0 +1,227 @@
+//! What is said about a command, once: its row.
+
+use crate::commands::Args;
+use crate::error::Error;
+use crate::fold::Fold;
+use crate::shard::Scope;
+use pinion_io::resp::Reply;
+
+/// Runs a command on the shard that owns its keys and writes its reply. After an error nothing has
+/// changed; what was written to the reply by then is taken back by the caller.
+pub type Run = fn(&mut Scope<'_>, &Args<'_>, &mut Reply<'_>) -> Result<(), Error>;
+
+/// How a command's work is laid over the shards.
+#[derive(Clone, Copy, Debug)]
+pub enum Plan {
+    /// Whole, on the owner of its keys; keys of several owners are refused (`Error::CrossShard`).
+    One(Run),
+    /// On each owner with its own keys; the parts' replies are folded into one.
+    Each {
+        /// Runs on one owner: the arguments are the name and that owner's keys (with their
+        /// values, where the key step is more than 1).
+        run: Run,
+        /// How the parts become one reply.
+        fold: Fold,
+    },
+    /// On all shards, each with all the arguments.
+    Every {
+        /// Runs on one shard.
+        run: Run,
+        /// How the parts become one reply.
+        fold: Fold,
+    },
+    /// On the one shard that the cursor in argument 1 names (`keyspace::Cursor`).
+    Scan(Run),
+    /// A family of subcommands, found by the second word.
+    Container(&'static [Row]),
+    /// Not on a shard at all: the server runs it, in the session.
+    Session,
+}
+
+/// One command. Build with `Row::new` and the `const` setters, so that a row reads as a sentence.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Lower case; a subcommand is `container|name`.
+    pub name: &'static str,
+    /// Words with the name: exactly n, or at least -n.
+    pub arity: i8,
+    /// What it does and where it may run.
+    pub flags: Flags,
+    /// The group of Redis's documentation, which is an ACL category as well.
+    pub group: Group,
+    /// ACL categories that neither flags nor group imply (`@dangerous`, `@keyspace`), in bits.
+    pub categories: u32,
+    /// Where its keys stand.
+    pub keys: &'static [KeySpec],
+    /// The Redis version that brought it.
+    pub since: &'static str,
+    /// One line, without a full stop.
+    pub summary: &'static str,
+    /// How its work is laid over the shards.
+    pub plan: Plan,
+}
+
+/// The ACL category `@dangerous`, in `Row::categories`.
+pub const DANGEROUS: u32 = 1;
+/// The ACL category `@keyspace`, in `Row::categories`.
+pub const KEYSPACE: u32 = 2;
+
+/// The group of a command in Redis's documentation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Group {
+    /// Strings.
+    String,
+    /// Keys of any type.
+    Generic,
+    /// The connection itself.
+    Connection,
+    /// The server.
+    Server,
+}
+
+/// A set of command flags, under Redis's names.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Flags(pub u32);
+
+impl Flags {
+    /// May change data.
+    pub const WRITE: Self = Self(1);
+    /// Only reads data.
+    pub const READONLY: Self = Self(1 << 1);
+    /// May need memory: refused when there is none.
+    pub const DENYOOM: Self = Self(1 << 2);
+    /// For administrators.
+    pub const ADMIN: Self = Self(1 << 3);
+    /// Not in scripts.
+    pub const NOSCRIPT: Self = Self(1 << 4);
+    /// May wait.
+    pub const BLOCKING: Self = Self(1 << 5);
+    /// Allowed while loading.
+    pub const LOADING: Self = Self(1 << 6);
+    /// Allowed on a stale replica.
+    pub const STALE: Self = Self(1 << 7);
+    /// Constant or logarithmic time.
+    pub const FAST: Self = Self(1 << 8);
+    /// Allowed before authentication.
+    pub const NO_AUTH: Self = Self(1 << 9);
+    /// Allowed while a script is busy.
+    pub const ALLOW_BUSY: Self = Self(1 << 10);
+    /// Pub/sub.
+    pub const PUBSUB: Self = Self(1 << 11);
+    /// Not listed by MONITOR.
+    pub const SKIP_MONITOR: Self = Self(1 << 12);
+    /// Not listed in the slow log.
+    pub const SKIP_SLOWLOG: Self = Self(1 << 13);
+    /// Keys must be found by reading the arguments.
+    pub const MOVABLEKEYS: Self = Self(1 << 14);
+    /// Not inside MULTI.
+    pub const NO_MULTI: Self = Self(1 << 15);
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// True if every flag of `other` is in `self`.
+    #[inline]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// What a command does with a key, under Redis's names for key-spec flags.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Access(pub &'static [&'static str]);
+
+/// A run of keys among the arguments.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeySpec {
+    /// Index of the first key; the name is 0.
+    pub first: u8,
+    /// Last key relative to the first where not negative; -1 is the last argument.
+    pub last: i8,
+    /// Arguments from one key to the next.
+    pub step: u8,
+    /// What happens to the keys.
+    pub access: Access,
+}
+
+impl KeySpec {
+    /// One key at `first`.
+    pub const fn one(first: u8, access: &'static [&'static str]) -> Self {
+        Self { first, last: 0, step: 1, access: Access(access) }
+    }
+
+    /// `first`, and every `step` arguments up to the end.
+    pub const fn rest(first: u8, step: u8, access: &'static [&'static str]) -> Self {
+        Self { first, last: -1, step, access: Access(access) }
+    }
+
+    /// Indexes of the keys in a request of `argc` words.
+    pub fn indexes(&self, argc: usize) -> impl Iterator<Item = usize> + use<> {
+        let first = usize::from(self.first);
+        let last = if self.last < 0 {
+            argc.saturating_sub(usize::from(self.last.unsigned_abs()))
+        } else {
+            first + self.last as usize
+        };
+        (first..argc.min(last + 1)).step_by(usize::from(self.step))
+    }
+}
+
+impl Row {
+    /// A row without flags, keys or extra categories; say the rest with the setters.
+    pub const fn new(name: &'static str, arity: i8, group: Group, plan: Plan) -> Self {
+        Self {
+            name,
+            arity,
+            flags: Flags(0),
+            group,
+            categories: 0,
+            keys: &[],
+            since: "1.0.0",
+            summary: "",
+            plan,
+        }
+    }
+
+    /// Adds flags.
+    #[must_use]
+    pub const fn flags(mut self, flags: &[Flags]) -> Self {
+        let mut i = 0;
+        while i < flags.len() {
+            self.flags = self.flags.and(flags[i]);
+            i += 1;
+        }
+        self
+    }
+
+    /// Adds ACL categories.
+    #[must_use]
+    pub const fn categories(mut self, categories: u32) -> Self {
+        self.categories |= categories;
+        self
+    }
+
+    /// Says where the keys are.
+    #[must_use]
+    pub const fn keys(mut self, keys: &'static [KeySpec]) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// Says since when, and what it is for.
+    #[must_use]
+    pub const fn about(mut self, since: &'static str, summary: &'static str) -> Self {
+        self.since = since;
+        self.summary = summary;
+        self
+    }
+
+    /// True if a request of `argc` words, the name among them, has the right length.
+    #[inline]
+    pub const fn accepts(&self, argc: usize) -> bool {
+        if self.arity >= 0 { argc == self.arity as usize } else { argc >= -self.arity as usize }
+    }
+}

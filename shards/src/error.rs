@@ -1,0 +1,53 @@
+//! A client's mistakes, with the text each puts on the wire.
+
+/// What a command refuses. Copyable, returned, never logged; it never changed state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Error {
+    /// Arguments that fit no form of the command.
+    Syntax,
+    /// Text that is not a 64-bit integer.
+    NotInteger,
+    /// Text that is not a float.
+    NotFloat,
+    /// A value of another type than the command works on.
+    WrongType,
+    /// Arithmetic beyond 64 bits.
+    Overflow,
+    /// No such key, where the command needs one.
+    NoSuchKey,
+    /// Keys of one command on different shards, where the command works on one.
+    CrossShard,
+    /// A number out of its range.
+    OutOfRange,
+    /// A database number that does not exist.
+    DatabaseIndex,
+    /// Wrong number of arguments, for the named command.
+    Arity(&'static str),
+    /// Any other fixed text, with its prefix (`ERR ...`).
+    Text(&'static str),
+}
+
+impl Error {
+    /// The line on the wire after `-`.
+    pub fn text(self) -> std::borrow::Cow<'static, str> {
+        match self {
+            Self::Syntax => "ERR syntax error".into(),
+            Self::NotInteger => "ERR value is not an integer or out of range".into(),
+            Self::NotFloat => "ERR value is not a valid float".into(),
+            Self::WrongType => {
+                "WRONGTYPE Operation against a key holding the wrong kind of value".into()
+            }
+            Self::Overflow => "ERR increment or decrement would overflow".into(),
+            Self::NoSuchKey => "ERR no such key".into(),
+            Self::CrossShard => "CROSSSLOT Keys in request live on different shards; \
+                 give them one {hash tag}"
+                .into(),
+            Self::OutOfRange => "ERR value is out of range".into(),
+            Self::DatabaseIndex => "ERR DB index is out of range".into(),
+            Self::Arity(name) => {
+                format!("ERR wrong number of arguments for '{name}' command").into()
+            }
+            Self::Text(text) => text.into(),
+        }
+    }
+}
