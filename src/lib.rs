@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod config;
 pub mod errand;
+pub mod log;
 pub mod server;
 pub mod session;
 pub mod stats;
