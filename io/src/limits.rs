@@ -10,6 +10,10 @@ pub const ARGS_UNAUTHENTICATED_MAX: i64 = 10;
 pub const BULK_UNAUTHENTICATED_BYTES_MAX: i64 = 16 * 1024;
 /// Default longest argument, in bytes (`proto-max-bulk-len`).
 pub const BULK_BYTES_MAX: i64 = 512 * 1024 * 1024;
+/// Values within values that a reply may hold; its reader goes one call deeper for each.
+pub const REPLY_DEPTH_MAX: usize = 64;
+/// Longest line of a reply: a simple string, an error, a number, a length.
+pub const REPLY_LINE_BYTES_MAX: usize = 1024 * 1024;
 
 const _: () = assert!(ARGS_UNAUTHENTICATED_MAX < ARGS_MAX);
 const _: () = assert!(BULK_UNAUTHENTICATED_BYTES_MAX < BULK_BYTES_MAX);
