@@ -1,18 +1,25 @@
-//! Who executes a shard: one atomic word, `RUNNING | PARKED | LENT`.
+//! Who executes a shard: one atomic word, `RUNNING | PARKED | LENT | ASLEEP`.
 //!
 //! ```text
-//!            park                 try_borrow
-//! RUNNING ---------> PARKED ------------------> LENT
-//!    ^                 |  ^                      |
-//!    +-----------------+  +----------------------+
-//!          unpark               loan dropped
+//!            park(Lent)             try_borrow
+//! RUNNING ------------> PARKED ------------------> LENT
+//!  ^ ^ |                  |  ^                      |
+//!  | | | park(Kept)       |  +----------------------+
+//!  | | +------> ASLEEP    |        loan dropped
+//!  | |             |      |
+//!  | +-------------+      |
+//!  +----------------------+  unpark
 //! ```
+//!
+//! ASLEEP is PARKED without the offer: while jobs run beside the shard's loop it is not lent, but
+//! its owner must still be woken.
 
 use super::sync::{Arc, AtomicU32, Ordering, UnsafeCell, fence, spin_loop, yield_now};
 
 const RUNNING: u32 = 0;
 const PARKED: u32 = 1;
 const LENT: u32 = 2;
+const ASLEEP: u32 = 3;
 
 /// Spins before an owner lets the borrower's thread have the processor: on a shared core the
 /// borrower may have been preempted with the loan in hand.
@@ -29,11 +36,21 @@ struct Berth<T> {
 // or the one `Loan` while it is LENT; the word's acquire and release order the two.
 unsafe impl<T: Send> Sync for Berth<T> {}
 
+/// Whether a resting owner's value may be borrowed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rest {
+    /// It may.
+    Lent,
+    /// It may not.
+    Kept,
+}
+
 /// The owner's end: there is one, and it executes the value except while it is parked.
 #[derive(Debug)]
 pub struct Owner<T> {
     berth: Arc<Berth<T>>,
-    parked: bool,
+    /// What the word says while nobody borrows.
+    word: u32,
 }
 
 /// A neighbour's end: it may borrow the value while its owner is parked.
@@ -52,7 +69,7 @@ impl<T> Owner<T> {
     /// Owns `value`, running.
     pub fn new(value: T) -> Self {
         let berth = Berth { word: AtomicU32::new(RUNNING), value: UnsafeCell::new(value) };
-        Self { berth: Arc::new(berth), parked: false }
+        Self { berth: Arc::new(berth), word: RUNNING }
     }
 
     /// An end for a neighbour.
@@ -66,31 +83,31 @@ impl<T> Owner<T> {
     /// While parked.
     #[inline]
     pub fn value(&mut self) -> &mut T {
-        assert!(!self.parked, "a parked owner has no claim on its value");
+        assert!(self.word == RUNNING, "a parked owner has no claim on its value");
         // SAFETY: the word is RUNNING, since only this owner sets and leaves that state; so no loan
         // exists, and `&mut self` makes this the only reference from the owner.
         unsafe { pointer(&self.berth.value).as_mut().expect("a cell has an address") }
     }
 
-    /// Offers the value to neighbours. The caller must look at its lanes again before it sleeps,
-    /// and `unpark` if it finds anything.
+    /// Rests, and offers the value to neighbours if `rest` says so. The caller must look at its
+    /// lanes again before it sleeps, and `unpark` if it finds anything.
     #[inline]
-    pub fn park(&mut self) {
-        debug_assert!(!self.parked, "parking is not counted");
-        self.parked = true;
-        self.berth.word.store(PARKED, Ordering::SeqCst);
+    pub fn park(&mut self, rest: Rest) {
+        debug_assert!(self.word == RUNNING, "parking is not counted");
+        self.word = if rest == Rest::Lent { PARKED } else { ASLEEP };
+        self.berth.word.store(self.word, Ordering::SeqCst);
         fence(Ordering::SeqCst);
     }
 
     /// Takes the value back, waiting the microseconds that a loan may still last.
     #[inline]
     pub fn unpark(&mut self) {
-        debug_assert!(self.parked, "only a parked owner unparks");
+        debug_assert!(self.word != RUNNING, "only a parked owner unparks");
         let mut spins = 0;
         while self
             .berth
             .word
-            .compare_exchange(PARKED, RUNNING, Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(self.word, RUNNING, Ordering::AcqRel, Ordering::Relaxed)
             .is_err()
         {
             spins += 1;
@@ -100,7 +117,7 @@ impl<T> Owner<T> {
                 spin_loop();
             }
         }
-        self.parked = false;
+        self.word = RUNNING;
     }
 }
 
@@ -167,7 +184,7 @@ mod tests {
         let (a, b) = (owner.neighbour(), owner.neighbour());
         assert!(a.try_borrow().is_none());
         assert!(!a.is_resting());
-        owner.park();
+        owner.park(Rest::Lent);
         let mut loan = a.try_borrow().expect("parked");
         assert!(b.try_borrow().is_none());
         assert!(b.is_resting());
@@ -180,10 +197,21 @@ mod tests {
     }
 
     #[test]
+    fn asleep_is_not_lent_but_must_be_woken() {
+        let mut owner = Owner::new(1);
+        let neighbour = owner.neighbour();
+        owner.park(Rest::Kept);
+        assert!(neighbour.is_resting());
+        assert!(neighbour.try_borrow().is_none());
+        owner.unpark();
+        assert!(!neighbour.is_resting());
+    }
+
+    #[test]
     #[should_panic(expected = "no claim")]
     fn a_parked_owner_has_no_claim() {
         let mut owner = Owner::new(());
-        owner.park();
+        owner.park(Rest::Lent);
         owner.value();
     }
 }

@@ -27,7 +27,7 @@ mod lane;
 mod model;
 mod sync;
 
-pub use berth::{Loan, Neighbour, Owner};
+pub use berth::{Loan, Neighbour, Owner, Rest};
 pub use doorbell::Doorbell;
 pub use lane::{Receiver, Sender, lane};
 

@@ -3,7 +3,7 @@
 //! Run with `cargo test -p pinion-io --features loom model`. A sleeping core is a loom condition
 //! variable here; in the server it is a read of an eventfd on the ring.
 
-use super::{Owner, lane};
+use super::{Owner, Rest, lane};
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
@@ -92,7 +92,7 @@ fn sleep_until(
         if got == count {
             return;
         }
-        owner.park();
+        owner.park(Rest::Lent);
         if receiver.is_empty() {
             bell.sleep();
         }
@@ -176,7 +176,7 @@ fn a_push_during_a_loan_wakes_the_owner() {
         sleep_until(&mut owner, &mut receiver, &bell, 1);
         pushing.join().unwrap();
         let lent = borrowing.join().unwrap();
-        owner.park();
+        owner.park(Rest::Lent);
         owner.unpark();
         assert_eq!(total(owner.value()), 1 + lent);
     });
