@@ -22,6 +22,8 @@ pub const INLINE_BYTES_MAX: usize = 1024;
 pub const SPARE_BYTES_MAX: usize = 1024 * 1024;
 /// Doublings of a directory of segments: some 10^11 keys.
 pub const DIRECTORY_DEPTH_MAX: u8 = 28;
+/// Calls of `Shard::tick` a second, where it does not ask for more.
+pub const TICKS_PER_SECOND: u32 = 10;
 /// Keys with an expiry that one sweep looks at, before it stops at the next segment's end.
 pub const SWEEP_KEYS_MAX: usize = 512;
 /// Segments that one sweep passes over because nothing in them expires.

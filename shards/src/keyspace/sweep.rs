@@ -61,8 +61,7 @@ impl Keyspace {
     /// segment. Bounded, so that a million keys due at once cost many short ticks, not one long
     /// stall.
     pub fn sweep(&mut self, now: Millis) -> Swept {
-        let with_expiry = |db: &u16| self.expires(*db) > 0;
-        if !self.sweep.enabled || !(0..self.databases()).any(|db| with_expiry(&db)) {
+        if !self.sweep.enabled || (0..self.databases()).all(|db| self.expires(db) == 0) {
             return Swept::default();
         }
         let (mut seen, mut removed, mut passed) = (0, 0, 0);
@@ -118,6 +117,13 @@ impl Keyspace {
             self.flushed.pop();
         }
         !self.flushed.is_empty()
+    }
+
+    /// True if nothing here waits: no key has an expiry that a sweep would look at, and nothing
+    /// flushed is left to free.
+    pub fn is_still(&self) -> bool {
+        let swept = self.sweep.enabled && (0..self.databases()).any(|db| self.expires(db) > 0);
+        !swept && self.flushed.is_empty()
     }
 
     /// Estimated mean of the milliseconds that the keys of a database with an expiry still have.
