@@ -4,8 +4,10 @@
 //! (`request`), replies are written once into the buffer that is sent (`reply`), and tests and
 //! tools read replies back with `decode`.
 
+mod decode;
 mod reply;
 mod request;
 
+pub use decode::{DecodeError, Value, decode, skip};
 pub use reply::{Protocol, Reply, write_double};
 pub use request::{Limits, Parser, ProtocolError, Range, Step};

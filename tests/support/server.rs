@@ -1,0 +1,86 @@
+//! A Pinion process: started on a free port, awaited, stopped as an operator would.
+
+use super::client::Client;
+use pinion_io::resp::Value;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest wait for a server to answer its first PING.
+const START_MAX: Duration = Duration::from_secs(20);
+/// Longest wait for a server to end after SIGTERM.
+const STOP_MAX: Duration = Duration::from_secs(5);
+
+/// A running server; it is stopped when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts a server of `threads` shards with these further arguments.
+    pub(crate) fn start(threads: usize, arguments: &[&str]) -> Result<Self, String> {
+        let address = free_address()?;
+        let child = Command::new(env!("CARGO_BIN_EXE_pinion"))
+            .args([
+                format!("--port={}", address.port()),
+                format!("--threads={threads}"),
+                "--bind=127.0.0.1".into(),
+                "--pin=never".into(),
+            ])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("starting the server: {error}"))?;
+        let mut server = Self { child, address };
+        server.wait_for_ping()?;
+        Ok(server)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn wait_for_ping(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + START_MAX;
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("the server ended at its start: {status}"));
+            }
+            let pong = Client::connect(self.address).and_then(|mut client| client.ask(&["PING"]));
+            match pong {
+                Ok(Value::Simple(text)) if text == b"PONG" => return Ok(()),
+                other if Instant::now() > deadline => {
+                    return Err(format!("no answer to PING: {other:?}"));
+                }
+                _ => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // SIGTERM, by the shell's own tool: the standard library knows only SIGKILL.
+        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        let deadline = Instant::now() + STOP_MAX;
+        while asked.is_ok() && Instant::now() < deadline {
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // It did not end in time, or could not be asked; nothing more can be done in a drop.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A port that nobody listens on: the kernel's choice, given back at once.
+fn free_address() -> Result<SocketAddr, String> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map_err(|error| format!("finding a free port: {error}"))
+}
