@@ -8,7 +8,7 @@ mod row;
 
 pub use args::Args;
 pub use args::parse_int;
-pub use row::{Access, DANGEROUS, Flags, Group, KEYSPACE, KeySpec, Plan, Row, Run};
+pub use row::{Access, CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, KeySpec, Plan, Row, Run};
 
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[];
