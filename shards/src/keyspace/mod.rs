@@ -204,11 +204,12 @@ impl Keyspace {
 
     /// What is known of a key a client asks about: counts a hit or a miss, but no access.
     pub fn look(&mut self, key: Key<'_>, now: Millis) -> Option<Record<'_>> {
-        match self.live(key, now) {
+        let place = self.live(key, now);
+        match place {
             Some(_) => self.counters.hits += 1,
             None => self.counters.misses += 1,
         }
-        self.peek(key, now)
+        Some(Record { entry: self.databases[usize::from(key.db)].entry(place?) })
     }
 
     /// What is known of a key, counting nothing.

@@ -2,6 +2,7 @@
 
 use super::*;
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 type Model = HashMap<Vec<u8>, (Vec<u8>, Option<Millis>)>;
 
@@ -275,26 +276,41 @@ fn the_table_is_well_filled() {
     assert!(mean < 15.5 && worst < 21.0, "mean {mean:.1}, worst {worst:.1}");
 }
 
-/// Ten million keys; prints the worst insertion. Run with `--release -- --ignored`.
+/// Ten million keys: prints what insertions and reads cost. Run it alone, with
+/// `cargo test --release -p pinion-shards ten_million -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes a gigabyte and some seconds"]
 fn ten_million_keys() {
+    const KEYS: usize = 10_000_000;
     let mut keyspace = Keyspace::new(1, 1);
-    let mut times = vec![0u64; 10_000_000];
-    for (number, time) in times.iter_mut().enumerate() {
+    let mut times = Vec::with_capacity(KEYS);
+    for number in 0..KEYS {
         let name = format!("key:{number:012}");
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let key = named(&keyspace, 0, name.as_bytes());
         keyspace.set(key, 0, Content::Str(&[b'v'; 32]), Expiry::Clear);
-        *time = started.elapsed().as_nanos() as u64;
+        times.push((started.elapsed().as_nanos() as u64, number));
     }
-    let mean = times.iter().sum::<u64>() / 10_000_000;
+    let mean = times.iter().map(|time| time.0).sum::<u64>() / KEYS as u64;
     times.sort_unstable();
-    println!(
-        "insert ns: mean {mean}, 99.99% {}, worst {:?}",
-        times[9_999_000],
-        &times[9_999_990..]
-    );
-    println!("bytes per key {:.1}", keyspace.memory_bytes() as f64 / 1e7);
+    println!("insert: mean {mean} ns, 99.99% {} ns", times[KEYS - KEYS / 10_000].0);
+    println!("slowest (ns, key): {:?}", &times[KEYS - 8..]);
+    println!("bytes per key {:.1}", keyspace.memory_bytes() as f64 / KEYS as f64);
+    let mut names = || format!("key:{:012}", keyspace.random_bits() as usize % KEYS);
+    let names: Vec<String> = (0..2_000_000).map(|_| names()).collect();
+    let started = Instant::now();
+    for name in &names {
+        let key = named(&keyspace, 0, name.as_bytes());
+        assert!(keyspace.get(key, 0).is_some());
+    }
+    println!("get: {} ns", started.elapsed().as_nanos() / names.len() as u128);
+    let started = Instant::now();
+    for names in names.chunks(16) {
+        let keys: Vec<_> = names.iter().map(|name| named(&keyspace, 0, name.as_bytes())).collect();
+        keys.iter().for_each(|key| keyspace.prefetch_bucket(0, key.hash));
+        keys.iter().for_each(|key| keyspace.prefetch_record(0, key.hash));
+        assert!(keys.iter().all(|&key| keyspace.get(key, 0).is_some()));
+    }
+    println!("get in batches of 16: {} ns", started.elapsed().as_nanos() / names.len() as u128);
     keyspace.recount();
 }
