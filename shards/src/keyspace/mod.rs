@@ -204,11 +204,12 @@ impl Keyspace {
 
     /// What is known of a key a client asks about: counts a hit or a miss, but no access.
     pub fn look(&mut self, key: Key<'_>, now: Millis) -> Option<Record<'_>> {
-        match self.live(key, now) {
+        let place = self.live(key, now);
+        match place {
             Some(_) => self.counters.hits += 1,
             None => self.counters.misses += 1,
         }
-        self.peek(key, now)
+        Some(Record { entry: self.databases[usize::from(key.db)].entry(place?) })
     }
 
     /// What is known of a key, counting nothing.
@@ -235,12 +236,11 @@ impl Keyspace {
         let Some(place) = table.find(key.hash, key.bytes) else {
             return self.add_new(key, now, content, expiry);
         };
-        let old = table.entry(place).expiry();
-        if old.is_some_and(|at| at <= now) {
+        if table.entry(place).is_due(now) {
             self.expire(key.db, place);
             return self.add_new(key, now, content, expiry);
         }
-        let expiry = expiry.over(old);
+        let expiry = expiry.over(table.entry(place).expiry());
         table.edit(place, |entry| entry.replace(content, expiry, seconds(now)));
         self.touched(key.db, key.bytes, Change::Value);
     }
@@ -277,13 +277,10 @@ impl Keyspace {
     }
 
     /// Writes `bytes` into a string at `offset`, or at its end where that is none, filling any gap
-    /// with zeros, and returns how long it is now. The key must be there.
+    /// with zeros, and returns how long it is now. A key that is not there begins empty.
     ///
     /// # Errors
     /// `WrongType`, `StringTooLong`; nothing has changed then.
-    ///
-    /// # Panics
-    /// If there is no such key.
     pub fn write(
         &mut self,
         key: Key<'_>,
@@ -291,13 +288,24 @@ impl Keyspace {
         offset: Option<usize>,
         bytes: &[u8],
     ) -> Result<usize, Error> {
-        let place = self.live(key, now).expect("the caller has found the key");
-        let table = &mut self.databases[usize::from(key.db)];
         let mut digits = itoa::Buffer::new();
-        let len = table.entry(place).value().text(&mut digits)?.len();
+        let place = self.live(key, now);
+        let table = &mut self.databases[usize::from(key.db)];
+        let len = match place {
+            Some(place) => table.entry(place).value().text(&mut digits)?.len(),
+            None => 0,
+        };
         let offset = offset.unwrap_or(len);
         let end = offset.checked_add(bytes.len()).filter(|&end| end <= STRING_BYTES_MAX);
         let end = end.ok_or(Error::StringTooLong)?;
+        let place = match place {
+            Some(place) => place,
+            None => {
+                let entry = Entry::new(key.hash, key.bytes, Content::Raw(b""), None, 0);
+                table.insert(key.hash, entry, &self.hasher);
+                table.find(key.hash, key.bytes).expect("what was put in is found")
+            }
+        };
         let len = table.edit(place, |entry| {
             entry.touch(seconds(now));
             let text = entry.grow(end);
@@ -419,7 +427,7 @@ impl Keyspace {
         debug_assert_eq!(key.hash, self.hash(key.bytes), "a key comes with its own hash");
         let table = &self.databases[usize::from(key.db)];
         let place = table.find(key.hash, key.bytes)?;
-        if table.entry(place).expiry().is_some_and(|at| at <= now) {
+        if table.entry(place).is_due(now) {
             self.expire(key.db, place);
             return None;
         }
