@@ -1,9 +1,9 @@
 //! COMMAND: what the server can do, told from the rows.
 
-use super::command_rows::{Entry, categories, write_words};
+use super::command_rows::{Entry, categories, write_access};
 use super::{Context, Outcome, SessionRow, find, glob, write_help};
 use pinion_io::resp::Reply;
-use pinion_shards::commands::{Args, CONNECTION, Flags, Group, Plan, Row};
+use pinion_shards::commands::{Access, Args, CONNECTION, Flags, Group, Plan, Row};
 use pinion_shards::error::Error;
 
 /// Names that COMMAND INFO and COMMAND DOCS take at once, so that a request is not answered with
@@ -105,16 +105,16 @@ fn getkeys_flags(
 ) -> Result<Outcome, Error> {
     let keys = keys(args)?;
     reply.array(keys.len());
-    for (key, flags) in keys {
+    for (key, access) in keys {
         reply.array(2);
         reply.bulk(key);
-        write_words(flags, reply);
+        write_access(access, reply);
     }
     Ok(Outcome::Done)
 }
 
 /// A key, and what its command does with it.
-type KeyAccess<'a> = (&'a [u8], &'static [&'static str]);
+type KeyAccess<'a> = (&'a [u8], Access);
 
 /// The keys of the command that stands after the first two words.
 fn keys<'a>(args: &Args<'a>) -> Result<Vec<KeyAccess<'a>>, Error> {
@@ -129,7 +129,7 @@ fn keys<'a>(args: &Args<'a>) -> Result<Vec<KeyAccess<'a>>, Error> {
     }
     let mut keys = Vec::new();
     for spec in row.keys {
-        keys.extend(spec.indexes(inner.len()).map(|index| (inner.at(index), spec.access.0)));
+        keys.extend(spec.indexes(inner.len()).map(|index| (inner.at(index), spec.access)));
     }
     Ok(keys)
 }

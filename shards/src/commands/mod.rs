@@ -4,6 +4,7 @@
 //! (COMMAND, ACL categories, key positions, the fuzz dictionary) is derived from its row.
 
 mod args;
+mod inspect;
 mod row;
 mod strings;
 
@@ -19,6 +20,7 @@ static FAMILIES: &[&[Row]] = &[
     strings::range::ROWS,
     strings::many::ROWS,
     strings::lcs::ROWS,
+    inspect::ROWS,
 ];
 
 /// Every row, families in order.
