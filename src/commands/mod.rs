@@ -103,3 +103,6 @@ fn write_help(reply: &mut Reply<'_>, container: &str, lines: &[&str]) {
     reply.simple("HELP");
     reply.simple("    Print this help.");
 }
+
+#[cfg(test)]
+mod tests;
