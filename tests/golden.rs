@@ -28,6 +28,7 @@
 //! *2    the next two values (indented, to be read easily); ~2 a set, >2 a push, %2 two pairs
 //! *2 unordered    in any order            *2 among    in any order, with others between
 //! closed          the server closes the connection
+//! +"quoted "  -"ERR quoted "    where the text ends in a space
 //! <any>  <array>  <int>  <int 1..9>  <int as name>  <like "a*b">  -<like "ERR*">  =txt <like "*">
 //! resp2: :1       what follows holds in this protocol only (the other is given with `resp3:`)
 //! ```
