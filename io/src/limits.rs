@@ -17,3 +17,18 @@ pub const REPLY_LINE_BYTES_MAX: usize = 1024 * 1024;
 
 const _: () = assert!(ARGS_UNAUTHENTICATED_MAX < ARGS_MAX);
 const _: () = assert!(BULK_UNAUTHENTICATED_BYTES_MAX < BULK_BYTES_MAX);
+
+/// Entries of a core's submission queue; more wait in memory for the next call.
+pub const SUBMISSION_ENTRIES: u32 = 1024;
+/// Entries of a core's completion queue.
+pub const COMPLETION_ENTRIES: u32 = 8 * SUBMISSION_ENTRIES;
+/// Size of a provided receive buffer, in bytes.
+pub const BUFFER_BYTES: usize = 16 * 1024;
+/// Provided receive buffers of a core.
+pub const BUFFER_COUNT: u16 = 256;
+/// Parcels in one lane between two cores.
+pub const LANE_LEN: usize = 64;
+/// Most open sockets of one core.
+pub const SOCKETS_MAX: usize = 1 << 24;
+
+const _: () = assert!(COMPLETION_ENTRIES as usize > BUFFER_COUNT as usize);

@@ -21,6 +21,8 @@ pub enum Error {
     OutOfRange,
     /// A database number that does not exist.
     DatabaseIndex,
+    /// A string beyond `STRING_BYTES_MAX`.
+    StringTooLong,
     /// Wrong number of arguments, for the named command.
     Arity(&'static str),
     /// Any other fixed text, with its prefix (`ERR ...`).
@@ -44,6 +46,9 @@ impl Error {
                 .into(),
             Self::OutOfRange => "ERR value is out of range".into(),
             Self::DatabaseIndex => "ERR DB index is out of range".into(),
+            Self::StringTooLong => {
+                "ERR string exceeds maximum allowed size (proto-max-bulk-len)".into()
+            }
             Self::Arity(name) => {
                 format!("ERR wrong number of arguments for '{name}' command").into()
             }

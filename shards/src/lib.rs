@@ -23,5 +23,6 @@ pub mod keyspace;
 pub mod limits;
 pub mod route;
 mod shard;
+pub mod value;
 
 pub use shard::{Call, DatabaseStats, Millis, Scope, Shard, ShardStats};

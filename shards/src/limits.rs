@@ -16,6 +16,24 @@ pub const PREFETCH_DEPTH: usize = 16;
 pub const BATCH_COMMANDS_MAX: usize = 1024;
 /// Argument bytes in one batch, beyond which no further command is added.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Longest string kept in its key's record; a longer one has an allocation of its own.
+pub const INLINE_BYTES_MAX: usize = 1024;
+/// Spare bytes a growing string is given, at most: appending stays linear, waste bounded.
+pub const SPARE_BYTES_MAX: usize = 1024 * 1024;
+/// Doublings of a directory of segments: some 10^11 keys.
+pub const DIRECTORY_DEPTH_MAX: u8 = 28;
+/// Calls of `Shard::tick` a second, where it does not ask for more.
+pub const TICKS_PER_SECOND: u32 = 10;
+/// Keys with an expiry that one sweep looks at, before it stops at the next segment's end.
+pub const SWEEP_KEYS_MAX: usize = 512;
+/// Segments that one sweep passes over because nothing in them expires.
+pub const SWEEP_SEGMENTS_MAX: usize = 4096;
+/// Segments of a flushed database that one tick frees, with the records in them.
+pub const FREE_SEGMENTS_PER_TICK: usize = 4;
+/// Blind picks before RANDOMKEY walks to the next key instead.
+pub const RANDOM_PICKS_MAX: usize = 100;
 
+const _: () = assert!(INLINE_BYTES_MAX <= u16::MAX as usize, "a record's header has 16 bits");
+const _: () = assert!(DIRECTORY_DEPTH_MAX < 32, "the directory holds 32-bit indexes");
 const _: () = assert!(SHARDS_MAX <= SLOT_COUNT as usize, "each shard owns a slot at least");
 const _: () = assert!(PREFETCH_DEPTH <= BATCH_COMMANDS_MAX);

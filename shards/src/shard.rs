@@ -1,7 +1,7 @@
 //! A shard: one core's slice of the keyspace, and the running of commands on it.
 
 use crate::commands::Args;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Key, Keyspace};
 use pinion_io::resp::Reply;
 
 /// Milliseconds since the Unix epoch.
@@ -24,6 +24,20 @@ pub struct Scope<'a> {
     pub shards: usize,
 }
 
+impl Scope<'_> {
+    /// The command's first key, which stands at argument 1; its hash came with the call.
+    #[inline]
+    pub fn first<'k>(&self, args: &Args<'k>) -> Key<'k> {
+        Key { db: self.db, hash: self.hash, bytes: args.at(1) }
+    }
+
+    /// Any other key, in the client's database.
+    #[inline]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        Key { db: self.db, hash: self.keyspace.hash(bytes), bytes }
+    }
+}
+
 /// One core's slice of the keyspace.
 #[derive(Debug)]
 pub struct Shard {
@@ -35,8 +49,10 @@ pub struct Shard {
 /// Figures of a shard, for INFO and metrics.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ShardStats {
-    /// Of each database: keys, keys with an expiry, sum of their remaining milliseconds.
+    /// Of each database.
     pub databases: Vec<DatabaseStats>,
+    /// Changes to keys since the start.
+    pub changes: u64,
     /// Keys removed because their time had come.
     pub expired_keys: u64,
     /// Reads that found their key.
@@ -65,6 +81,25 @@ impl Shard {
         Self { keyspace: Keyspace::new(databases, seed), index, shards }
     }
 
+    /// The hash of a key, the same on every shard of a server.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.keyspace.hash(key)
+    }
+
+    /// First pass over commands that will run soon: begins to load the table's line for the key
+    /// with this hash.
+    #[inline]
+    pub fn prefetch_bucket(&self, db: u16, hash: u64) {
+        self.keyspace.prefetch_bucket(db, hash);
+    }
+
+    /// Second pass: begins to load the record itself.
+    #[inline]
+    pub fn prefetch_record(&self, db: u16, hash: u64) {
+        self.keyspace.prefetch_record(db, hash);
+    }
+
     /// Runs a command's function and writes its reply, or its error instead.
     /// `hash` is that of its first key (`Keyspace::hash`), or 0.
     #[inline]
@@ -83,7 +118,58 @@ impl Shard {
             reply.error(error.text().as_bytes());
         }
     }
+
+    /// Work that no command asks for, bounded: removes keys due at `now` and frees what was
+    /// flushed. Call it about `TICKS_PER_SECOND` times a second; when it answers true, there is
+    /// more to do, and the next call should come as soon as clients leave time.
+    pub fn tick(&mut self, now: Millis) -> bool {
+        let freeing = self.keyspace.free_flushed();
+        self.keyspace.sweep(now).more || freeing
+    }
+
+    /// True if `tick` has nothing to wait for: no key here will ever be due, and nothing waits to
+    /// be freed.
+    pub fn is_idle(&self) -> bool {
+        self.keyspace.is_still()
+    }
+
+    /// Figures, for INFO and metrics.
+    pub fn stats(&self) -> ShardStats {
+        let counters = self.keyspace.counters();
+        let figures = |db| DatabaseStats {
+            keys: self.keyspace.len(db) as u64,
+            expires: self.keyspace.expires(db) as u64,
+            ttl_ms_mean: self.keyspace.ttl_ms_mean(db),
+        };
+        ShardStats {
+            databases: (0..self.keyspace.databases()).map(figures).collect(),
+            changes: counters.changes,
+            expired_keys: counters.expired_keys,
+            keyspace_hits: counters.hits,
+            keyspace_misses: counters.misses,
+            memory_bytes: self.keyspace.memory_bytes() as u64,
+        }
+    }
+
+    /// Counts hits, misses and expired keys anew, as CONFIG RESETSTAT does.
+    pub fn reset_stats(&mut self) {
+        self.keyspace.reset_counters();
+    }
+
+    /// Switches the active removal of due keys, as DEBUG SET-ACTIVE-EXPIRE does.
+    pub fn set_active_expiry(&mut self, enabled: bool) {
+        self.keyspace.set_active_expiry(enabled);
+    }
+
+    /// The keyspace, for questions that are no command.
+    pub fn keyspace(&mut self) -> &mut Keyspace {
+        &mut self.keyspace
+    }
 }
+
+// A shard may be run by any one core at a time.
+const fn assert_send<T: Send>() {}
+const _: () = assert_send::<Shard>();
 
 /// One command to run.
 #[derive(Clone, Copy, Debug)]

@@ -17,3 +17,87 @@ static FAMILIES: &[&[Row]] = &[];
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     FAMILIES.iter().flat_map(|family| family.iter())
 }
+
+/// The row of a command, by its name in any case. Container subcommands are found from their
+/// container's row (`Row::subcommand`).
+#[inline]
+pub fn find(name: &[u8]) -> Option<&'static Row> {
+    let mut place = hash(name) % INDEX_LEN;
+    loop {
+        let (family, row) = INDEX[place]?;
+        let row = &FAMILIES[usize::from(family)][usize::from(row)];
+        if row.name.as_bytes().eq_ignore_ascii_case(name) {
+            return Some(row);
+        }
+        place = (place + 1) % INDEX_LEN;
+    }
+}
+
+/// Places of the index: a power of two, and four times the commands there will ever be, so that
+/// a search nearly always ends where it begins.
+const INDEX_LEN: usize = 1024;
+
+/// Where the rows are, by the hash of their names: family and row. Built by the compiler.
+static INDEX: [Option<(u8, u8)>; INDEX_LEN] = index(FAMILIES);
+
+const fn index(families: &[&[Row]]) -> [Option<(u8, u8)>; INDEX_LEN] {
+    let mut index = [None; INDEX_LEN];
+    let mut count = 0;
+    let mut family = 0;
+    while family < families.len() {
+        let mut row = 0;
+        while row < families[family].len() {
+            let mut place = hash(families[family][row].name.as_bytes()) % INDEX_LEN;
+            while index[place].is_some() {
+                place = (place + 1) % INDEX_LEN;
+            }
+            index[place] = Some((family as u8, row as u8));
+            count += 1;
+            row += 1;
+        }
+        assert!(row <= 256, "a row's number in its family is a byte");
+        family += 1;
+    }
+    assert!(family <= 256, "a family's number is a byte");
+    assert!(count <= INDEX_LEN / 2, "a search for a name that is not there ends soon");
+    index
+}
+
+/// A hash of a name that is the same in any case: FNV-1a over its first bytes, and its length.
+const fn hash(name: &[u8]) -> usize {
+    let mut hash = 0xcbf2_9ce4_8422_2325 ^ name.len() as u64;
+    let mut i = 0;
+    while i < name.len() && i < 12 {
+        hash = (hash ^ (name[i] | 0x20) as u64).wrapping_mul(0x0100_0000_01b3);
+        i += 1;
+    }
+    (hash >> 20) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_row_is_found_by_its_name_in_any_case() {
+        let mut names = HashSet::new();
+        for row in rows() {
+            assert!(names.insert(row.name), "{} stands in one family only", row.name);
+            assert_eq!(row.name, row.name.to_lowercase());
+            assert!(!row.summary.is_empty() && !row.summary.ends_with('.'), "{}", row.name);
+            for name in [row.name.to_owned(), row.name.to_uppercase()] {
+                assert!(std::ptr::eq(find(name.as_bytes()).unwrap(), row), "{name}");
+            }
+            assert!(find(&row.name.as_bytes()[1..]).is_none_or(|other| other.name != row.name));
+            if let Plan::Container(rows) = row.plan {
+                for inner in rows {
+                    let name = inner.name.split_once('|').unwrap();
+                    assert_eq!(name.0, row.name);
+                    assert!(std::ptr::eq(row.subcommand(name.1.as_bytes()).unwrap(), inner));
+                }
+            }
+        }
+        assert!(find(b"").is_none() && find(b"nosuch").is_none() && find(&[0; 4096]).is_none());
+    }
+}

@@ -219,6 +219,13 @@ impl Row {
         self
     }
 
+    /// The row of a subcommand of this container, by its second word in any case.
+    pub fn subcommand(&self, word: &[u8]) -> Option<&'static Self> {
+        let Plan::Container(rows) = self.plan else { return None };
+        let own = self.name.len() + 1;
+        rows.iter().find(|row| row.name.as_bytes()[own..].eq_ignore_ascii_case(word))
+    }
+
     /// True if a request of `argc` words, the name among them, has the right length.
     #[inline]
     pub const fn accepts(&self, argc: usize) -> bool {

@@ -1,15 +1,465 @@
 //! Every database of a shard; the only way to a value.
+//!
+//! Callers name a key by database, bytes and hash (`Key`), and say what time it is; a key that is
+//! due at that time is removed before anything else is done with it. Every change passes
+//! `touched`, so that there is one place to hang on to what changes.
+//!
+//! `table` finds entries, `segment` holds them, `record` owns their memory, `hash` says which bits
+//! of a hash mean what, `sweep` removes what is due, `walk` goes over all keys.
+
+mod cursor;
+mod hash;
+#[allow(unsafe_code)] // Room: a hint to the processor.
+mod prefetch;
+#[allow(unsafe_code)] // Room: tagged pointers to records. Model test in `record/tests.rs`.
+mod record;
+mod segment;
+mod sweep;
+mod table;
+mod walk;
+
+pub use cursor::Cursor;
+pub use sweep::Swept;
+
+use crate::commands::parse_int;
+use crate::error::Error;
+use crate::limits::{DATABASES_MAX, STRING_BYTES_MAX};
+use crate::shard::Millis;
+use crate::value::{Content, Value};
+use hash::Hasher;
+use record::Entry;
+use sweep::Sweep;
+use table::{Place, Table};
 
 /// The databases of one shard.
-#[derive(Debug)]
 pub struct Keyspace {
-    seed: u64,
-    databases: u16,
+    hasher: Hasher,
+    databases: Vec<Table>,
+    /// Flushed tables, freed a little at a time.
+    flushed: Vec<Table>,
+    sweep: Sweep,
+    /// State of a xorshift generator: never 0.
+    random: u64,
+    counters: Counters,
+}
+
+/// What has happened since the start, or since it was last reset.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    /// Changes to keys.
+    pub changes: u64,
+    /// Keys removed because their time had come.
+    pub expired_keys: u64,
+    /// Reads that found their key.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+}
+
+/// A key in a database, with its hash.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// The database, below `Keyspace::databases`.
+    pub db: u16,
+    /// `Keyspace::hash` of the bytes.
+    pub hash: u64,
+    /// The key's name.
+    pub bytes: &'a [u8],
+}
+
+/// What a write does to a key's expiry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Expiry {
+    /// Leaves it; a new key has none.
+    Keep,
+    /// Takes it away.
+    Clear,
+    /// Sets it to this time, in milliseconds since the Unix epoch.
+    At(Millis),
+}
+
+/// What happened to a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Change {
+    /// It has another value, or is new.
+    Value,
+    /// It has another expiry, or none any more.
+    Expiry,
+    /// It is gone, by command.
+    Removed,
+    /// It is gone, by time.
+    Expired,
+}
+
+/// A key and all that is known of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    entry: &'a Entry,
+}
+
+impl<'a> Record<'a> {
+    /// Its name.
+    pub fn key(self) -> &'a [u8] {
+        self.entry.key()
+    }
+
+    /// Its value.
+    pub fn value(self) -> Value<'a> {
+        self.entry.value()
+    }
+
+    /// When it expires, in milliseconds since the Unix epoch.
+    pub fn expiry(self) -> Option<Millis> {
+        self.entry.expiry()
+    }
+
+    /// Seconds since it was last used, modulo 194 days.
+    pub fn idle_seconds(self, now: Millis) -> u32 {
+        seconds(now).wrapping_sub(self.entry.seconds()) & 0xff_ffff
+    }
+
+    /// The name OBJECT ENCODING gives to how it is kept.
+    pub fn encoding(self) -> &'static str {
+        match self.entry.value() {
+            Value::Int(_) => "int",
+            Value::Str(bytes) if bytes.len() <= EMBSTR_BYTES_MAX && !self.entry.is_raw() => {
+                "embstr"
+            }
+            Value::Str(_) => "raw",
+        }
+    }
+
+    /// Bytes of memory for key and value, and its word in the table.
+    pub fn bytes(self) -> usize {
+        self.entry.bytes() + size_of::<Entry>()
+    }
+}
+
+/// Longest string that Redis calls `embstr`.
+const EMBSTR_BYTES_MAX: usize = 44;
+
+/// The clock of accesses: seconds, of which a record keeps the low 24 bits.
+#[inline]
+fn seconds(now: Millis) -> u32 {
+    (now / 1000) as u32
 }
 
 impl Keyspace {
     /// Empty databases, hashing with `seed`.
+    ///
+    /// # Panics
+    /// If `databases` is 0 or more than `DATABASES_MAX`.
     pub fn new(databases: u16, seed: u64) -> Self {
-        Self { seed, databases }
+        assert!(databases > 0, "a server has a database");
+        assert!(databases <= DATABASES_MAX, "databases are bounded");
+        Self {
+            hasher: Hasher::new(seed),
+            databases: (0..databases).map(|_| Table::default()).collect(),
+            flushed: Vec::new(),
+            sweep: Sweep::default(),
+            random: seed | 1,
+            counters: Counters::default(),
+        }
+    }
+
+    /// How many databases there are.
+    pub fn databases(&self) -> u16 {
+        self.databases.len() as u16
+    }
+
+    /// The hash of a key, the same on every shard of a server.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash(key)
+    }
+
+    /// Begins to load the table's line for a key that will be looked up soon.
+    #[inline]
+    pub fn prefetch_bucket(&self, db: u16, hash: u64) {
+        if let Some(address) = self.databases[usize::from(db)].bucket_address(hash) {
+            prefetch::line(address);
+        }
+    }
+
+    /// Begins to load the record of a key that will be looked up soon, once its bucket is there.
+    #[inline]
+    pub fn prefetch_record(&self, db: u16, hash: u64) {
+        if let Some(address) = self.databases[usize::from(db)].record_address(hash) {
+            prefetch::line(address);
+        }
+    }
+
+    /// The value of a key, to be read by a client: counts a hit or a miss, and an access.
+    #[inline]
+    pub fn get(&mut self, key: Key<'_>, now: Millis) -> Option<Value<'_>> {
+        let Some(place) = self.live(key, now) else {
+            self.counters.misses += 1;
+            return None;
+        };
+        self.counters.hits += 1;
+        let table = &mut self.databases[usize::from(key.db)];
+        table.touch(place, seconds(now));
+        Some(table.entry(place).value())
+    }
+
+    /// What is known of a key a client asks about: counts a hit or a miss, but no access.
+    pub fn look(&mut self, key: Key<'_>, now: Millis) -> Option<Record<'_>> {
+        match self.live(key, now) {
+            Some(_) => self.counters.hits += 1,
+            None => self.counters.misses += 1,
+        }
+        self.peek(key, now)
+    }
+
+    /// What is known of a key, counting nothing.
+    pub fn peek(&mut self, key: Key<'_>, now: Millis) -> Option<Record<'_>> {
+        let place = self.live(key, now)?;
+        Some(Record { entry: self.databases[usize::from(key.db)].entry(place) })
+    }
+
+    /// True if the key is there, counting nothing.
+    #[inline]
+    pub fn contains(&mut self, key: Key<'_>, now: Millis) -> bool {
+        self.live(key, now).is_some()
+    }
+
+    /// Notes an access; true if the key is there. Counts a hit or a miss.
+    pub fn touch(&mut self, key: Key<'_>, now: Millis) -> bool {
+        self.get(key, now).is_some()
+    }
+
+    /// Gives a key a value, whatever it had.
+    #[inline]
+    pub fn set(&mut self, key: Key<'_>, now: Millis, content: Content<'_>, expiry: Expiry) {
+        let table = &mut self.databases[usize::from(key.db)];
+        let Some(place) = table.find(key.hash, key.bytes) else {
+            return self.add_new(key, now, content, expiry);
+        };
+        let old = table.entry(place).expiry();
+        if old.is_some_and(|at| at <= now) {
+            self.expire(key.db, place);
+            return self.add_new(key, now, content, expiry);
+        }
+        let expiry = expiry.over(old);
+        table.edit(place, |entry| entry.replace(content, expiry, seconds(now)));
+        self.touched(key.db, key.bytes, Change::Value);
+    }
+
+    fn add_new(&mut self, key: Key<'_>, now: Millis, content: Content<'_>, expiry: Expiry) {
+        let expiry = expiry.over(None);
+        let entry = Entry::new(key.hash, key.bytes, content, expiry, seconds(now));
+        let table = &mut self.databases[usize::from(key.db)];
+        table.insert(key.hash, entry, &self.hasher);
+        self.touched(key.db, key.bytes, Change::Value);
+    }
+
+    /// Adds `step` to an integer, 0 where there is no key, and returns the sum.
+    ///
+    /// # Errors
+    /// `Overflow`, `NotInteger`, `WrongType`; nothing has changed then.
+    #[inline]
+    pub fn add(&mut self, key: Key<'_>, now: Millis, step: i64) -> Result<i64, Error> {
+        let Some(place) = self.live(key, now) else {
+            self.add_new(key, now, Content::Int(step), Expiry::Keep);
+            return Ok(step);
+        };
+        let table = &mut self.databases[usize::from(key.db)];
+        let old = match table.entry(place).value() {
+            Value::Int(value) => value,
+            Value::Str(bytes) => parse_int(bytes).ok_or(Error::NotInteger)?,
+        };
+        let new = old.checked_add(step).ok_or(Error::Overflow)?;
+        table.edit(place, |entry| {
+            entry.replace(Content::Int(new), entry.expiry(), seconds(now));
+        });
+        self.touched(key.db, key.bytes, Change::Value);
+        Ok(new)
+    }
+
+    /// Writes `bytes` into a string at `offset`, or at its end where that is none, filling any gap
+    /// with zeros, and returns how long it is now. The key must be there.
+    ///
+    /// # Errors
+    /// `WrongType`, `StringTooLong`; nothing has changed then.
+    ///
+    /// # Panics
+    /// If there is no such key.
+    pub fn write(
+        &mut self,
+        key: Key<'_>,
+        now: Millis,
+        offset: Option<usize>,
+        bytes: &[u8],
+    ) -> Result<usize, Error> {
+        let place = self.live(key, now).expect("the caller has found the key");
+        let table = &mut self.databases[usize::from(key.db)];
+        let mut digits = itoa::Buffer::new();
+        let len = table.entry(place).value().text(&mut digits)?.len();
+        let offset = offset.unwrap_or(len);
+        let end = offset.checked_add(bytes.len()).filter(|&end| end <= STRING_BYTES_MAX);
+        let end = end.ok_or(Error::StringTooLong)?;
+        let len = table.edit(place, |entry| {
+            entry.touch(seconds(now));
+            let text = entry.grow(end);
+            text[offset..end].copy_from_slice(bytes);
+            text.len()
+        });
+        self.touched(key.db, key.bytes, Change::Value);
+        Ok(len)
+    }
+
+    /// Removes a key; true if it was there.
+    pub fn remove(&mut self, key: Key<'_>, now: Millis) -> bool {
+        let Some(place) = self.live(key, now) else { return false };
+        drop(self.databases[usize::from(key.db)].take(place, key.hash));
+        self.touched(key.db, key.bytes, Change::Removed);
+        true
+    }
+
+    /// Sets when a key expires, or that it does not; true if the key was there. A time that has
+    /// come removes the key.
+    pub fn set_expiry(&mut self, key: Key<'_>, now: Millis, expiry: Option<Millis>) -> bool {
+        let Some(place) = self.live(key, now) else { return false };
+        if expiry.is_some_and(|at| at <= now) {
+            return self.remove(key, now);
+        }
+        let table = &mut self.databases[usize::from(key.db)];
+        table.edit(place, |entry| entry.set_expiry(expiry));
+        self.touched(key.db, key.bytes, Change::Expiry);
+        true
+    }
+
+    /// Gives the value and expiry of `from` to `to`, whatever that had, and removes `from`. The
+    /// two may be in different databases. False if `from` is not there.
+    pub fn rename(&mut self, from: Key<'_>, to: Key<'_>, now: Millis) -> bool {
+        let Some(place) = self.live(from, now) else { return false };
+        if from.db == to.db && from.bytes == to.bytes {
+            return true;
+        }
+        let entry = self.databases[usize::from(from.db)].take(place, from.hash);
+        self.touched(from.db, from.bytes, Change::Removed);
+        self.put(to, now, entry.rename(to.hash, to.bytes));
+        true
+    }
+
+    /// Gives a copy of the value and expiry of `from` to `to`, whatever that had. The two may be
+    /// in different databases. False if `from` is not there.
+    pub fn copy(&mut self, from: Key<'_>, to: Key<'_>, now: Millis) -> bool {
+        let Some(place) = self.live(from, now) else { return false };
+        if from.db == to.db && from.bytes == to.bytes {
+            return true;
+        }
+        let entry = self.databases[usize::from(from.db)].entry(place);
+        let copy = entry.duplicate(to.hash, to.bytes, seconds(now));
+        self.put(to, now, copy);
+        true
+    }
+
+    fn put(&mut self, key: Key<'_>, now: Millis, entry: Entry) {
+        self.remove(key, now);
+        self.databases[usize::from(key.db)].insert(key.hash, entry, &self.hasher);
+        self.touched(key.db, key.bytes, Change::Value);
+    }
+
+    /// Keys in a database, those that are due but not yet removed among them.
+    pub fn len(&self, db: u16) -> usize {
+        self.databases[usize::from(db)].len()
+    }
+
+    /// True if the database holds no key.
+    pub fn is_empty(&self, db: u16) -> bool {
+        self.len(db) == 0
+    }
+
+    /// Keys with an expiry in a database.
+    pub fn expires(&self, db: u16) -> usize {
+        self.databases[usize::from(db)].expires()
+    }
+
+    /// Removes all keys of a database. Their memory is given back a little with each tick.
+    pub fn flush(&mut self, db: u16) {
+        let table = std::mem::take(&mut self.databases[usize::from(db)]);
+        self.counters.changes += table.len() as u64;
+        if table.segments() > 0 {
+            self.flushed.push(table);
+        }
+        self.sweep.forget(db);
+        self.free_flushed();
+    }
+
+    /// Removes all keys of all databases.
+    pub fn flush_all(&mut self) {
+        (0..self.databases()).for_each(|db| self.flush(db));
+    }
+
+    /// Lets two databases change places.
+    pub fn swap(&mut self, one: u16, other: u16) {
+        self.databases.swap(usize::from(one), usize::from(other));
+        self.counters.changes += 1;
+    }
+
+    /// What has happened since the start or the last reset.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Starts counting anew, as CONFIG RESETSTAT does; changes are not forgotten.
+    pub fn reset_counters(&mut self) {
+        self.counters = Counters { changes: self.counters.changes, ..Counters::default() };
+    }
+
+    /// Bytes of memory in records, objects and tables, those being freed among them.
+    pub fn memory_bytes(&self) -> usize {
+        self.databases.iter().chain(&self.flushed).map(|table| table.sums().bytes).sum()
+    }
+
+    /// Where a key lies, unless its time has come: then it is removed.
+    #[inline]
+    fn live(&mut self, key: Key<'_>, now: Millis) -> Option<Place> {
+        debug_assert_eq!(key.hash, self.hash(key.bytes), "a key comes with its own hash");
+        let table = &self.databases[usize::from(key.db)];
+        let place = table.find(key.hash, key.bytes)?;
+        if table.entry(place).expiry().is_some_and(|at| at <= now) {
+            self.expire(key.db, place);
+            return None;
+        }
+        Some(place)
+    }
+
+    /// Removes a key whose time has come.
+    #[cold]
+    fn expire(&mut self, db: u16, place: Place) {
+        let table = &mut self.databases[usize::from(db)];
+        let hash = self.hasher.hash(table.entry(place).key());
+        let entry = table.take(place, hash);
+        self.counters.expired_keys += 1;
+        self.touched(db, entry.key(), Change::Expired);
+    }
+
+    /// The one place that every change of a key passes.
+    #[inline]
+    fn touched(&mut self, _db: u16, _key: &[u8], _change: Change) {
+        self.counters.changes += 1;
     }
 }
+
+impl Expiry {
+    /// What becomes of the expiry `old`.
+    #[inline]
+    fn over(self, old: Option<Millis>) -> Option<Millis> {
+        match self {
+            Self::Keep => old,
+            Self::Clear => None,
+            Self::At(at) => Some(at),
+        }
+    }
+}
+
+impl std::fmt::Debug for Keyspace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keyspace").field("counters", &self.counters).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

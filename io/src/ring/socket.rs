@@ -1,0 +1,331 @@
+//! One socket of a ring: what is wanted of it, what is armed, and the memory in flight.
+
+use super::{Chunk, Completion, Event, Op, Ring, buffers};
+use io_uring::{cqueue, opcode, types};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// Names a socket of one ring. Never reused while the old one is in use anywhere.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct SocketId {
+    /// Index in the ring's table: small, dense, reused.
+    pub index: u32,
+    /// 24 bits that tell users of one index apart.
+    pub(super) generation: u32,
+}
+
+/// What the kernel is doing for a socket's input.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Armed {
+    No,
+    Multishot,
+    Direct,
+}
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    fd: OwnedFd,
+    generation: u32,
+    wanted: bool,
+    armed: Armed,
+    /// A cancellation of the multishot receive is on its way.
+    cancelling: bool,
+    /// `Paused` is owed once the multishot receive has ended.
+    pausing: bool,
+    ended: bool,
+    closing: bool,
+    direct: Vec<u8>,
+    sending: Option<Sending>,
+}
+
+#[derive(Debug)]
+struct Sending {
+    buffer: Vec<u8>,
+    sent: usize,
+}
+
+impl Socket {
+    pub(super) fn leak_in_flight(&mut self) {
+        if self.armed == Armed::Direct {
+            std::mem::take(&mut self.direct).leak();
+        }
+        if let Some(sending) = self.sending.take() {
+            sending.buffer.leak();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.armed == Armed::No && self.sending.is_none()
+    }
+}
+
+impl Ring {
+    /// Takes a connected socket in and begins to receive from it.
+    pub fn attach(&mut self, fd: OwnedFd) -> SocketId {
+        self.generation = (self.generation + 1) & 0x00ff_ffff;
+        let generation = self.generation;
+        let index = self.sockets.insert(Socket {
+            fd,
+            generation,
+            wanted: true,
+            armed: Armed::No,
+            cancelling: false,
+            pausing: false,
+            ended: false,
+            closing: false,
+            direct: Vec::new(),
+            sending: None,
+        }) as u32;
+        let socket = SocketId { index, generation };
+        self.arm_receive(socket);
+        socket
+    }
+
+    /// The descriptor of an open socket.
+    pub fn descriptor(&self, socket: SocketId) -> Option<BorrowedFd<'_>> {
+        let found = self.sockets.get(socket.index as usize)?;
+        (found.generation == socket.generation).then(|| found.fd.as_fd())
+    }
+
+    /// Stops receiving; `Paused` tells when nothing more comes.
+    pub fn pause(&mut self, socket: SocketId) {
+        let Some(state) = self.state(socket) else { return };
+        state.wanted = false;
+        state.pausing = true;
+        match state.armed {
+            Armed::Multishot if !state.cancelling => {
+                state.cancelling = true;
+                let entry = opcode::AsyncCancel::new(Op::Receive.token(socket))
+                    .build()
+                    .user_data((Op::Cancel as u64) << 56);
+                // SAFETY: a cancellation names no memory.
+                unsafe { self.queue.push(entry) };
+            }
+            Armed::Multishot => {}
+            Armed::No | Armed::Direct => {
+                state.pausing = false;
+                self.follow.push_back(Event::Paused { socket });
+            }
+        }
+    }
+
+    /// Receives again, in chunks.
+    pub fn resume(&mut self, socket: SocketId) {
+        let Some(state) = self.state(socket) else { return };
+        state.wanted = true;
+        state.pausing = false;
+        self.arm_receive(socket);
+    }
+
+    /// Receives into the spare capacity of `buffer`, until that is full or the peer ends; one at a
+    /// time, and only after `Paused`.
+    ///
+    /// # Panics
+    /// If the buffer has no spare capacity, or a receive is armed.
+    pub fn receive_direct(&mut self, socket: SocketId, buffer: Vec<u8>) {
+        let Some(state) = self.state(socket) else { return };
+        assert!(state.armed == Armed::No, "a direct receive follows `Paused`");
+        assert!(buffer.capacity() > buffer.len(), "a direct receive has room");
+        state.armed = Armed::Direct;
+        state.direct = buffer;
+        let spare = state.direct.spare_capacity_mut();
+        let entry = opcode::Recv::new(
+            types::Fd(state.fd.as_raw_fd()),
+            spare.as_mut_ptr().cast(),
+            u32::try_from(spare.len()).unwrap_or(u32::MAX),
+        )
+        .flags(libc::MSG_WAITALL)
+        .build()
+        .user_data(Op::Direct.token(socket));
+        // SAFETY: the buffer stays in this socket, untouched, until its completion; the socket is
+        // removed only when idle.
+        unsafe { self.queue.push(entry) };
+    }
+
+    /// Sends all of `buffer`, then returns it in `Sent`. One at a time.
+    ///
+    /// # Panics
+    /// If a send is in flight.
+    #[inline]
+    pub fn send(&mut self, socket: SocketId, buffer: Vec<u8>) {
+        let Some(state) = self.state(socket) else { return };
+        assert!(state.sending.is_none(), "one send in flight a socket");
+        state.sending = Some(Sending { buffer, sent: 0 });
+        self.push_send(socket);
+    }
+
+    /// Closes a socket: ends its operations, then its descriptor. No event of it follows.
+    pub fn close(&mut self, socket: SocketId) {
+        let Some(state) = self.state(socket) else { return };
+        state.closing = true;
+        state.wanted = false;
+        if state.is_idle() {
+            self.sockets.remove(socket.index as usize);
+            return;
+        }
+        // Ends the receive and the send in flight; fails only where the peer did it first.
+        let _ = nix::sys::socket::shutdown(state.fd.as_raw_fd(), nix::sys::socket::Shutdown::Both);
+    }
+
+    fn state(&mut self, socket: SocketId) -> Option<&mut Socket> {
+        self.sockets
+            .get_mut(socket.index as usize)
+            .filter(|state| state.generation == socket.generation && !state.closing)
+    }
+
+    pub(super) fn arm_receive(&mut self, socket: SocketId) {
+        let Some(state) = self.state(socket) else { return };
+        if !state.wanted || state.ended || state.armed != Armed::No {
+            return;
+        }
+        state.armed = Armed::Multishot;
+        let entry = opcode::RecvMulti::new(types::Fd(state.fd.as_raw_fd()), buffers::GROUP)
+            .build()
+            .user_data(Op::Receive.token(socket));
+        // SAFETY: the memory is the registered buffers', which live as long as the process.
+        unsafe { self.queue.push(entry) };
+    }
+
+    #[inline]
+    fn push_send(&mut self, socket: SocketId) {
+        let state = &self.sockets[socket.index as usize];
+        let sending = state.sending.as_ref().expect("a send is under way");
+        let rest = &sending.buffer[sending.sent..];
+        let entry = opcode::Send::new(
+            types::Fd(state.fd.as_raw_fd()),
+            rest.as_ptr(),
+            u32::try_from(rest.len()).unwrap_or(u32::MAX),
+        )
+        .flags(libc::MSG_NOSIGNAL)
+        .build()
+        .user_data(Op::Send.token(socket));
+        // SAFETY: the buffer stays in this socket, untouched, until its completion; the socket is
+        // removed only when idle.
+        unsafe { self.queue.push(entry) };
+    }
+
+    /// The socket that a completion is for. Its slot cannot have been reused: it is freed only
+    /// when nothing is armed.
+    fn socket_of(&mut self, completion: Completion) -> SocketId {
+        let index = (completion.token & u64::from(u32::MAX)) as u32;
+        let generation = (completion.token >> 32) as u32 & 0x00ff_ffff;
+        debug_assert!(
+            self.sockets.get(index as usize).is_some_and(|s| s.generation == generation),
+            "a socket outlives its operations"
+        );
+        SocketId { index, generation }
+    }
+
+    #[inline]
+    pub(super) fn received(&mut self, completion: Completion) -> Option<Event> {
+        let socket = self.socket_of(completion);
+        let state = &mut self.sockets[socket.index as usize];
+        let chunk = cqueue::buffer_select(completion.flags)
+            .map(|id| Chunk { id, len: completion.result.max(0) as u32 });
+        let more = cqueue::more(completion.flags);
+        if !more {
+            state.armed = Armed::No;
+            state.cancelling = false;
+        }
+        if state.closing {
+            if let Some(chunk) = chunk {
+                self.buffers.give_back(chunk);
+            }
+            self.reap_closed(socket);
+            return None;
+        }
+        let event = match chunk {
+            Some(chunk) if completion.result > 0 => Some(Event::Received { socket, chunk }),
+            chunk => {
+                if let Some(chunk) = chunk {
+                    self.buffers.give_back(chunk);
+                }
+                self.receive_ended(socket, completion)
+            }
+        };
+        if more {
+            return event;
+        }
+        let state = &mut self.sockets[socket.index as usize];
+        if state.pausing && !state.ended {
+            state.pausing = false;
+            if event.is_none() {
+                return Some(Event::Paused { socket });
+            }
+            self.follow.push_back(Event::Paused { socket });
+        } else if completion.result == -libc::ENOBUFS {
+            self.starved.push(socket);
+        } else {
+            self.arm_receive(socket);
+        }
+        event
+    }
+
+    /// A receive that brought no bytes: the end, an error, or only the end of a multishot.
+    fn receive_ended(&mut self, socket: SocketId, completion: Completion) -> Option<Event> {
+        let error = match -completion.result {
+            0 if cqueue::sock_nonempty(completion.flags) => return None,
+            libc::ENOBUFS | libc::ECANCELED | libc::EINTR | libc::EAGAIN => return None,
+            0 => None,
+            code => Some(io::Error::from_raw_os_error(code)),
+        };
+        self.sockets[socket.index as usize].ended = true;
+        Some(Event::Ended { socket, error })
+    }
+
+    pub(super) fn received_direct(&mut self, completion: Completion) -> Option<Event> {
+        let socket = self.socket_of(completion);
+        let state = &mut self.sockets[socket.index as usize];
+        state.armed = Armed::No;
+        let mut buffer = std::mem::take(&mut state.direct);
+        if state.closing {
+            self.reap_closed(socket);
+            return None;
+        }
+        if completion.result > 0 {
+            let len = buffer.len() + completion.result as usize;
+            debug_assert!(len <= buffer.capacity(), "the kernel stays within the spare capacity");
+            // SAFETY: the kernel wrote that many bytes behind the old length.
+            unsafe { buffer.set_len(len) };
+        } else if !matches!(-completion.result, libc::EINTR | libc::EAGAIN | libc::ECANCELED) {
+            state.ended = true;
+            let error =
+                (completion.result != 0).then(|| io::Error::from_raw_os_error(-completion.result));
+            return Some(Event::Ended { socket, error });
+        }
+        Some(Event::Direct { socket, buffer })
+    }
+
+    #[inline]
+    pub(super) fn sent(&mut self, completion: Completion) -> Option<Event> {
+        let socket = self.socket_of(completion);
+        let state = &mut self.sockets[socket.index as usize];
+        let sending = state.sending.as_mut().expect("a send completes once");
+        if state.closing {
+            state.sending = None;
+            self.reap_closed(socket);
+            return None;
+        }
+        match completion.result {
+            0.. => sending.sent += completion.result as usize,
+            code if matches!(-code, libc::EINTR | libc::EAGAIN) => {}
+            _ => {
+                state.sending = None;
+                return Some(Event::SendFailed { socket });
+            }
+        }
+        if sending.sent < sending.buffer.len() {
+            self.push_send(socket);
+            return None;
+        }
+        let sending = state.sending.take()?;
+        Some(Event::Sent { socket, buffer: sending.buffer })
+    }
+
+    /// Frees a closing socket once nothing of it is in flight.
+    fn reap_closed(&mut self, socket: SocketId) {
+        if self.sockets[socket.index as usize].is_idle() {
+            self.sockets.remove(socket.index as usize);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The hash of a key, and which of its bits mean what.
+//!
+//! | bits | what |
+//! |---|---|
+//! | 63-... | the segment: the directory takes one more from the top each time it doubles |
+//! | 63-47 | kept in the table's word (`record::tag`) |
+//! | 39-8 | the home bucket |
+//! | 7-0 | the fingerprint beside the word |
+
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
+use std::hash::Hasher as _;
+
+/// A keyed hash: the same for every shard of a server, unknown to its clients.
+#[derive(Clone)]
+pub(super) struct Hasher {
+    seed: u64,
+    shared: SharedSeed,
+}
+
+impl Hasher {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed, shared: SharedSeed::from_u64(seed) }
+    }
+
+    #[inline]
+    pub(super) fn hash(&self, key: &[u8]) -> u64 {
+        let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
+        hasher.write(key);
+        hasher.finish()
+    }
+}
+
+/// The byte kept beside the word.
+#[inline]
+pub(super) fn fingerprint(hash: u64) -> u8 {
+    hash as u8
+}
+
+/// The home bucket among `buckets`.
+#[inline]
+pub(super) fn home(hash: u64, buckets: u64) -> usize {
+    ((u64::from((hash >> 8) as u32) * buckets) >> 32) as usize
+}
+
+/// The top `depth` bits.
+#[inline]
+pub(super) fn prefix(hash: u64, depth: u8) -> usize {
+    // In two steps, since no bits at all is a shift by the whole width.
+    ((hash >> 1) >> (63 - depth)) as usize
+}

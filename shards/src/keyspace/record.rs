@@ -1,0 +1,576 @@
+//! One key and its value in one allocation, and the tagged word that owns it.
+//!
+//! The word (`Entry`); 0 is an empty place:
+//!
+//! | bits | what |
+//! |---|---|
+//! | 0-2 | hash bits 47-49 |
+//! | 3-47 | address of the record, a multiple of 8 |
+//! | 48-61 | hash bits 50-63 |
+//! | 62 | displaced: lies in the bucket after its home |
+//! | 63 | has an expiry |
+//!
+//! What the record holds, byte by byte, says `header`.
+
+mod header;
+
+use crate::limits::{INLINE_BYTES_MAX, SPARE_BYTES_MAX};
+use crate::shard::Millis;
+use crate::value::{Content, Object, Value};
+use header::{EXPIRY, Header, INT, LONG, OBJECT, RAW, SECONDS_MASK, SECONDS_SHIFT, TEXT};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use std::ptr::{copy_nonoverlapping, with_exposed_provenance_mut};
+
+/// A place of the table: empty, or the owner of a record. Its hash bits and marks can be read
+/// without touching the record.
+pub(super) struct Entry(u64);
+
+const _: () = assert!(size_of::<Entry>() == 8, "a table slot is one word");
+
+/// Hash bits that a word keeps.
+pub(super) const TAG_BITS: u8 = 17;
+
+const TAG_MASK: u64 = (0x3fff << 48) | 7;
+const ADDRESS_MASK: u64 = (1 << 48) - 8;
+const DISPLACED: u64 = 1 << 62;
+const EXPIRES: u64 = 1 << 63;
+
+/// The hash bits of `hash` as they stand in a word.
+#[inline]
+pub(super) fn tag(hash: u64) -> u64 {
+    ((hash >> 50) << 48) | ((hash >> 47) & 7)
+}
+
+/// A value's part of a record, ready to be copied in.
+enum Payload<'a> {
+    Text(&'a [u8]),
+    Int([u8; 8]),
+    Object(Box<Object>),
+}
+
+impl<'a> Payload<'a> {
+    fn of(content: Content<'a>) -> (Self, bool) {
+        let raw = matches!(content, Content::Raw(_));
+        match content {
+            Content::Int(value) => (Self::Int(value.to_ne_bytes()), raw),
+            Content::Str(bytes) | Content::Raw(bytes) if bytes.len() > INLINE_BYTES_MAX => {
+                (Self::Object(Box::new(Object::Str(bytes.to_vec()))), raw)
+            }
+            Content::Str(bytes) | Content::Raw(bytes) => (Self::Text(bytes), raw),
+        }
+    }
+
+    fn kind(&self) -> u64 {
+        match self {
+            Self::Text(_) => TEXT,
+            Self::Int(_) => INT,
+            Self::Object(_) => OBJECT,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(bytes) => bytes.len(),
+            Self::Int(_) | Self::Object(_) => 8,
+        }
+    }
+}
+
+impl Entry {
+    /// A place without a record.
+    pub(super) const EMPTY: Self = Self(0);
+
+    /// A record of `key`, tagged with the bits of its `hash`.
+    pub(super) fn new(
+        hash: u64,
+        key: &[u8],
+        content: Content<'_>,
+        expiry: Option<Millis>,
+        seconds: u32,
+    ) -> Self {
+        let (payload, raw) = Payload::of(content);
+        let header = Header::new(payload.kind(), key.len(), payload.len())
+            .with(RAW, raw)
+            .with(EXPIRY, expiry.is_some())
+            .with_seconds(seconds);
+        let record = allocate(header.layout());
+        // SAFETY: `record` is new and as long as `header` says.
+        unsafe {
+            write_head(record, header, expiry);
+            copy_nonoverlapping(key.as_ptr(), record.add(header.key_at()), key.len());
+            write_payload(record, header, payload);
+        }
+        Self::owning(record, tag(hash), expiry.is_some())
+    }
+
+    fn owning(record: *mut u8, marks: u64, expires: bool) -> Self {
+        let address = record.expose_provenance() as u64;
+        assert!(address & !ADDRESS_MASK == 0, "an address has 48 bits and is a multiple of 8");
+        Self(address | marks | if expires { EXPIRES } else { 0 })
+    }
+
+    /// True if there is no record.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// True if there is a record whose word has the hash bits `tag`.
+    #[inline]
+    pub(super) fn matches(&self, tag: u64) -> bool {
+        self.0 != 0 && (self.0 ^ tag) & TAG_MASK == 0
+    }
+
+    /// The hash bit `bit`, counted from the top, 0 being the highest; `bit` is below `TAG_BITS`.
+    #[inline]
+    pub(super) fn hash_bit(&self, bit: u8) -> bool {
+        debug_assert!(bit < TAG_BITS, "the word keeps so many bits");
+        let place = if bit < 14 { 61 - bit } else { 16 - bit };
+        self.0 >> place & 1 == 1
+    }
+
+    /// True if it lies in the bucket after its home.
+    #[inline]
+    pub(super) fn displaced(&self) -> bool {
+        self.0 & DISPLACED != 0
+    }
+
+    /// Marks where it lies.
+    #[inline]
+    pub(super) fn set_displaced(&mut self, displaced: bool) {
+        self.0 = if displaced { self.0 | DISPLACED } else { self.0 & !DISPLACED };
+    }
+
+    /// True if it has an expiry; known without the record.
+    #[inline]
+    pub(super) fn expires(&self) -> bool {
+        self.0 & EXPIRES != 0
+    }
+
+    /// Where the record lies, to be prefetched.
+    #[inline]
+    pub(super) fn address(&self) -> usize {
+        (self.0 & ADDRESS_MASK) as usize
+    }
+
+    #[inline]
+    fn record(&self) -> *mut u8 {
+        assert!(self.0 != 0, "an empty place has no record");
+        with_exposed_provenance_mut(self.address())
+    }
+
+    #[inline]
+    fn header(&self) -> Header {
+        let record = self.record();
+        // SAFETY: a record begins with 8 aligned bytes; with LONG set 8 more follow.
+        unsafe {
+            let bits = record.cast::<u64>().read();
+            let key_len = if bits & LONG == 0 {
+                (bits >> 48) as usize
+            } else {
+                record.cast::<u64>().add(1).read() as usize
+            };
+            Header { bits, key_len }
+        }
+    }
+
+    /// The key.
+    #[inline]
+    pub(super) fn key(&self) -> &[u8] {
+        let header = self.header();
+        // SAFETY: the header says where the key lies; the record lives as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.record().add(header.key_at()), header.key_len) }
+    }
+
+    /// The value.
+    #[inline]
+    pub(super) fn value(&self) -> Value<'_> {
+        let header = self.header();
+        // SAFETY: the header says where the value lies and of what kind it is; the record, and an
+        // object it points to, live as long as `self` and change only through `&mut self`.
+        unsafe {
+            let place = self.record().add(header.value_at());
+            match header.kind() {
+                TEXT => Value::Str(std::slice::from_raw_parts(place, header.value_len())),
+                INT => Value::Int(place.cast::<i64>().read_unaligned()),
+                _ => (*read_object(place)).value(),
+            }
+        }
+    }
+
+    /// True if the value is a string that came from an edit.
+    pub(super) fn is_raw(&self) -> bool {
+        self.header().bits & RAW != 0
+    }
+
+    /// When it expires, in milliseconds since the Unix epoch.
+    #[inline]
+    pub(super) fn expiry(&self) -> Option<Millis> {
+        if !self.expires() {
+            return None;
+        }
+        let header = self.header();
+        debug_assert!(header.bits & EXPIRY != 0, "word and record agree");
+        // SAFETY: with EXPIRY set, 8 aligned bytes stand there.
+        Some(unsafe { self.record().add(header.expiry_at()).cast::<Millis>().read() })
+    }
+
+    /// Second of the last access, modulo 2^24.
+    pub(super) fn seconds(&self) -> u32 {
+        ((self.header().bits & SECONDS_MASK) >> SECONDS_SHIFT) as u32
+    }
+
+    /// Notes an access; writes only in a new second, so that reads leave the cache line clean.
+    #[inline]
+    pub(super) fn touch(&mut self, seconds: u32) {
+        let header = self.header();
+        let touched = header.with_seconds(seconds);
+        if touched.bits != header.bits {
+            // SAFETY: a record begins with 8 aligned bytes.
+            unsafe { self.record().cast::<u64>().write(touched.bits) };
+        }
+    }
+
+    /// Bytes allocated for the record and its object.
+    pub(super) fn bytes(&self) -> usize {
+        let header = self.header();
+        let object = if header.kind() == OBJECT { self.object().bytes() } else { 0 };
+        header.total() + object
+    }
+
+    fn object(&self) -> &Object {
+        let header = self.header();
+        assert!(header.kind() == OBJECT, "only asked where there is one");
+        // SAFETY: of that kind, the value is the address of a boxed object that the record owns.
+        unsafe { &*read_object(self.record().add(header.value_at())) }
+    }
+
+    fn object_mut(&mut self) -> Option<&mut Object> {
+        let header = self.header();
+        if header.kind() != OBJECT {
+            return None;
+        }
+        // SAFETY: as in `object`, and `&mut self` makes the reference the only one.
+        Some(unsafe { &mut *read_object(self.record().add(header.value_at())) })
+    }
+
+    /// Puts another value in. What is of the same size is overwritten where it lies.
+    pub(super) fn replace(&mut self, content: Content<'_>, expiry: Option<Millis>, seconds: u32) {
+        if self.refill(content) {
+            self.set_expiry(expiry);
+            return self.touch(seconds);
+        }
+        let old = self.header();
+        let (payload, raw) = Payload::of(content);
+        let header = Header::new(payload.kind(), old.key_len, payload.len())
+            .with(RAW, raw)
+            .with(EXPIRY, expiry.is_some())
+            .with_seconds(seconds);
+        let record = self.record();
+        if header.total() == old.total() && header.key_at() == old.key_at() {
+            // SAFETY: key and sizes stay as they are, so `header` describes this record; what the
+            // old value owned is dropped before its address is overwritten.
+            unsafe {
+                drop_object(record, old);
+                write_head(record, header, expiry);
+                write_payload(record, header, payload);
+            }
+            self.mark_expiry(expiry.is_some());
+            return;
+        }
+        let moved = allocate(header.layout());
+        // SAFETY: `moved` is new and as long as `header` says; the old record is freed once, by
+        // its own layout, and `self` forgets it.
+        unsafe {
+            write_head(moved, header, expiry);
+            let key = record.add(old.key_at());
+            copy_nonoverlapping(key, moved.add(header.key_at()), old.key_len);
+            write_payload(moved, header, payload);
+            drop_object(record, old);
+            dealloc(record, old.layout());
+        }
+        self.own(moved, expiry.is_some());
+    }
+
+    /// Reuses the buffer of a large string for another large string that about fills it.
+    fn refill(&mut self, content: Content<'_>) -> bool {
+        let Content::Str(bytes) = content else { return false };
+        if bytes.len() <= INLINE_BYTES_MAX || self.is_raw() {
+            return false;
+        }
+        match self.object_mut() {
+            Some(Object::Str(text))
+                if text.capacity() >= bytes.len() && text.capacity() / 2 <= bytes.len() =>
+            {
+                text.clear();
+                text.extend_from_slice(bytes);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn own(&mut self, record: *mut u8, expires: bool) {
+        let marks = self.0 & (TAG_MASK | DISPLACED);
+        // The old word is forgotten, not dropped: its record is gone or is `record` itself.
+        self.0 = 0;
+        *self = Self::owning(record, marks, expires);
+    }
+
+    fn mark_expiry(&mut self, expires: bool) {
+        self.0 = if expires { self.0 | EXPIRES } else { self.0 & !EXPIRES };
+    }
+
+    /// Sets or clears when it expires.
+    pub(super) fn set_expiry(&mut self, expiry: Option<Millis>) {
+        let old = self.header();
+        let header = old.with(EXPIRY, expiry.is_some());
+        let record = self.record();
+        if header.bits == old.bits {
+            // SAFETY: nothing moves: `header` is this record's own.
+            return unsafe { write_head(record, header, expiry) };
+        }
+        let moved = allocate(header.layout());
+        // SAFETY: key and value lie together and are copied as they are, so what the value owns
+        // now belongs to `moved`; the old record is freed without dropping that.
+        unsafe {
+            write_head(moved, header, expiry);
+            let rest = old.key_len + old.value_len();
+            copy_nonoverlapping(record.add(old.key_at()), moved.add(header.key_at()), rest);
+            dealloc(record, old.layout());
+        }
+        self.own(moved, expiry.is_some());
+    }
+
+    /// Makes a string at least `len` bytes long, filling with zeros, and hands out all its bytes.
+    /// From then on its encoding is `raw`.
+    ///
+    /// # Panics
+    /// If the value is no string: the caller has looked.
+    pub(super) fn grow(&mut self, len: usize) -> &mut [u8] {
+        let old = self.header();
+        if let Value::Int(value) = self.value() {
+            let mut digits = itoa::Buffer::new();
+            let text = Content::Raw(digits.format(value).as_bytes());
+            self.replace(text, self.expiry(), self.seconds());
+        } else if old.bits & RAW == 0 {
+            // SAFETY: a record begins with 8 aligned bytes; the flag moves nothing.
+            unsafe { self.record().cast::<u64>().write(old.bits | RAW) };
+        }
+        self.grow_inline(len);
+        let (record, header) = (self.record(), self.header());
+        match self.object_mut() {
+            Some(Object::Str(text)) => {
+                grow_text(text, len);
+                text
+            }
+            // SAFETY: the value of a record without object, no longer an integer, is text; it is
+            // lent out as long as `self` is.
+            None => unsafe {
+                let place = record.add(header.value_at());
+                std::slice::from_raw_parts_mut(place, header.value_len())
+            },
+        }
+    }
+
+    /// Lengthens text in the record, or moves it to an object where it no longer fits.
+    fn grow_inline(&mut self, len: usize) {
+        let old = self.header();
+        if old.kind() != TEXT || len <= old.value_len() {
+            return;
+        }
+        if len > INLINE_BYTES_MAX {
+            let Value::Str(bytes) = self.value() else { return };
+            let mut text = Vec::with_capacity(len);
+            text.extend_from_slice(bytes);
+            let object = Payload::Object(Box::new(Object::Str(text)));
+            return self.put_object(object);
+        }
+        let header = Header::new(TEXT, old.key_len, len);
+        let kept = old.bits & (EXPIRY | RAW | SECONDS_MASK);
+        let header = Header { bits: header.bits | kept, ..header };
+        // SAFETY: the record was allocated with the old layout; `realloc` keeps what it held, and
+        // the bytes added are filled before they can be read.
+        unsafe {
+            let record = realloc(self.record(), old.layout(), header.total());
+            if record.is_null() {
+                handle_alloc_error(header.layout());
+            }
+            record.cast::<u64>().write(header.bits);
+            let added = record.add(header.value_at() + old.value_len());
+            added.write_bytes(0, len - old.value_len());
+            self.own(record, header.bits & EXPIRY != 0);
+        }
+    }
+
+    /// Swaps text in the record for an object, keeping all else.
+    fn put_object(&mut self, object: Payload<'_>) {
+        let old = self.header();
+        let header = Header::new(OBJECT, old.key_len, object.len());
+        let kept = old.bits & (EXPIRY | RAW | SECONDS_MASK);
+        let header = Header { bits: header.bits | kept, ..header };
+        let record = allocate(header.layout());
+        // SAFETY: `record` is new and as long as `header` says; the old one held text, which owns
+        // nothing, and is freed once.
+        unsafe {
+            write_head(record, header, self.expiry());
+            let key = self.record().add(old.key_at());
+            copy_nonoverlapping(key, record.add(header.key_at()), old.key_len);
+            write_payload(record, header, object);
+            dealloc(self.record(), old.layout());
+        }
+        self.own(record, header.bits & EXPIRY != 0);
+    }
+
+    /// The same value under another key; objects move without being copied.
+    pub(super) fn rename(mut self, hash: u64, key: &[u8]) -> Self {
+        let old = self.header();
+        let header = Header::new(old.kind(), key.len(), old.value_len());
+        let kept = old.bits & (EXPIRY | RAW | SECONDS_MASK);
+        let header = Header { bits: header.bits | kept, ..header };
+        let expiry = self.expiry();
+        let moved = allocate(header.layout());
+        // SAFETY: the value's bytes are copied as they are, so what they own now belongs to
+        // `moved`; the old record is freed without dropping that, and `self` forgets it.
+        unsafe {
+            let record = self.record();
+            write_head(moved, header, expiry);
+            copy_nonoverlapping(key.as_ptr(), moved.add(header.key_at()), key.len());
+            let value = record.add(old.value_at());
+            copy_nonoverlapping(value, moved.add(header.value_at()), old.value_len());
+            dealloc(record, old.layout());
+        }
+        self.0 = 0;
+        Self::owning(moved, tag(hash), expiry.is_some())
+    }
+
+    /// A copy of the value under another key, with the same expiry.
+    pub(super) fn duplicate(&self, hash: u64, key: &[u8], seconds: u32) -> Self {
+        let header = self.header();
+        if header.kind() == OBJECT {
+            let object = Payload::Object(Box::new(self.object().duplicate()));
+            let mut copy = Self::new(hash, key, Content::Raw(b""), self.expiry(), seconds);
+            copy.put_object(object);
+            copy.set_raw(self.is_raw());
+            return copy;
+        }
+        let content = match self.value() {
+            Value::Int(value) => Content::Int(value),
+            Value::Str(bytes) if self.is_raw() => Content::Raw(bytes),
+            Value::Str(bytes) => Content::Str(bytes),
+        };
+        Self::new(hash, key, content, self.expiry(), seconds)
+    }
+
+    fn set_raw(&mut self, raw: bool) {
+        let header = self.header().with(RAW, raw);
+        // SAFETY: a record begins with 8 aligned bytes; the flag moves nothing.
+        unsafe { self.record().cast::<u64>().write(header.bits) };
+    }
+}
+
+impl Drop for Entry {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_empty() {
+            return;
+        }
+        let header = self.header();
+        // SAFETY: the entry owns the record and is gone after this.
+        unsafe {
+            drop_object(self.record(), header);
+            dealloc(self.record(), header.layout());
+        }
+    }
+}
+
+/// Grows `text` to `len` bytes with zeros, with spare room as Redis leaves it: as much again, up
+/// to a bound.
+fn grow_text(text: &mut Vec<u8>, len: usize) {
+    if len <= text.len() {
+        return;
+    }
+    if len > text.capacity() {
+        text.reserve_exact(len - text.len() + len.min(SPARE_BYTES_MAX));
+    }
+    text.resize(len, 0);
+}
+
+fn allocate(layout: Layout) -> *mut u8 {
+    // SAFETY: a record is never empty: it has a header.
+    let record = unsafe { alloc(layout) };
+    if record.is_null() {
+        handle_alloc_error(layout);
+    }
+    record
+}
+
+/// Writes what stands before the key.
+///
+/// # Safety
+/// `record` must be as long as `header` says.
+#[inline]
+unsafe fn write_head(record: *mut u8, header: Header, expiry: Option<Millis>) {
+    // SAFETY: the caller's promise; the fields are aligned to 8.
+    unsafe {
+        record.cast::<u64>().write(header.bits);
+        if header.bits & LONG != 0 {
+            record.cast::<u64>().add(1).write(header.key_len as u64);
+        }
+        if let Some(expiry) = expiry {
+            record.add(header.expiry_at()).cast::<Millis>().write(expiry);
+        }
+    }
+}
+
+/// Writes a value, whose objects from then on belong to the record.
+///
+/// # Safety
+/// `record` must be as long as `header` says, and `header` be made for this payload.
+#[inline]
+unsafe fn write_payload(record: *mut u8, header: Header, payload: Payload<'_>) {
+    // SAFETY: the caller's promise; the value may be at any address, hence copies of bytes.
+    unsafe {
+        let place = record.add(header.value_at());
+        match payload {
+            Payload::Text(bytes) => copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()),
+            Payload::Int(bytes) => copy_nonoverlapping(bytes.as_ptr(), place, 8),
+            Payload::Object(object) => {
+                let address = Box::into_raw(object).expose_provenance();
+                place.cast::<usize>().write_unaligned(address);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// The address of a live object must stand at `place`.
+#[inline]
+unsafe fn read_object(place: *const u8) -> *mut Object {
+    // SAFETY: the caller's promise.
+    with_exposed_provenance_mut(unsafe { place.cast::<usize>().read_unaligned() })
+}
+
+/// Drops the object of a record, if it has one.
+///
+/// # Safety
+/// `header` must be the record's, and its value not be used again.
+#[inline]
+unsafe fn drop_object(record: *mut u8, header: Header) {
+    if header.kind() == OBJECT {
+        // SAFETY: the caller's promise; the object was boxed when the record was written.
+        drop(unsafe { Box::from_raw(read_object(record.add(header.value_at()))) });
+    }
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.is_empty() {
+            return f.write_str("Empty");
+        }
+        f.debug_struct("Entry").field("key", &self.key()).field("value", &self.value()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,359 @@
+//! One database's table: a directory of segments that grows one segment at a time.
+//!
+//! The directory is indexed by the top bits of the hash and names a segment; several of its
+//! places may name the same. A segment that overflows is split in two by one more bit; only where
+//! it was named once does the directory double, which copies 4 bytes a place. So no insertion
+//! costs more than a page or so of work. A table never shrinks: it is dropped whole.
+
+use super::hash::{Hasher, prefix};
+use super::record::Entry;
+use super::segment::{HOMES, PLACES, Segment, Spot};
+use crate::limits::DIRECTORY_DEPTH_MAX;
+use crate::shard::Millis;
+
+/// The entries of one database, and what they add up to.
+#[derive(Default)]
+pub(super) struct Table {
+    /// Indexes of segments, by the top `depth` bits of the hash; empty until the first insertion.
+    directory: Vec<u32>,
+    depth: u8,
+    segments: Vec<Box<Segment>>,
+    /// Beside each segment, so that sweeps and scans pass over it without touching its page.
+    counts: Vec<Counts>,
+    keys: usize,
+    expires: usize,
+    /// Bytes of records and objects.
+    record_bytes: usize,
+}
+
+/// What is known of a segment.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Counts {
+    keys: u16,
+    expires: u16,
+    /// Hash bits that its keys share.
+    depth: u8,
+}
+
+/// Where an entry lies, until the table is changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Place {
+    segment: u32,
+    spot: Spot,
+}
+
+/// What a table adds up to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Sums {
+    pub(super) keys: usize,
+    pub(super) expires: usize,
+    pub(super) bytes: usize,
+}
+
+impl Table {
+    /// Keys, keys with an expiry, and bytes of records, objects and the table itself.
+    pub(super) fn sums(&self) -> Sums {
+        let bytes = self.record_bytes + self.table_bytes();
+        Sums { keys: self.keys, expires: self.expires, bytes }
+    }
+
+    fn table_bytes(&self) -> usize {
+        self.segments.len() * size_of::<Segment>()
+            + self.segments.capacity() * size_of::<Box<Segment>>()
+            + self.directory.capacity() * size_of::<u32>()
+            + self.counts.capacity() * size_of::<Counts>()
+    }
+
+    /// The sums found by looking at every entry, and whether all that is counted agrees.
+    pub(super) fn recount(&self) -> Sums {
+        let mut sums = Sums { bytes: self.table_bytes(), ..Sums::default() };
+        for (segment, counts) in self.segments.iter().zip(&self.counts) {
+            let mut found = Counts { depth: counts.depth, ..Counts::default() };
+            segment.each(|entry| {
+                found.keys += 1;
+                found.expires += u16::from(entry.expires());
+                sums.bytes += entry.bytes();
+            });
+            assert_eq!(found, *counts, "what is counted of a segment is what is in it");
+            sums.keys += usize::from(found.keys);
+            sums.expires += usize::from(found.expires);
+        }
+        sums
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.keys
+    }
+
+    #[inline]
+    pub(super) fn expires(&self) -> usize {
+        self.expires
+    }
+
+    #[inline]
+    fn segment_of(&self, hash: u64) -> Option<u32> {
+        self.directory.get(prefix(hash, self.depth)).copied()
+    }
+
+    /// Where `key` lies; `hash` is its own.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<Place> {
+        let segment = self.segment_of(hash)?;
+        let spot = self.segments[segment as usize].find(hash, key)?;
+        Some(Place { segment, spot })
+    }
+
+    /// The address of the bucket where a search for `hash` begins.
+    #[inline]
+    pub(super) fn bucket_address(&self, hash: u64) -> Option<usize> {
+        let segment = self.segment_of(hash)?;
+        Some(self.segments[segment as usize].address(hash))
+    }
+
+    /// The address of the record that `hash` most likely leads to.
+    #[inline]
+    pub(super) fn record_address(&self, hash: u64) -> Option<usize> {
+        let segment = self.segment_of(hash)?;
+        self.segments[segment as usize].record_address(hash)
+    }
+
+    #[inline]
+    pub(super) fn entry(&self, place: Place) -> &Entry {
+        self.segments[place.segment as usize].entry(place.spot)
+    }
+
+    /// Notes an access.
+    #[inline]
+    pub(super) fn touch(&mut self, place: Place, seconds: u32) {
+        self.segments[place.segment as usize].entry_mut(place.spot).touch(seconds);
+    }
+
+    /// Changes an entry, and counts what that changed.
+    #[inline]
+    pub(super) fn edit<T>(&mut self, place: Place, change: impl FnOnce(&mut Entry) -> T) -> T {
+        let index = place.segment as usize;
+        let entry = self.segments[index].entry_mut(place.spot);
+        let (bytes, expires) = (entry.bytes(), entry.expires());
+        let result = change(entry);
+        self.record_bytes = self.record_bytes - bytes + entry.bytes();
+        match (expires, entry.expires()) {
+            (false, true) => {
+                self.expires += 1;
+                self.counts[index].expires += 1;
+            }
+            (true, false) => {
+                self.expires -= 1;
+                self.counts[index].expires -= 1;
+            }
+            _ => {}
+        }
+        result
+    }
+
+    /// Adds an entry whose key has the hash `hash` and is not in the table.
+    pub(super) fn insert(&mut self, hash: u64, mut entry: Entry, hasher: &Hasher) {
+        if self.directory.is_empty() {
+            self.directory.push(0);
+            self.segments.push(Segment::new());
+            self.counts.push(Counts::default());
+        }
+        let (bytes, expires) = (entry.bytes(), entry.expires());
+        loop {
+            let index = self.directory[prefix(hash, self.depth)] as usize;
+            match self.segments[index].insert(hash, entry) {
+                Ok(()) => {
+                    self.counts[index].keys += 1;
+                    self.counts[index].expires += u16::from(expires);
+                    break;
+                }
+                Err(refused) => entry = refused,
+            }
+            self.split(hash, hasher);
+        }
+        self.keys += 1;
+        self.expires += usize::from(expires);
+        self.record_bytes += bytes;
+    }
+
+    /// Takes an entry out; `hash` is that of its key.
+    pub(super) fn take(&mut self, place: Place, hash: u64) -> Entry {
+        let index = place.segment as usize;
+        let entry = self.segments[index].take(place.spot, hash);
+        self.keys -= 1;
+        self.record_bytes -= entry.bytes();
+        self.counts[index].keys -= 1;
+        if entry.expires() {
+            self.expires -= 1;
+            self.counts[index].expires -= 1;
+        }
+        entry
+    }
+
+    /// Splits the segment that `hash` leads to by one more bit.
+    fn split(&mut self, hash: u64, hasher: &Hasher) {
+        let index = self.directory[prefix(hash, self.depth)] as usize;
+        let depth = self.counts[index].depth;
+        if depth == self.depth {
+            self.double();
+        }
+        let segment = self.segments[index].split(depth, hasher);
+        let mut moved = Counts { depth: depth + 1, ..Counts::default() };
+        segment.each(|entry| {
+            moved.keys += 1;
+            moved.expires += u16::from(entry.expires());
+        });
+        let counts = &mut self.counts[index];
+        counts.depth = depth + 1;
+        counts.keys -= moved.keys;
+        counts.expires -= moved.expires;
+        let new = self.segments.len() as u32;
+        self.segments.push(segment);
+        self.counts.push(moved);
+        // The places that named the segment are one aligned run; its upper half has the 1 bit.
+        let run = 1 << (self.depth - depth);
+        let start = prefix(hash, self.depth) & !(run - 1);
+        self.directory[start + run / 2..start + run].fill(new);
+    }
+
+    fn double(&mut self) {
+        // More than seven in ten keys would have to share this many bits of a keyed hash.
+        assert!(self.depth < DIRECTORY_DEPTH_MAX, "keys spread over segments");
+        let mut directory = Vec::with_capacity(self.directory.len() * 2);
+        directory.extend(self.directory.iter().flat_map(|&segment| [segment, segment]));
+        self.directory = directory;
+        self.depth += 1;
+    }
+
+    /// Shows every entry.
+    pub(super) fn each(&self, mut visit: impl FnMut(&Entry)) {
+        self.segments.iter().for_each(|segment| segment.each(&mut visit));
+    }
+
+    /// Shows the entries from `position` on, home by home, until at least `count` have been seen
+    /// or ten times as many homes visited. Returns the position to go on from, or none at the
+    /// end. Between calls the table may grow: keys keep their prefix and home, so none is missed.
+    pub(super) fn scan(
+        &self,
+        position: Position,
+        count: usize,
+        hasher: &Hasher,
+        visit: &mut dyn FnMut(&Entry),
+    ) -> Option<Position> {
+        let Position { mut prefix, mut home } = position;
+        let (mut seen, mut homes) = (0usize, 0usize);
+        while prefix < 1 << DIRECTORY_DEPTH_MAX {
+            let place = prefix >> (DIRECTORY_DEPTH_MAX - self.depth);
+            let index = *self.directory.get(place as usize)? as usize;
+            let counts = self.counts[index];
+            // A segment with nothing in it costs as much as one home.
+            while home < HOMES && counts.keys > 0 {
+                self.segments[index].each_of_home(home, hasher, &mut |entry| {
+                    seen += 1;
+                    visit(entry);
+                });
+                home += 1;
+                homes += 1;
+                if seen >= count || homes >= count.saturating_mul(10) {
+                    return Position { prefix, home }.checked();
+                }
+            }
+            let span = 1 << (DIRECTORY_DEPTH_MAX - counts.depth);
+            prefix = (prefix & !(span - 1)) + span;
+            home = 0;
+            homes += 1;
+            if homes >= count.saturating_mul(10) {
+                return Position { prefix, home }.checked();
+            }
+        }
+        None
+    }
+
+    /// Any place, each as likely as any other; `random` is 64 random bits.
+    pub(super) fn any_place(&self, random: u64) -> Option<Place> {
+        let count = self.segments.len() as u64;
+        let segment = ((random >> 32) * count) >> 32;
+        let index = ((random & 0xffff_ffff) * PLACES as u64) >> 32;
+        (count > 0).then(|| Place { segment: segment as u32, spot: Segment::spot(index as usize) })
+    }
+
+    /// The first entry at or after a place, going round.
+    pub(super) fn occupied_from(&self, place: Place) -> Option<Place> {
+        let count = self.segments.len();
+        let start = place.segment as usize;
+        let segment = (start..start + count)
+            .map(|index| index % count)
+            .find(|&index| self.counts[index].keys > 0)?;
+        let spots = (0..PLACES).map(Segment::spot);
+        let spot = { spots }.find(|&spot| !self.segments[segment].entry(spot).is_empty())?;
+        Some(Place { segment: segment as u32, spot })
+    }
+
+    /// Counts segments from `segment` on that hold nothing with an expiry, up to `most`.
+    pub(super) fn without_expiry(&self, segment: usize, most: usize) -> usize {
+        let rest = self.counts.get(segment..).unwrap_or_default();
+        rest.iter().take(most).take_while(|counts| counts.expires == 0).count()
+    }
+
+    /// How many segments there are.
+    pub(super) fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Places in a segment of keys due at `now`, and how many with an expiry were looked at, with
+    /// the sum of the milliseconds that those not due still have.
+    pub(super) fn due(&self, segment: usize, now: Millis, due: &mut Vec<Place>) -> (usize, u64) {
+        let (mut seen, mut left) = (0, 0);
+        for spot in (0..PLACES).map(Segment::spot) {
+            let Some(expiry) = self.segments[segment].entry(spot).expiry() else { continue };
+            seen += 1;
+            if expiry <= now {
+                due.push(Place { segment: segment as u32, spot });
+            } else {
+                left += expiry - now;
+            }
+        }
+        (seen, left)
+    }
+
+    /// Frees up to `count` segments with all they hold; true while some are left. For a table
+    /// that nobody looks into any more.
+    pub(super) fn free_some(&mut self, count: usize) -> bool {
+        self.directory = Vec::new();
+        for _ in 0..count {
+            let Some(segment) = self.segments.pop() else { break };
+            let counts = self.counts.pop().unwrap_or_default();
+            segment.each(|entry| self.record_bytes -= entry.bytes());
+            self.keys -= usize::from(counts.keys);
+            self.expires -= usize::from(counts.expires);
+        }
+        !self.segments.is_empty()
+    }
+}
+
+/// How far a scan has come: a prefix of `DIRECTORY_DEPTH_MAX` bits, and a home in its segment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Position {
+    prefix: u64,
+    home: usize,
+}
+
+const HOME_BITS: u32 = 6;
+const _: () = assert!(HOMES < 1 << HOME_BITS, "a position has so many bits for the home");
+
+impl Position {
+    /// From the number a client was given, or made up.
+    pub(super) fn decode(number: u64) -> Self {
+        let home = (number & ((1 << HOME_BITS) - 1)) as usize;
+        Self { prefix: number >> HOME_BITS, home }
+    }
+
+    /// The number that stands for it: 0 is the start, and only that.
+    pub(super) fn encode(self) -> u64 {
+        (self.prefix << HOME_BITS) | self.home as u64
+    }
+
+    fn checked(self) -> Option<Self> {
+        (self.prefix < 1 << DIRECTORY_DEPTH_MAX).then_some(self)
+    }
+}

@@ -1,0 +1,83 @@
+//! Over all keys of a database: SCAN, KEYS, RANDOMKEY, and the recount that tests rely on.
+
+use super::table::Position;
+use super::{Keyspace, Record};
+use crate::limits::RANDOM_PICKS_MAX;
+use crate::shard::Millis;
+
+impl Keyspace {
+    /// Shows the keys of a database from `position` on (0 is the start) until about `count` have
+    /// been seen, and returns where to go on, or none at the end. Every key that is there from the
+    /// first call to the last is shown, some perhaps twice; keys due at `now` are not.
+    pub fn scan(
+        &self,
+        db: u16,
+        position: u64,
+        count: usize,
+        now: Millis,
+        visit: &mut dyn FnMut(Record<'_>),
+    ) -> Option<u64> {
+        let table = &self.databases[usize::from(db)];
+        let position = Position::decode(position);
+        let next = table.scan(position, count.max(1), &self.hasher, &mut |entry| {
+            if entry.expiry().is_none_or(|at| at > now) {
+                visit(Record { entry });
+            }
+        })?;
+        Some(next.encode())
+    }
+
+    /// Shows every key of a database that is not due at `now`.
+    pub fn each(&self, db: u16, now: Millis, mut visit: impl FnMut(Record<'_>)) {
+        self.databases[usize::from(db)].each(|entry| {
+            if entry.expiry().is_none_or(|at| at > now) {
+                visit(Record { entry });
+            }
+        });
+    }
+
+    /// Any key of a database, each as likely as any other while its table is not nearly empty.
+    /// Keys found due at `now` are removed; a database where nearly all are may answer none.
+    pub fn random(&mut self, db: u16, now: Millis) -> Option<Record<'_>> {
+        let index = usize::from(db);
+        for _ in 0..RANDOM_PICKS_MAX {
+            let place = (0..RANDOM_PICKS_MAX).find_map(|_| {
+                let random = self.random_bits();
+                let table = &self.databases[index];
+                table.any_place(random).filter(|&place| !table.entry(place).is_empty())
+            });
+            let place = place.or_else(|| {
+                let random = self.random_bits();
+                let table = &self.databases[index];
+                table.any_place(random).and_then(|place| table.occupied_from(place))
+            })?;
+            if self.databases[index].entry(place).expiry().is_none_or(|at| at > now) {
+                return Some(Record { entry: self.databases[index].entry(place) });
+            }
+            self.expire(db, place);
+        }
+        None
+    }
+
+    /// 64 bits from the keyspace's own generator.
+    /// Source: Marsaglia, "Xorshift RNGs" (2003), with Vigna's multiplication (xorshift64*).
+    pub fn random_bits(&mut self) -> u64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        self.random.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// Counts everything anew, entry by entry, and compares it with what is kept.
+    ///
+    /// # Panics
+    /// If anything differs.
+    pub fn recount(&self) {
+        for table in &self.databases {
+            assert_eq!(table.recount(), table.sums(), "what is counted is what is there");
+        }
+        let flushed: usize = self.flushed.iter().map(|table| table.recount().bytes).sum();
+        let kept: usize = self.databases.iter().map(|table| table.recount().bytes).sum();
+        assert_eq!(flushed + kept, self.memory_bytes(), "memory counted is memory recounted");
+    }
+}

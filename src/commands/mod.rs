@@ -1,0 +1,79 @@
+//! Commands of the session and the server, and the one place where a request finds its row.
+
+mod connection;
+mod table;
+
+pub use table::{FindError, Found, find, session_rows};
+
+use crate::config::Settings;
+use crate::errand::Errand;
+use crate::server::Server;
+use crate::session::Session;
+use pinion_io::resp::Reply;
+use pinion_shards::Millis;
+use pinion_shards::commands::{Args, Row};
+use pinion_shards::error::Error;
+use std::time::Duration;
+
+/// Runs a command in its session and writes its reply. After an error nothing has changed; what
+/// was written to the reply by then is taken back by the caller.
+pub type SessionRun = fn(&mut Context<'_>, &Args<'_>, &mut Reply<'_>) -> Result<Outcome, Error>;
+
+/// A row of this package: the words about a command, and its function.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionRow {
+    /// What is said about it.
+    pub row: Row,
+    /// What it does.
+    pub run: SessionRun,
+    /// Its subcommands, where it is a container.
+    pub subcommands: &'static [SessionRow],
+}
+
+impl SessionRow {
+    /// A command, or one subcommand.
+    pub const fn new(row: Row, run: SessionRun) -> Self {
+        Self { row, run, subcommands: &[] }
+    }
+
+    /// A family of subcommands; `run` runs where the container's name stands alone and its arity
+    /// allows that.
+    pub const fn container(row: Row, run: SessionRun, subcommands: &'static [Self]) -> Self {
+        Self { row, run, subcommands }
+    }
+}
+
+/// What a command may see and change.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The client.
+    pub session: &'a mut Session,
+    /// What all cores share.
+    pub server: &'a Server,
+    /// The settings this core works with.
+    pub settings: &'a Settings,
+    /// The instant of this tick.
+    pub now: Millis,
+    /// The core that serves the client.
+    pub core: usize,
+}
+
+/// What follows once a command has run.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The reply is written.
+    Done,
+    /// A job goes on, and writes the reply when it ends.
+    Start(Job),
+}
+
+/// Work that may wait; a command never does.
+#[derive(Debug)]
+pub enum Job {
+    /// `+OK` after so long.
+    Sleep(Duration),
+    /// A question to every core.
+    Errand(Errand),
+    /// A graceful stop of the server, without a reply.
+    Stop,
+}

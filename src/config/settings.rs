@@ -1,0 +1,79 @@
+//! A snapshot of every setting, typed.
+
+/// Whether serving threads stay on their cores.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Pin {
+    /// Pinned until the kernel reports them waiting for a processor, and again when calm.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never: free to move within the allowed cores.
+    Never,
+}
+
+/// How much output may wait for a client before it is closed; 0 is no limit.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct BufferLimit {
+    /// Closed at once beyond this many bytes.
+    pub hard_bytes: u64,
+    /// Closed beyond this many bytes ...
+    pub soft_bytes: u64,
+    /// ... held for this many seconds.
+    pub soft_seconds: u64,
+}
+
+/// Every setting. A field's meaning, default and name stand in the table of flags.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// TCP port; 0 listens on none, -1 on any free one.
+    pub port: i64,
+    /// Addresses to listen on; empty is all of them.
+    pub bind: Vec<String>,
+    /// Path of the unix socket, empty for none.
+    pub unixsocket: String,
+    /// Its permissions, 0 to leave them.
+    pub unixsocket_mode: u32,
+    /// Connections that may wait to be accepted.
+    pub tcp_backlog: u64,
+    /// Seconds between keep-alive probes, 0 for none.
+    pub tcp_keepalive: u64,
+    /// Seconds until an idle client is closed, 0 for never.
+    pub timeout: u64,
+    /// Most clients at once.
+    pub clients_max: u64,
+    /// The password, empty for none.
+    pub password: String,
+    /// Refuse clients from other machines while there is no password and no bound address.
+    pub protected_mode: bool,
+    /// Databases.
+    pub databases: u64,
+    /// Serving threads, 0 for one a core.
+    pub threads: u64,
+    /// The cores to serve on, empty for all that are allowed.
+    pub cores: Vec<usize>,
+    /// Whether threads stay on their cores.
+    pub pin: Pin,
+    /// Run a parked neighbour's work oneself.
+    pub borrow: bool,
+    /// Directory of log files, empty for none.
+    pub log_dir: String,
+    /// Log to stderr only.
+    pub log_to_stderr: bool,
+    /// 0 logs all, 1 warnings and errors, 2 errors, 3 nothing.
+    pub log_level_min: u64,
+    /// Longest argument of a request, in bytes.
+    pub bulk_bytes_max: u64,
+    /// Most bytes of a request under way.
+    pub query_buffer_bytes_max: u64,
+    /// Output that may wait for an ordinary client.
+    pub output_normal: BufferLimit,
+    /// Output that may wait for a replica.
+    pub output_replica: BufferLimit,
+    /// Output that may wait for a subscriber.
+    pub output_pubsub: BufferLimit,
+    /// Memory limit in bytes, 0 for none.
+    pub memory_bytes_max: u64,
+    /// What to do at the memory limit.
+    pub memory_policy: String,
+}

@@ -1,0 +1,187 @@
+//! One client's state, as commands may see it: plain data, small enough for a hundred thousand.
+
+use pinion_io::resp::Protocol;
+use pinion_shards::Millis;
+use pinion_shards::commands::Row;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// An end of a connection.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Peer {
+    /// A TCP address, shown as `127.0.0.1:5555` or `[::1]:5555`.
+    Tcp(SocketAddr),
+    /// The unix socket at this path, shown as `/path:0`.
+    Unix(Arc<str>),
+}
+
+impl Peer {
+    /// True for a unix socket, and for a TCP address of this machine's loopback.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(out),
+            Self::Unix(path) => write!(out, "{path}:0"),
+        }
+    }
+}
+
+/// Which replies a client gets (CLIENT REPLY).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ReplyMode {
+    /// Every reply.
+    #[default]
+    On,
+    /// None.
+    Off,
+    /// None to the command under way nor to the next: CLIENT REPLY SKIP has just run.
+    SkipNext,
+    /// None to the command under way.
+    Skip,
+}
+
+impl ReplyMode {
+    /// True if the command that just ran is to be answered.
+    #[inline]
+    pub fn answers(self) -> bool {
+        self == Self::On
+    }
+
+    /// The mode of the next command, once one has run.
+    #[inline]
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::On | Self::Skip => Self::On,
+            Self::Off => Self::Off,
+            Self::SkipNext => Self::Skip,
+        }
+    }
+}
+
+/// One client. The loop keeps the addresses and counters; commands change the rest.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Unique in this server's life, rising from 1.
+    pub id: u64,
+    /// When it connected.
+    pub created: Millis,
+    /// When its last command arrived.
+    pub last_active: Millis,
+    /// The client's end.
+    pub peer: Peer,
+    /// Our end.
+    pub local: Peer,
+    /// Its name, empty where it gave none.
+    pub name: Box<[u8]>,
+    /// The client library's name and version, as CLIENT SETINFO gave them.
+    pub library: Option<Box<(String, String)>>,
+    /// The row of the last command it sent.
+    pub last_command: Option<&'static Row>,
+    /// Bytes read from it.
+    pub input_bytes_total: u64,
+    /// Bytes written to it.
+    pub output_bytes_total: u64,
+    /// Commands it has sent.
+    pub commands_total: u64,
+    /// Its descriptor, for CLIENT LIST.
+    pub fd: i32,
+    /// Its database.
+    pub db: u16,
+    /// The core that serves it.
+    pub core: u16,
+    /// The protocol it speaks.
+    pub protocol: Protocol,
+    /// Which replies it gets.
+    pub reply_mode: ReplyMode,
+    /// True once it gave the password, and where none is asked for.
+    pub authenticated: bool,
+    /// Not to be closed when client memory runs short.
+    pub no_evict: bool,
+    /// Its reads do not count as use of a key.
+    pub no_touch: bool,
+    /// To be closed once the replies so far are sent.
+    pub closing: bool,
+}
+
+const _: () = assert!(size_of::<Session>() <= 256, "an idle client must be cheap");
+
+impl Session {
+    /// A client that has just connected.
+    pub fn new(id: u64, ends: (Peer, Peer), fd: i32, core: u16, now: Millis, open: bool) -> Self {
+        let (peer, local) = ends;
+        Self {
+            id,
+            created: now,
+            last_active: now,
+            peer,
+            local,
+            name: Box::default(),
+            library: None,
+            last_command: None,
+            input_bytes_total: 0,
+            output_bytes_total: 0,
+            commands_total: 0,
+            fd,
+            db: 0,
+            core,
+            protocol: Protocol::Resp2,
+            reply_mode: ReplyMode::On,
+            authenticated: open,
+            no_evict: false,
+            no_touch: false,
+            closing: false,
+        }
+    }
+
+    /// RESET: as if it had just connected. `open` is true where no password is asked for.
+    /// The library's name and the no-evict mark stay, as in Redis.
+    pub fn reset(&mut self, open: bool) {
+        self.db = 0;
+        self.protocol = Protocol::Resp2;
+        self.reply_mode = ReplyMode::On;
+        self.authenticated = open;
+        self.name = Box::default();
+        self.no_touch = false;
+    }
+
+    /// The library's name and version, empty where it told none.
+    pub fn library(&self) -> (&str, &str) {
+        self.library.as_deref().map_or(("", ""), |(name, version)| (name, version))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_show_as_redis_shows_them() {
+        let tcp = Peer::Tcp("127.0.0.1:5555".parse().unwrap());
+        assert_eq!(tcp.to_string(), "127.0.0.1:5555");
+        assert!(tcp.is_local());
+        assert!(!Peer::Tcp("10.0.0.1:1".parse().unwrap()).is_local());
+        assert!(Peer::Tcp("[::ffff:127.0.0.1]:1".parse().unwrap()).is_local());
+        assert_eq!(Peer::Tcp("[::1]:5".parse().unwrap()).to_string(), "[::1]:5");
+        assert_eq!(Peer::Unix("/run/pinion".into()).to_string(), "/run/pinion:0");
+    }
+
+    #[test]
+    fn skip_leaves_out_one_reply_after_its_own() {
+        let mode = ReplyMode::SkipNext;
+        assert!(!mode.answers());
+        let mode = mode.next();
+        assert!(!mode.answers());
+        assert!(mode.next().answers());
+        assert_eq!(ReplyMode::Off.next(), ReplyMode::Off);
+    }
+}
