@@ -4,6 +4,8 @@
 //! (COMMAND, ACL categories, key positions, the fuzz dictionary) is derived from its row.
 
 mod args;
+mod expiry;
+mod keys;
 mod row;
 
 pub use args::Args;
@@ -11,7 +13,8 @@ pub use args::parse_int;
 pub use row::{Access, DANGEROUS, Flags, Group, KEYSPACE, KeySpec, Plan, Row, Run};
 
 /// The families, each a table of rows.
-static FAMILIES: &[&[Row]] = &[];
+static FAMILIES: &[&[Row]] =
+    &[keys::PRESENCE, keys::MOVING, keys::WHOLE, keys::OBJECT, expiry::ROWS];
 
 /// Every row, families in order.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
