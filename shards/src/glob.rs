@@ -1,12 +1,22 @@
-//! Matches names against the patterns of KEYS and SCAN, byte by byte.
+//! Matches names against patterns as KEYS, SCAN and CONFIG GET take them, byte by byte.
 //!
 //! `*` stands for any bytes, `?` for any one, `[ab]`, `[a-z]` and `[^a]` for one of some, and `\`
 //! takes the next byte as it is. A class may lack its end; a `\` at the very end is itself. After
 //! a mismatch only the last `*` tries again, so time is bounded by the product of the lengths,
 //! whatever the pattern.
 
-/// True if all of `text` is as `pattern` says.
+/// True if all of `text` is as `pattern` says, letters in the case given.
 pub fn is_match(pattern: &[u8], text: &[u8]) -> bool {
+    matches(pattern, text, |byte| byte)
+}
+
+/// True if all of `text` is as `pattern` says, letters in any case.
+pub fn is_match_any_case(pattern: &[u8], text: &[u8]) -> bool {
+    matches(pattern, text, |byte| byte.to_ascii_lowercase())
+}
+
+/// Matches bytes that are the same after `fold`.
+fn matches(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8 + Copy) -> bool {
     let (mut place, mut at) = (0, 0);
     // Behind the last `*`, and where in the text that part was tried.
     let mut retry: Option<(usize, usize)> = None;
@@ -19,11 +29,11 @@ pub fn is_match(pattern: &[u8], text: &[u8]) -> bool {
             retry = Some((place, at));
             continue;
         }
-        let Some(&byte) = text.get(at) else {
+        let Some(byte) = text.get(at).map(|&byte| fold(byte)) else {
             // A later try would have less text for the same pattern.
             return place == pattern.len();
         };
-        match pattern.get(place).and_then(|_| match_one(pattern, place, byte)) {
+        match pattern.get(place).and_then(|_| match_one(pattern, place, byte, fold)) {
             Some(next) => {
                 place = next;
                 at += 1;
@@ -38,24 +48,29 @@ pub fn is_match(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 /// Matches one byte with what stands at `place`; returns the place behind it.
-fn match_one(pattern: &[u8], place: usize, byte: u8) -> Option<usize> {
+fn match_one(pattern: &[u8], place: usize, byte: u8, fold: impl Fn(u8) -> u8) -> Option<usize> {
     match (pattern[place], pattern.get(place + 1)) {
         (b'?', _) => Some(place + 1),
-        (b'[', _) => match_class(pattern, place + 1, byte),
-        (b'\\', Some(&escaped)) => (escaped == byte).then_some(place + 2),
-        (literal, _) => (literal == byte).then_some(place + 1),
+        (b'[', _) => match_class(pattern, place + 1, byte, fold),
+        (b'\\', Some(&escaped)) => (fold(escaped) == byte).then_some(place + 2),
+        (literal, _) => (fold(literal) == byte).then_some(place + 1),
     }
 }
 
 /// Matches one byte with the class whose inside begins at `place`; returns the place behind it.
-fn match_class(pattern: &[u8], mut place: usize, byte: u8) -> Option<usize> {
+fn match_class(
+    pattern: &[u8],
+    mut place: usize,
+    byte: u8,
+    fold: impl Fn(u8) -> u8,
+) -> Option<usize> {
     let negated = pattern.get(place) == Some(&b'^');
     place += usize::from(negated);
     let mut found = false;
     while let Some(&first) = pattern.get(place) {
         match (first, pattern.get(place + 1), pattern.get(place + 2)) {
             (b'\\', Some(&escaped), _) => {
-                found |= escaped == byte;
+                found |= fold(escaped) == byte;
                 place += 2;
             }
             (b']', ..) => {
@@ -63,11 +78,12 @@ fn match_class(pattern: &[u8], mut place: usize, byte: u8) -> Option<usize> {
                 break;
             }
             (_, Some(b'-'), Some(&last)) => {
+                let (first, last) = (fold(first), fold(last));
                 found |= (first.min(last)..=first.max(last)).contains(&byte);
                 place += 3;
             }
             _ => {
-                found |= first == byte;
+                found |= fold(first) == byte;
                 place += 1;
             }
         }
@@ -77,7 +93,7 @@ fn match_class(pattern: &[u8], mut place: usize, byte: u8) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_match;
+    use super::{is_match, is_match_any_case};
     use std::time::{Duration, Instant};
 
     #[test]
@@ -106,6 +122,14 @@ mod tests {
         ] {
             assert_eq!(is_match(pattern.as_bytes(), text.as_bytes()), is, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn letters_in_any_case_where_that_is_asked() {
+        assert!(is_match_any_case(b"MAX[C-M]*\\Y", b"maxmemory"));
+        assert!(!is_match(b"MAX*", b"maxmemory"));
+        assert!(is_match_any_case(b"timeout", b"TimeOut"));
+        assert!(!is_match_any_case(b"[^A]", b"a"));
     }
 
     #[test]

@@ -13,8 +13,13 @@ pub use args::parse_int;
 pub use row::{Access, DANGEROUS, Flags, Group, KEYSPACE, KeySpec, Plan, Row, Run};
 
 /// The families, each a table of rows.
-static FAMILIES: &[&[Row]] =
-    &[keys::PRESENCE, keys::MOVING, keys::WHOLE, keys::OBJECT, expiry::ROWS];
+static FAMILIES: &[&[Row]] = &[
+    keys::presence::ROWS,
+    keys::moving::ROWS,
+    keys::whole::ROWS,
+    keys::object::ROWS,
+    expiry::ROWS,
+];
 
 /// Every row, families in order.
 pub fn rows() -> impl Iterator<Item = &'static Row> {

@@ -1,14 +1,9 @@
 //! Commands on keys of any type.
 
-mod moving;
-mod object;
-mod presence;
-mod whole;
-
-pub(super) use moving::MOVING;
-pub(super) use object::OBJECT;
-pub(super) use presence::PRESENCE;
-pub(super) use whole::WHOLE;
+pub(super) mod moving;
+pub(super) mod object;
+pub(super) mod presence;
+pub(super) mod whole;
 
 use crate::commands::Args;
 use crate::error::Error;

@@ -65,7 +65,7 @@ fn move_key(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
     Ok(())
 }
 
-pub(in crate::commands) const MOVING: &[Row] = &[
+pub(in crate::commands) const ROWS: &[Row] = &[
     Row::new("rename", 3, Group::Generic, Plan::One(rename))
         .flags(&[Flags::WRITE])
         .categories(KEYSPACE)

@@ -47,7 +47,7 @@ fn type_of(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Res
     Ok(())
 }
 
-pub(in crate::commands) const PRESENCE: &[Row] = &[
+pub(in crate::commands) const ROWS: &[Row] = &[
     Row::new("del", -2, Group::Generic, Plan::Each { run: delete, fold: Fold::Sum })
         .flags(&[Flags::WRITE])
         .categories(KEYSPACE)

@@ -163,7 +163,7 @@ fn swapdb(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     Ok(())
 }
 
-pub(in crate::commands) const WHOLE: &[Row] = &[
+pub(in crate::commands) const ROWS: &[Row] = &[
     Row::new("dbsize", 1, Group::Server, Plan::Every { run: dbsize, fold: Fold::Sum })
         .flags(&[Flags::READONLY, Flags::FAST])
         .categories(KEYSPACE)
