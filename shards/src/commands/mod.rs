@@ -7,6 +7,7 @@ mod args;
 mod expiry;
 mod keys;
 mod row;
+mod strings;
 
 pub use args::Args;
 pub use args::parse_int;
@@ -19,6 +20,12 @@ static FAMILIES: &[&[Row]] = &[
     keys::whole::ROWS,
     keys::object::ROWS,
     expiry::ROWS,
+    strings::get::ROWS,
+    strings::set::ROWS,
+    strings::count::ROWS,
+    strings::range::ROWS,
+    strings::many::ROWS,
+    strings::lcs::ROWS,
 ];
 
 /// Every row, families in order.
