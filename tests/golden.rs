@@ -3,7 +3,7 @@
 //! A script `tests/commands/<family>/<topic>.txt` is a list of actions, each followed by the exact
 //! replies. It starts on an empty server and runs in RESP2 and in RESP3, against Pinion with 1, 2
 //! and 7 shards, and against a real server where `PINION_GOLDEN_SERVER=host:port` names one:
-//! that server is the judge of what is right. `PINION_GOLDEN_ONLY=text` runs only the scripts with
+//! that server (a Redis 8, with `--enable-debug-command local`) is the judge of what is right. `PINION_GOLDEN_ONLY=text` runs only the scripts with
 //! `text` in their path. With `PINION_GOLDEN_RECORD=1` the answers of the real server are written
 //! into the scripts wherever they differ: write the actions, record, then read what came.
 //!
@@ -57,8 +57,6 @@ use support::server::Server;
 
 /// Differences shown of one script; the first is mostly the cause of the others.
 const DIFFERENCES_SHOWN: usize = 5;
-/// Arguments every server gets: scripts ask DEBUG.
-const ARGUMENTS: &[&str] = &["--enable_debug_command=local"];
 
 #[test]
 #[ignore = "the server does not listen yet"]
@@ -129,7 +127,7 @@ fn on_pinion(shards: usize) {
 
 fn address_of(server: &mut Option<Server>, shards: usize) -> SocketAddr {
     server
-        .get_or_insert_with(|| Server::start(shards, ARGUMENTS).expect("a server that starts"))
+        .get_or_insert_with(|| Server::start(shards, &[]).expect("a server that starts"))
         .address()
 }
 
