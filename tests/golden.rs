@@ -2,10 +2,11 @@
 //!
 //! A script `tests/commands/<family>/<topic>.txt` is a list of actions, each followed by the exact
 //! replies. It starts on an empty server and runs in RESP2 and in RESP3, against Pinion with 1, 2
-//! and 7 shards, and against a real server where `PINION_GOLDEN_SERVER=host:port` names one:
-//! that server (a Redis 8, with `--enable-debug-command local`) is the judge of what is right. `PINION_GOLDEN_ONLY=text` runs only the scripts with
-//! `text` in their path. With `PINION_GOLDEN_RECORD=1` the answers of the real server are written
-//! into the scripts wherever they differ: write the actions, record, then read what came.
+//! and 7 shards, and against a real server where `PINION_GOLDEN_SERVER=host:port` names one: that
+//! server (a Redis 8, with `--enable-debug-command local`) is the judge of what is right.
+//! `PINION_GOLDEN_ONLY=text` runs only the scripts with `text` in their path. With
+//! `PINION_GOLDEN_RECORD=1` the answers of the real server are written into the scripts wherever
+//! they differ: write the actions, record, then read what came.
 //!
 //! Actions, each on a line:
 //!
