@@ -23,6 +23,9 @@ pub enum Error {
     DatabaseIndex,
     /// A string beyond `STRING_BYTES_MAX`.
     StringTooLong,
+    /// A time to live that is not positive, or beyond 64 bits of milliseconds; for the named
+    /// command.
+    ExpireTime(&'static str),
     /// Wrong number of arguments, for the named command.
     Arity(&'static str),
     /// Any other fixed text, with its prefix (`ERR ...`).
@@ -49,6 +52,7 @@ impl Error {
             Self::StringTooLong => {
                 "ERR string exceeds maximum allowed size (proto-max-bulk-len)".into()
             }
+            Self::ExpireTime(name) => format!("ERR invalid expire time in '{name}' command").into(),
             Self::Arity(name) => {
                 format!("ERR wrong number of arguments for '{name}' command").into()
             }

@@ -30,8 +30,12 @@ pub const SWEEP_KEYS_MAX: usize = 512;
 pub const SWEEP_SEGMENTS_MAX: usize = 4096;
 /// Segments of a flushed database that one tick frees, with the records in them.
 pub const FREE_SEGMENTS_PER_TICK: usize = 4;
+/// Product of the lengths of two strings that LCS compares: some 0.3 s of one core.
+pub const LCS_CELLS_MAX: usize = 1 << 28;
 /// Blind picks before RANDOMKEY walks to the next key instead.
 pub const RANDOM_PICKS_MAX: usize = 100;
+/// Keys that one SCAN looks at, whatever count the client asks for.
+pub const SCAN_COUNT_MAX: usize = 10_000;
 
 const _: () = assert!(INLINE_BYTES_MAX <= u16::MAX as usize, "a record's header has 16 bits");
 const _: () = assert!(DIRECTORY_DEPTH_MAX < 32, "the directory holds 32-bit indexes");

@@ -277,13 +277,10 @@ impl Keyspace {
     }
 
     /// Writes `bytes` into a string at `offset`, or at its end where that is none, filling any gap
-    /// with zeros, and returns how long it is now. The key must be there.
+    /// with zeros, and returns how long it is now. A key that is not there begins empty.
     ///
     /// # Errors
     /// `WrongType`, `StringTooLong`; nothing has changed then.
-    ///
-    /// # Panics
-    /// If there is no such key.
     pub fn write(
         &mut self,
         key: Key<'_>,
@@ -291,13 +288,24 @@ impl Keyspace {
         offset: Option<usize>,
         bytes: &[u8],
     ) -> Result<usize, Error> {
-        let place = self.live(key, now).expect("the caller has found the key");
-        let table = &mut self.databases[usize::from(key.db)];
         let mut digits = itoa::Buffer::new();
-        let len = table.entry(place).value().text(&mut digits)?.len();
+        let place = self.live(key, now);
+        let table = &mut self.databases[usize::from(key.db)];
+        let len = match place {
+            Some(place) => table.entry(place).value().text(&mut digits)?.len(),
+            None => 0,
+        };
         let offset = offset.unwrap_or(len);
         let end = offset.checked_add(bytes.len()).filter(|&end| end <= STRING_BYTES_MAX);
         let end = end.ok_or(Error::StringTooLong)?;
+        let place = match place {
+            Some(place) => place,
+            None => {
+                let entry = Entry::new(key.hash, key.bytes, Content::Raw(b""), None, 0);
+                table.insert(key.hash, entry, &self.hasher);
+                table.find(key.hash, key.bytes).expect("what was put in is found")
+            }
+        };
         let len = table.edit(place, |entry| {
             entry.touch(seconds(now));
             let text = entry.grow(end);

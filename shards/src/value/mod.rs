@@ -3,6 +3,10 @@
 //! A new type is a variant of `Object` (how it is kept) and one of `Value` (how it is read).
 //! Small strings and integers never become an `Object`: they lie in the key's own record.
 
+mod extended;
+
+pub use extended::Extended;
+
 use crate::error::Error;
 
 /// A value as a command reads it.

@@ -1,0 +1,218 @@
+//! Writes one string whole.
+
+use super::write_string;
+use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
+use crate::error::Error;
+use crate::keyspace::Expiry;
+use crate::shard::{Millis, Scope};
+use crate::value::Content;
+use pinion_io::resp::Reply;
+
+/// How a time is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Unit {
+    /// `EX`: seconds from now.
+    Seconds,
+    /// `PX`: milliseconds from now.
+    Millis,
+    /// `EXAT`: seconds since the Unix epoch.
+    AtSeconds,
+    /// `PXAT`: milliseconds since the Unix epoch.
+    AtMillis,
+}
+
+/// Which keys SET may write.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Condition {
+    #[default]
+    Always,
+    Missing,
+    Present,
+}
+
+/// The options of SET and GETEX.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Options {
+    condition: Condition,
+    get: bool,
+    keep: bool,
+    pub(super) persist: bool,
+    /// The unit, and the index of the number.
+    pub(super) expire: Option<(Unit, usize)>,
+}
+
+impl Options {
+    /// Those of GETEX, from argument 2 on.
+    pub(super) fn of_getex(args: &Args<'_>) -> Result<Self, Error> {
+        let mut options = Self::default();
+        let mut index = 2;
+        while index < args.len() {
+            if args.is(index, "PERSIST") && options.expire.is_none() {
+                options.persist = true;
+                index += 1;
+            } else {
+                index = options.time(args, index)?;
+            }
+        }
+        Ok(options)
+    }
+
+    /// Those of SET, from argument 3 on.
+    fn of_set(args: &Args<'_>) -> Result<Self, Error> {
+        let mut options = Self::default();
+        let mut index = 3;
+        while index < args.len() {
+            if args.is(index, "NX") && options.condition != Condition::Present {
+                options.condition = Condition::Missing;
+            } else if args.is(index, "XX") && options.condition != Condition::Missing {
+                options.condition = Condition::Present;
+            } else if args.is(index, "GET") {
+                options.get = true;
+            } else if args.is(index, "KEEPTTL") && options.expire.is_none() {
+                options.keep = true;
+            } else {
+                index = options.time(args, index)?;
+                continue;
+            }
+            index += 1;
+        }
+        Ok(options)
+    }
+
+    /// A time at `index`; the same unit may come again, and the last one counts.
+    fn time(&mut self, args: &Args<'_>, index: usize) -> Result<usize, Error> {
+        let units = [
+            ("EX", Unit::Seconds),
+            ("PX", Unit::Millis),
+            ("EXAT", Unit::AtSeconds),
+            ("PXAT", Unit::AtMillis),
+        ];
+        let unit = units.iter().find(|(word, _)| args.is(index, word)).ok_or(Error::Syntax)?.1;
+        let other = self.expire.is_some_and(|(earlier, _)| earlier != unit);
+        if self.keep || self.persist || other || index + 1 == args.len() {
+            return Err(Error::Syntax);
+        }
+        self.expire = Some((unit, index + 1));
+        Ok(index + 2)
+    }
+}
+
+/// The instant that `number` names, in milliseconds since the Unix epoch.
+///
+/// # Errors
+/// A number that is not positive, or an instant beyond 64 bits, for the command `name`.
+pub(super) fn deadline(
+    unit: Unit,
+    number: i64,
+    now: Millis,
+    name: &'static str,
+) -> Result<Millis, Error> {
+    let millis = match unit {
+        Unit::Seconds | Unit::AtSeconds => number.checked_mul(1000),
+        Unit::Millis | Unit::AtMillis => Some(number),
+    };
+    let at = match unit {
+        Unit::Seconds | Unit::Millis => millis.and_then(|left| left.checked_add_unsigned(now)),
+        Unit::AtSeconds | Unit::AtMillis => millis,
+    };
+    at.filter(|_| number > 0).and_then(|at| u64::try_from(at).ok()).ok_or(Error::ExpireTime(name))
+}
+
+/// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
+fn set(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let key = scope.first(args);
+    let content = Content::of(args.at(2));
+    if args.len() == 3 {
+        scope.keyspace.set(key, scope.now, content, Expiry::Clear);
+        reply.ok();
+        return Ok(());
+    }
+    let options = Options::of_set(args)?;
+    let expiry = match options.expire {
+        Some((unit, index)) => Expiry::At(deadline(unit, args.int(index)?, scope.now, "set")?),
+        None if options.keep => Expiry::Keep,
+        None => Expiry::Clear,
+    };
+    if options.get {
+        write_string(scope.keyspace.get(key, scope.now), reply)?;
+    }
+    let wanted = match options.condition {
+        Condition::Always => true,
+        Condition::Missing => !scope.keyspace.contains(key, scope.now),
+        Condition::Present => scope.keyspace.contains(key, scope.now),
+    };
+    if wanted {
+        scope.keyspace.set(key, scope.now, content, expiry);
+    }
+    match (options.get, wanted) {
+        (true, _) => {}
+        (false, true) => reply.ok(),
+        (false, false) => reply.null(),
+    }
+    Ok(())
+}
+
+fn setnx(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let key = scope.first(args);
+    let missing = !scope.keyspace.contains(key, scope.now);
+    if missing {
+        scope.keyspace.set(key, scope.now, Content::of(args.at(2)), Expiry::Clear);
+    }
+    reply.int(i64::from(missing));
+    Ok(())
+}
+
+fn setex(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    set_with_time(scope, args, Unit::Seconds, "setex")?;
+    reply.ok();
+    Ok(())
+}
+
+fn psetex(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    set_with_time(scope, args, Unit::Millis, "psetex")?;
+    reply.ok();
+    Ok(())
+}
+
+fn set_with_time(
+    scope: &mut Scope<'_>,
+    args: &Args<'_>,
+    unit: Unit,
+    name: &'static str,
+) -> Result<(), Error> {
+    let at = deadline(unit, args.int(2)?, scope.now, name)?;
+    let key = scope.first(args);
+    scope.keyspace.set(key, scope.now, Content::of(args.at(3)), Expiry::At(at));
+    Ok(())
+}
+
+fn getset(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let key = scope.first(args);
+    write_string(scope.keyspace.get(key, scope.now), reply)?;
+    scope.keyspace.set(key, scope.now, Content::of(args.at(2)), Expiry::Clear);
+    Ok(())
+}
+
+/// The rows.
+pub(in crate::commands) const ROWS: &[Row] = &[
+    Row::new("set", -3, Group::String, Plan::One(set))
+        .flags(&[Flags::WRITE, Flags::DENYOOM])
+        .keys(&[KeySpec::one(1, &["RW", "ACCESS", "UPDATE", "VARIABLE_FLAGS"])])
+        .about("1.0.0", "Gives a key a string, whatever it held"),
+    Row::new("setnx", 3, Group::String, Plan::One(setnx))
+        .flags(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST])
+        .keys(&[KeySpec::one(1, &["OW", "INSERT"])])
+        .about("1.0.0", "Gives a key a string if there is no such key"),
+    Row::new("setex", 4, Group::String, Plan::One(setex))
+        .flags(&[Flags::WRITE, Flags::DENYOOM])
+        .keys(&[KeySpec::one(1, &["OW", "UPDATE"])])
+        .about("2.0.0", "Gives a key a string and seconds to live"),
+    Row::new("psetex", 4, Group::String, Plan::One(psetex))
+        .flags(&[Flags::WRITE, Flags::DENYOOM])
+        .keys(&[KeySpec::one(1, &["OW", "UPDATE"])])
+        .about("2.6.0", "Gives a key a string and milliseconds to live"),
+    Row::new("getset", 3, Group::String, Plan::One(getset))
+        .flags(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST])
+        .keys(&[KeySpec::one(1, &["RW", "ACCESS", "UPDATE"])])
+        .about("1.0.0", "Gives a key a string and answers the one before"),
+];
