@@ -235,12 +235,11 @@ impl Keyspace {
         let Some(place) = table.find(key.hash, key.bytes) else {
             return self.add_new(key, now, content, expiry);
         };
-        let old = table.entry(place).expiry();
-        if old.is_some_and(|at| at <= now) {
+        if table.entry(place).is_due(now) {
             self.expire(key.db, place);
             return self.add_new(key, now, content, expiry);
         }
-        let expiry = expiry.over(old);
+        let expiry = expiry.over(table.entry(place).expiry());
         table.edit(place, |entry| entry.replace(content, expiry, seconds(now)));
         self.touched(key.db, key.bytes, Change::Value);
     }
@@ -427,7 +426,7 @@ impl Keyspace {
         debug_assert_eq!(key.hash, self.hash(key.bytes), "a key comes with its own hash");
         let table = &self.databases[usize::from(key.db)];
         let place = table.find(key.hash, key.bytes)?;
-        if table.entry(place).expiry().is_some_and(|at| at <= now) {
+        if table.entry(place).is_due(now) {
             self.expire(key.db, place);
             return None;
         }

@@ -215,6 +215,13 @@ impl Entry {
         Some(unsafe { self.record().add(header.expiry_at()).cast::<Millis>().read() })
     }
 
+    /// True if its time has passed at `now`: as with Redis, a key is there in the very millisecond
+    /// in which it expires, so that one millisecond to live is never none.
+    #[inline]
+    pub(super) fn is_due(&self, now: Millis) -> bool {
+        self.expiry().is_some_and(|at| at < now)
+    }
+
     /// Second of the last access, modulo 2^24.
     pub(super) fn seconds(&self) -> u32 {
         ((self.header().bits & SECONDS_MASK) >> SECONDS_SHIFT) as u32

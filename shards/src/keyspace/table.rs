@@ -305,9 +305,10 @@ impl Table {
     pub(super) fn due(&self, segment: usize, now: Millis, due: &mut Vec<Place>) -> (usize, u64) {
         let (mut seen, mut left) = (0, 0);
         for spot in (0..PLACES).map(Segment::spot) {
-            let Some(expiry) = self.segments[segment].entry(spot).expiry() else { continue };
+            let entry = self.segments[segment].entry(spot);
+            let Some(expiry) = entry.expiry() else { continue };
             seen += 1;
-            if expiry <= now {
+            if entry.is_due(now) {
                 due.push(Place { segment: segment as u32, spot });
             } else {
                 left += expiry - now;

@@ -18,7 +18,7 @@ fn step(keyspace: &mut Keyspace, model: &mut Model, now: Millis, keys: u64) {
     let name = format!("key:{}", keyspace.random_bits() % keys).into_bytes();
     let key = named(keyspace, 0, &name);
     let random = keyspace.random_bits() >> 8;
-    model.retain(|_, (_, expiry)| expiry.is_none_or(|at| at > now));
+    model.retain(|_, (_, expiry)| expiry.is_none_or(|at| at >= now));
     match random % 10 {
         0..=3 => {
             let value = vec![b'a'; (random >> 8) as usize % 70];
@@ -84,7 +84,7 @@ fn keyspace_and_map_agree() {
             }
         }
         let now = 1000;
-        model.retain(|_, (_, expiry)| expiry.is_none_or(|at| at > now));
+        model.retain(|_, (_, expiry)| expiry.is_none_or(|at| at >= now));
         let mut seen = Model::new();
         keyspace.each(0, now, |record| {
             seen.insert(record.key().to_vec(), (text(record.value()), record.expiry()));
@@ -167,7 +167,7 @@ fn due_keys_are_swept_without_being_read() {
     assert!(keyspace.ttl_ms_mean(0) > 0);
     let (mut removed, mut sweeps) = (0, 0);
     loop {
-        let swept = keyspace.sweep(10);
+        let swept = keyspace.sweep(11);
         removed += swept.removed;
         sweeps += 1;
         assert!(swept.removed < 1000, "a sweep is bounded");
@@ -178,7 +178,7 @@ fn due_keys_are_swept_without_being_read() {
     }
     assert_eq!((removed, keyspace.counters().expired_keys), (5000, 5000));
     assert_eq!((keyspace.len(0), keyspace.len(2)), (2500, 2500));
-    assert_eq!(keyspace.sweep(10), Swept::default());
+    assert_eq!(keyspace.sweep(11), Swept::default());
     keyspace.recount();
     keyspace.set_active_expiry(false);
     let key = named(&keyspace, 1, b"a");
@@ -229,7 +229,7 @@ fn random_keys_are_about_equally_likely() {
     }
     assert_eq!(keyspace.random(0, 0).unwrap().key(), b"7");
     keyspace.set_expiry(key, 0, Some(5));
-    assert!(keyspace.random(0, 5).is_none());
+    assert!(keyspace.random(0, 6).is_none());
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn copies_and_moves_keep_value_and_expiry() {
     assert!(keyspace.rename(b, a, 1));
     assert_eq!(keyspace.peek(a, 1).unwrap().encoding(), "raw");
     assert!(keyspace.rename(a, a, 1) && keyspace.copy(a, a, 1));
-    assert!(!keyspace.contains(b, 1) && keyspace.contains(a, 99) && !keyspace.contains(a, 100));
+    assert!(!keyspace.contains(b, 1) && keyspace.contains(a, 100) && !keyspace.contains(a, 101));
     keyspace.recount();
 }
 

@@ -20,7 +20,7 @@ impl Keyspace {
         let table = &self.databases[usize::from(db)];
         let position = Position::decode(position);
         let next = table.scan(position, count.max(1), &self.hasher, &mut |entry| {
-            if entry.expiry().is_none_or(|at| at > now) {
+            if !entry.is_due(now) {
                 visit(Record { entry });
             }
         })?;
@@ -30,7 +30,7 @@ impl Keyspace {
     /// Shows every key of a database that is not due at `now`.
     pub fn each(&self, db: u16, now: Millis, mut visit: impl FnMut(Record<'_>)) {
         self.databases[usize::from(db)].each(|entry| {
-            if entry.expiry().is_none_or(|at| at > now) {
+            if !entry.is_due(now) {
                 visit(Record { entry });
             }
         });
@@ -51,7 +51,7 @@ impl Keyspace {
                 let table = &self.databases[index];
                 table.any_place(random).and_then(|place| table.occupied_from(place))
             })?;
-            if self.databases[index].entry(place).expiry().is_none_or(|at| at > now) {
+            if !self.databases[index].entry(place).is_due(now) {
                 return Some(Record { entry: self.databases[index].entry(place) });
             }
             self.expire(db, place);
