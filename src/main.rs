@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     let variables = std::env::vars_os()
         .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
     let done = match read(std::env::args_os().skip(1), variables) {
-        Ok(Start::Serve { settings, warnings }) => serve(settings, &warnings),
+        Ok(Start::Serve { settings, warnings }) => serve(*settings, &warnings),
         Ok(Start::Print(text)) => {
             // A reader that went away, such as `head`, is no failure.
             let _ = std::io::stdout().write_all(text.as_bytes());
