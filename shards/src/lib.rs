@@ -16,9 +16,11 @@
 //!
 //! Never here: async, clocks, threads, files, sockets, the environment, unseeded randomness.
 
+pub mod batch;
 pub mod commands;
 pub mod error;
 pub mod fold;
+pub mod glob;
 pub mod keyspace;
 pub mod limits;
 pub mod route;

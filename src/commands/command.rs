@@ -1,10 +1,11 @@
 //! COMMAND: what the server can do, told from the rows.
 
 use super::command_rows::{Entry, categories, write_access};
-use super::{Context, Outcome, SessionRow, find, glob, write_help};
+use super::{Context, Outcome, SessionRow, find, write_help};
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Access, Args, CONNECTION, Flags, Group, Plan, Row};
 use pinion_shards::error::Error;
+use pinion_shards::glob;
 
 /// Names that COMMAND INFO and COMMAND DOCS take at once, so that a request is not answered with
 /// a thousand times its own size.
@@ -69,7 +70,7 @@ fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
                 categories(row).iter().any(|category| category[1..] == word)
             }
         } else if args.is(3, "PATTERN") {
-            &|row| glob::matches(word, row.name.as_bytes())
+            &|row| glob::is_match_any_case(word, row.name.as_bytes())
         } else {
             return Err(Error::Syntax);
         };

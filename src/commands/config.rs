@@ -1,19 +1,20 @@
 //! CONFIG: settings asked for and changed while serving.
 
-use super::{Context, Job, Outcome, SessionRow, glob, write_help};
+use super::{Context, Job, Outcome, SessionRow, write_help};
 use crate::config::{FLAGS, SetError, Settings};
 use crate::errand::Errand;
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
 use pinion_shards::error::Error;
+use pinion_shards::glob;
 
 /// CONFIG GET pattern ...
 fn get(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     // The settings in force, not this core's copy, which may be a tick behind a CONFIG SET.
     let mut settings = Settings::clone(&at.server.config.settings());
-    let chosen = FLAGS
-        .iter()
-        .filter(|flag| args.from(2).any(|pattern| glob::matches(pattern, flag.config.as_bytes())));
+    let chosen = FLAGS.iter().filter(|flag| {
+        args.from(2).any(|pattern| glob::is_match_any_case(pattern, flag.config.as_bytes()))
+    });
     let chosen: Vec<_> = chosen.collect();
     reply.map(chosen.len());
     for flag in chosen {

@@ -7,7 +7,6 @@ mod command_rows;
 mod config;
 mod connection;
 mod debug;
-mod glob;
 mod info;
 mod info_memory;
 mod server;

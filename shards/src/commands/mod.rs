@@ -4,7 +4,9 @@
 //! (COMMAND, ACL categories, key positions, the fuzz dictionary) is derived from its row.
 
 mod args;
+mod expiry;
 mod inspect;
+mod keys;
 mod row;
 mod strings;
 
@@ -14,6 +16,11 @@ pub use row::{Access, CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, KeySpec, Pl
 
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[
+    keys::presence::ROWS,
+    keys::moving::ROWS,
+    keys::whole::ROWS,
+    keys::object::ROWS,
+    expiry::ROWS,
     strings::get::ROWS,
     strings::set::ROWS,
     strings::count::ROWS,
