@@ -130,9 +130,21 @@ fn keys<'a>(args: &Args<'a>) -> Result<Vec<KeyAccess<'a>>, Error> {
     }
     let mut keys = Vec::new();
     for spec in row.keys {
-        keys.extend(spec.indexes(inner.len()).map(|index| (inner.at(index), spec.access)));
+        let access = access(row, spec.access, &inner);
+        keys.extend(spec.indexes(inner.len()).map(|index| (inner.at(index), access)));
     }
     Ok(keys)
+}
+
+/// What this request does with a key: for SET, the arguments say whether it is read as well.
+fn access(row: &Row, general: Access, inner: &Args<'_>) -> Access {
+    if row.name != "set" {
+        general
+    } else if (3..inner.len()).any(|index| inner.is(index, "GET")) {
+        Access(&["RW", "ACCESS", "UPDATE"])
+    } else {
+        Access(&["OW", "UPDATE"])
+    }
 }
 
 /// COMMAND HELP

@@ -5,7 +5,6 @@
 
 mod args;
 mod expiry;
-mod inspect;
 mod keys;
 mod row;
 mod strings;
@@ -27,7 +26,6 @@ static FAMILIES: &[&[Row]] = &[
     strings::range::ROWS,
     strings::many::ROWS,
     strings::lcs::ROWS,
-    inspect::ROWS,
 ];
 
 /// Every row, families in order.
