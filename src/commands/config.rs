@@ -34,7 +34,14 @@ fn set(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
     let pairs: Vec<(&str, &str)> =
         words.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
     match at.server.config.set(&pairs) {
-        Ok(()) => reply.ok(),
+        Ok(()) => {
+            if pairs.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("maxmemory")) {
+                for warning in at.server.config.settings().warnings() {
+                    tracing::warn!("{warning}");
+                }
+            }
+            reply.ok();
+        }
         Err(SetError::Unknown(name)) => {
             let text = "ERR Unknown option or number of arguments for CONFIG SET - ";
             reply.error(format!("{text}'{name}'").as_bytes());
