@@ -1,10 +1,10 @@
 //! Questions that every core answers and home folds: CLIENT LIST, CLIENT KILL, INFO and such.
 
-use crate::commands::Context;
+use crate::commands::{Context, Filter, KillReply, Sections, Selection, line, report};
 use crate::session::Session;
 use crate::stats::CoreStats;
 use pinion_io::resp::Reply;
-use pinion_shards::{Millis, Shard};
+use pinion_shards::{Millis, Shard, ShardStats};
 
 /// One core, as an errand sees it.
 pub struct CoreView<'a> {
@@ -42,8 +42,16 @@ pub struct ClientView<'a> {
 /// A question to every core.
 #[derive(Clone, Debug)]
 pub enum Errand {
+    /// CLIENT LIST.
+    ClientList(Selection),
+    /// CLIENT KILL.
+    ClientKill(Filter, KillReply),
+    /// INFO.
+    Info(Sections),
     /// CONFIG RESETSTAT.
     ResetStats,
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    SetActiveExpiry(bool),
 }
 
 /// One core's answer.
@@ -51,26 +59,249 @@ pub enum Errand {
 pub enum Answer {
     /// It is done.
     Done,
+    /// The id and the line of each client chosen.
+    Clients(Vec<(u64, String)>),
+    /// How many clients were closed.
+    Killed(usize),
+    /// Its figures.
+    Figures(Box<CoreFigures>),
+}
+
+/// What a core tells of itself for INFO.
+#[derive(Clone, Debug, Default)]
+pub struct CoreFigures {
+    /// Its counters.
+    pub stats: CoreStats,
+    /// Those of its shard.
+    pub shard: ShardStats,
+    /// Commands, input bytes and output bytes a second of late.
+    pub rates: [u64; 3],
+    /// Clients it serves.
+    pub clients: u64,
+    /// Bytes held for them.
+    pub client_bytes: u64,
+    /// The most input held for one of them.
+    pub input_bytes_max: u64,
+    /// The most output that waits for one of them.
+    pub output_bytes_max: u64,
 }
 
 impl Errand {
     /// Answers for one core, on that core.
     pub fn visit(&self, core: &mut CoreView<'_>) -> Answer {
         match self {
+            Self::ClientList(selection) => {
+                let now = core.now;
+                let mut lines = Vec::new();
+                core.clients.each(&mut |client| {
+                    if selection.has(client.session) {
+                        lines.push((client.session.id, line(client, now)));
+                    }
+                });
+                Answer::Clients(lines)
+            }
+            Self::ClientKill(filter, _) => Answer::Killed(kill(filter, core)),
+            Self::Info(_) => Answer::Figures(Box::new(figures(core))),
             Self::ResetStats => {
                 core.stats.reset();
+                core.shard.reset_stats();
+                Answer::Done
+            }
+            Self::SetActiveExpiry(enabled) => {
+                core.shard.set_active_expiry(*enabled);
                 Answer::Done
             }
         }
     }
 
     /// Folds the answers of all cores, in their order, into the reply.
-    pub fn finish(&self, answers: Vec<Answer>, _at_home: &Context<'_>, reply: &mut Reply<'_>) {
+    pub fn finish(&self, answers: Vec<Answer>, at_home: &Context<'_>, reply: &mut Reply<'_>) {
         match self {
-            Self::ResetStats => {
-                drop(answers);
-                reply.ok();
+            Self::ClientList(selection) => {
+                let lines = answers.into_iter().flat_map(|answer| match answer {
+                    Answer::Clients(lines) => lines,
+                    _ => Vec::new(),
+                });
+                reply.verbatim(b"txt", join(selection, lines.collect()).as_bytes());
+            }
+            Self::ClientKill(_, kind) => {
+                let killed = answers.iter().map(|answer| match answer {
+                    Answer::Killed(count) => *count,
+                    _ => 0,
+                });
+                match (kind, killed.sum::<usize>()) {
+                    (KillReply::Ok, 0) => reply.error(b"ERR No such client"),
+                    (KillReply::Ok, _) => reply.ok(),
+                    (KillReply::Count, count) => reply.int(count as i64),
+                }
+            }
+            Self::Info(sections) => {
+                let cores = answers.into_iter().filter_map(|answer| match answer {
+                    Answer::Figures(figures) => Some(*figures),
+                    _ => None,
+                });
+                let text = report(*sections, &cores.collect::<Vec<_>>(), at_home);
+                reply.verbatim(b"txt", text.as_bytes());
+            }
+            Self::ResetStats | Self::SetActiveExpiry(_) => reply.ok(),
+        }
+    }
+}
+
+/// Closes the clients that a filter chooses; the one that asks only after its reply.
+fn kill(filter: &Filter, core: &mut CoreView<'_>) -> usize {
+    let now = core.now;
+    let mut killed = 0;
+    core.clients.each(&mut |client| {
+        if !filter.has(client.session, now) {
+            return;
+        }
+        killed += 1;
+        if client.session.id == filter.own {
+            client.session.closing = true;
+        } else {
+            *client.kill = true;
+        }
+    });
+    killed
+}
+
+fn figures(core: &mut CoreView<'_>) -> CoreFigures {
+    let mut figures = CoreFigures {
+        stats: core.stats.clone(),
+        shard: core.shard.stats(),
+        rates: core.stats.rates(core.now),
+        ..CoreFigures::default()
+    };
+    core.clients.each(&mut |client| {
+        let (input, output) = (client.input_bytes as u64, client.output_bytes as u64);
+        figures.clients += 1;
+        figures.client_bytes += size_of::<Session>() as u64 + input + output;
+        figures.input_bytes_max = figures.input_bytes_max.max(input);
+        figures.output_bytes_max = figures.output_bytes_max.max(output);
+    });
+    figures
+}
+
+/// The lines in the order that the selection asks for.
+fn join(selection: &Selection, mut lines: Vec<(u64, String)>) -> String {
+    lines.sort_unstable_by_key(|(id, _)| *id);
+    let text = |(_, line): &(u64, String)| line.clone();
+    match selection {
+        Selection::Ids(ids) => ids
+            .iter()
+            .filter_map(|id| lines.binary_search_by_key(id, |(id, _)| *id).ok())
+            .map(|at| text(&lines[at]))
+            .collect(),
+        Selection::All | Selection::Kind(_) => lines.iter().map(text).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Settings};
+    use crate::server::Server;
+    use crate::session::Peer;
+    use pinion_io::resp::Protocol;
+
+    struct List(Vec<(Session, bool)>);
+
+    impl Clients for List {
+        fn each(&mut self, see: &mut dyn FnMut(&mut ClientView<'_>)) {
+            for (session, kill) in &mut self.0 {
+                see(&mut ClientView { session, input_bytes: 10, output_bytes: 20, kill });
             }
         }
+    }
+
+    fn session(id: u64) -> Session {
+        let end = || Peer::Tcp(format!("127.0.0.1:{}", 5000 + id).parse().unwrap());
+        Session::new(id, (end(), end()), 3, 0, 1000, true)
+    }
+
+    /// Runs an errand for client 1 over cores whose clients have these ids; the reply, and which
+    /// clients are to be closed.
+    fn run(errand: &Errand, cores: &[&[u64]]) -> (String, Vec<u64>) {
+        let settings = Settings::initial();
+        let server = Server::new(Config::new(settings.clone()), 0, cores.len(), [7; 20]);
+        let mut answers = Vec::new();
+        let mut closed = Vec::new();
+        for (core, ids) in cores.iter().enumerate() {
+            let mut clients = List(ids.iter().map(|id| (session(*id), false)).collect());
+            let mut shard = Shard::new(core, cores.len(), 16, 0);
+            let mut stats = CoreStats::new();
+            stats.commands = 100;
+            answers.push(errand.visit(&mut CoreView {
+                core,
+                now: 61_000,
+                clients: &mut clients,
+                shard: &mut shard,
+                stats: &mut stats,
+            }));
+            let gone = clients.0.iter().filter(|(session, kill)| *kill || session.closing);
+            closed.extend(gone.map(|(session, _)| session.id));
+        }
+        let mut own = session(1);
+        let at_home = Context {
+            session: &mut own,
+            server: &server,
+            settings: &settings,
+            now: 61_000,
+            core: 0,
+        };
+        let mut out = Vec::new();
+        errand.finish(answers, &at_home, &mut Reply::new(&mut out, Protocol::Resp2));
+        (String::from_utf8(out).unwrap(), closed)
+    }
+
+    #[test]
+    fn lists_are_in_order_of_age_or_as_asked() {
+        let ids = |reply: &str| {
+            let lines = reply.lines().filter_map(|line| line.strip_prefix("id="));
+            lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let cores: &[&[u64]] = &[&[4, 1], &[3, 2]];
+        let (all, _) = run(&Errand::ClientList(Selection::All), cores);
+        assert_eq!(ids(&all), ["1", "2", "3", "4"]);
+        let (some, _) = run(&Errand::ClientList(Selection::Ids(vec![3, 9, 1])), cores);
+        assert_eq!(ids(&some), ["3", "1"]);
+    }
+
+    #[test]
+    fn kill_answers_over_all_cores() {
+        let own = Filter { own: 1, ..Filter::default() };
+        let cores: &[&[u64]] = &[&[1, 2], &[3]];
+        let all = Errand::ClientKill(own.clone(), KillReply::Count);
+        assert_eq!(run(&all, cores), (":3\r\n".into(), vec![1, 2, 3]));
+        let others = Filter { skip_own: true, ..own.clone() };
+        assert_eq!(run(&Errand::ClientKill(others, KillReply::Count), cores).1, [2, 3]);
+        let one = Filter { address: Some("127.0.0.1:5003".into()), ..own.clone() };
+        let ok = run(&Errand::ClientKill(one, KillReply::Ok), cores);
+        assert_eq!(ok, ("+OK\r\n".into(), vec![3]));
+        let none = Filter { address: Some("1.2.3.4:5".into()), ..own };
+        let error = run(&Errand::ClientKill(none, KillReply::Ok), cores);
+        assert_eq!(error, ("-ERR No such client\r\n".into(), vec![]));
+    }
+
+    #[test]
+    fn info_sums_over_cores() {
+        let (text, _) = run(&Errand::Info(Sections::ALL), &[&[1, 2], &[3]]);
+        for line in [
+            "redis_version:8.0.6",
+            "connected_clients:3",
+            "total_commands_processed:200",
+            "client_recent_max_input_buffer:10",
+            "uptime_in_seconds:61",
+            "run_id:0707070707070707070707070707070707070707",
+            "cluster_enabled:0",
+            "maxmemory_policy:noeviction",
+        ] {
+            assert!(text.contains(&format!("\r\n{line}\r\n")), "{line} in {text}");
+        }
+        assert!(!text.contains("valkey") && !text.contains("dragonfly"));
+        let (cpu, _) = run(&Errand::Info(Sections::parse([&b"CPU"[..]])), &[&[1]]);
+        assert!(cpu.contains("\r\n# CPU\r\nused_cpu_sys:"), "{cpu}");
+        assert!(!cpu.contains("# Server"));
     }
 }

@@ -3,6 +3,8 @@
 pub mod commands;
 pub mod config;
 pub mod errand;
+pub mod log;
+mod process;
 pub mod server;
 pub mod session;
 pub mod stats;

@@ -1,9 +1,13 @@
 //! What all cores share: immutable, atomic, or touched only off the hot path.
 
 use crate::config::Config;
+use crate::process::Memory;
 use pinion_shards::Millis;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+
+/// The version of Redis whose behaviour this server follows, and which it tells clients.
+pub const REDIS_VERSION: &str = "8.0.6";
 
 /// The server, one for all cores, held in an `Arc`.
 #[derive(Debug)]
@@ -20,8 +24,9 @@ pub struct Server {
     pub port: AtomicU16,
     /// True once a graceful stop has begun.
     pub stopping: AtomicBool,
-    /// False while DEBUG SET-ACTIVE-EXPIRE 0 holds: keys then expire only when they are asked for.
-    pub active_expire: AtomicBool,
+    /// Memory allocated when it started, in bytes.
+    pub memory_at_start: u64,
+    memory_peak: AtomicU64,
     next_client_id: AtomicU64,
 }
 
@@ -39,9 +44,21 @@ impl Server {
             cores,
             port: AtomicU16::new(0),
             stopping: AtomicBool::new(false),
-            active_expire: AtomicBool::new(true),
+            memory_at_start: Memory::now().allocated,
+            memory_peak: AtomicU64::new(0),
             next_client_id: AtomicU64::new(1),
         }
+    }
+
+    /// Takes `bytes`, the memory in use now, into account for the peak; returns the peak.
+    pub fn note_memory(&self, bytes: u64) -> u64 {
+        self.memory_peak.fetch_max(bytes, Ordering::Relaxed).max(bytes)
+    }
+
+    /// Asks the allocator and notes what is in use; to be called once a second or so, or the peak
+    /// is that of the times somebody asked.
+    pub fn sample_memory(&self) {
+        self.note_memory(Memory::now().allocated);
     }
 
     /// A number for a new client: rising, never given twice.

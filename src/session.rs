@@ -1,5 +1,6 @@
 //! One client's state, as commands may see it: plain data, small enough for a hundred thousand.
 
+use crate::config::Settings;
 use pinion_io::resp::Protocol;
 use pinion_shards::Millis;
 use pinion_shards::commands::Row;
@@ -152,6 +153,13 @@ impl Session {
         self.authenticated = open;
         self.name = Box::default();
         self.no_touch = false;
+    }
+
+    /// True while it may do nothing but authenticate. A client that came in while no password was
+    /// asked for stays in, as in Redis.
+    #[inline]
+    pub fn is_locked_out(&self, settings: &Settings) -> bool {
+        !self.authenticated && !settings.password.is_empty()
     }
 
     /// The library's name and version, empty where it told none.

@@ -2,10 +2,11 @@
 //!
 //! A script `tests/commands/<family>/<topic>.txt` is a list of actions, each followed by the exact
 //! replies. It starts on an empty server and runs in RESP2 and in RESP3, against Pinion with 1, 2
-//! and 7 shards, and against a real server where `PINION_GOLDEN_SERVER=host:port` names one:
-//! that server is the judge of what is right. `PINION_GOLDEN_ONLY=text` runs only the scripts with
-//! `text` in their path. With `PINION_GOLDEN_RECORD=1` the answers of the real server are written
-//! into the scripts wherever they differ: write the actions, record, then read what came.
+//! and 7 shards, and against a real server where `PINION_GOLDEN_SERVER=host:port` names one: that
+//! server (a Redis 8, with `--enable-debug-command local`) is the judge of what is right.
+//! `PINION_GOLDEN_ONLY=text` runs only the scripts with `text` in their path. With
+//! `PINION_GOLDEN_RECORD=1` the answers of the real server are written into the scripts wherever
+//! they differ: write the actions, record, then read what came.
 //!
 //! Actions, each on a line:
 //!
@@ -28,6 +29,7 @@
 //! *2    the next two values (indented, to be read easily); ~2 a set, >2 a push, %2 two pairs
 //! *2 unordered    in any order            *2 among    in any order, with others between
 //! closed          the server closes the connection
+//! +"quoted "  -"ERR quoted "    where the text ends in a space
 //! <any>  <array>  <int>  <int 1..9>  <int as name>  <like "a*b">  -<like "ERR*">  =txt <like "*">
 //! resp2: :1       what follows holds in this protocol only (the other is given with `resp3:`)
 //! ```
@@ -56,8 +58,6 @@ use support::server::Server;
 
 /// Differences shown of one script; the first is mostly the cause of the others.
 const DIFFERENCES_SHOWN: usize = 5;
-/// Arguments every server gets: scripts ask DEBUG.
-const ARGUMENTS: &[&str] = &["--enable_debug_command=local"];
 
 #[test]
 #[ignore = "the server does not listen yet"]
@@ -128,7 +128,7 @@ fn on_pinion(shards: usize) {
 
 fn address_of(server: &mut Option<Server>, shards: usize) -> SocketAddr {
     server
-        .get_or_insert_with(|| Server::start(shards, ARGUMENTS).expect("a server that starts"))
+        .get_or_insert_with(|| Server::start(shards, &[]).expect("a server that starts"))
         .address()
 }
 

@@ -19,6 +19,7 @@
 pub mod commands;
 pub mod error;
 pub mod fold;
+pub mod glob;
 pub mod keyspace;
 pub mod limits;
 pub mod route;

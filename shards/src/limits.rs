@@ -34,6 +34,8 @@ pub const FREE_SEGMENTS_PER_TICK: usize = 4;
 pub const LCS_CELLS_MAX: usize = 1 << 28;
 /// Blind picks before RANDOMKEY walks to the next key instead.
 pub const RANDOM_PICKS_MAX: usize = 100;
+/// Keys that one SCAN looks at, whatever count the client asks for.
+pub const SCAN_COUNT_MAX: usize = 10_000;
 
 const _: () = assert!(INLINE_BYTES_MAX <= u16::MAX as usize, "a record's header has 16 bits");
 const _: () = assert!(DIRECTORY_DEPTH_MAX < 32, "the directory holds 32-bit indexes");

@@ -1,8 +1,9 @@
-//! Commands about the connection itself.
+//! Commands about the connection itself: who speaks, in which protocol, to which database.
 
-use super::{Context, Outcome, SessionRow};
-use pinion_io::resp::Reply;
-use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
+use super::{Context, Outcome, SessionRow, client};
+use crate::server::REDIS_VERSION;
+use pinion_io::resp::{Protocol, Reply};
+use pinion_shards::commands::{Args, Flags, Group, Plan, Row, parse_int};
 use pinion_shards::error::Error;
 
 /// PING [message]
@@ -15,9 +16,185 @@ fn ping(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
     Ok(Outcome::Done)
 }
 
-pub(super) static ROWS: &[SessionRow] = &[SessionRow::new(
-    Row::new("ping", -1, Group::Connection, Plan::Session)
-        .flags(&[Flags::FAST])
-        .about("1.0.0", "Returns the server's liveliness response."),
-    ping,
-)];
+/// ECHO message
+fn echo(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    reply.bulk(args.at(1));
+    Ok(Outcome::Done)
+}
+
+/// SELECT index
+fn select(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let db = args.int(1)?;
+    if !u64::try_from(db).is_ok_and(|db| db < at.settings.databases) {
+        return Err(Error::DatabaseIndex);
+    }
+    at.session.db = db as u16;
+    reply.ok();
+    Ok(Outcome::Done)
+}
+
+/// QUIT
+fn quit(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    at.session.closing = true;
+    reply.ok();
+    Ok(Outcome::Done)
+}
+
+/// RESET
+fn reset(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    at.session.reset(at.settings.password.is_empty());
+    reply.simple("RESET");
+    Ok(Outcome::Done)
+}
+
+/// AUTH [username] password
+fn auth(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let (user, password) = match args.len() {
+        2 if at.settings.password.is_empty() => {
+            return Err(Error::Text(
+                "ERR AUTH <password> called without any password configured for the default \
+                 user. Are you sure your configuration is correct?",
+            ));
+        }
+        2 => (&b"default"[..], args.at(1)),
+        3 => (args.at(1), args.at(2)),
+        _ => return Err(Error::Syntax),
+    };
+    authenticate(at, user, password)?;
+    reply.ok();
+    Ok(Outcome::Done)
+}
+
+/// Lets the client in if the password is right; any is, for the user `default`, where none is set.
+fn authenticate(at: &mut Context<'_>, user: &[u8], password: &[u8]) -> Result<(), Error> {
+    let wanted = at.settings.password.as_bytes();
+    if user != b"default" || !(wanted.is_empty() || same(wanted, password)) {
+        return Err(Error::Text("WRONGPASS invalid username-password pair or user is disabled."));
+    }
+    at.session.authenticated = true;
+    Ok(())
+}
+
+/// Compares in a time that depends on the lengths only, so that answers do not tell how much of a
+/// guess was right.
+fn same(wanted: &[u8], given: &[u8]) -> bool {
+    let mut different = wanted.len() ^ given.len();
+    for (index, byte) in given.iter().enumerate() {
+        different |= usize::from(byte ^ wanted[index % wanted.len()]);
+    }
+    different == 0
+}
+
+/// HELLO [protocol [AUTH username password] [SETNAME name]]
+fn hello(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let protocol = match args.try_at(1).map(parse_int) {
+        None => at.session.protocol,
+        Some(Some(2)) => Protocol::Resp2,
+        Some(Some(3)) => Protocol::Resp3,
+        Some(Some(_)) => return Err(Error::Text("NOPROTO unsupported protocol version")),
+        Some(None) => {
+            return Err(Error::Text("ERR Protocol version is not an integer or out of range"));
+        }
+    };
+    let (mut login, mut name) = (None, None);
+    let mut index = 2;
+    while index < args.len() {
+        let more = args.len() - 1 - index;
+        if args.is(index, "AUTH") && more >= 2 {
+            login = Some((args.at(index + 1), args.at(index + 2)));
+            index += 3;
+        } else if args.is(index, "SETNAME") && more >= 1 {
+            name = Some(client::check_name(args.at(index + 1))?);
+            index += 2;
+        } else {
+            let text = [b"ERR Syntax error in HELLO option '", args.at(index), b"'"].concat();
+            reply.error(&text);
+            return Ok(Outcome::Done);
+        }
+    }
+    if let Some((user, password)) = login {
+        authenticate(at, user, password)?;
+    }
+    if at.session.is_locked_out(at.settings) {
+        return Err(Error::Text(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+             select the RESP protocol version at the same time",
+        ));
+    }
+    if let Some(name) = name {
+        at.session.name = name.into();
+    }
+    at.session.protocol = protocol;
+    write_hello(at, reply);
+    Ok(Outcome::Done)
+}
+
+/// Writes the answer to HELLO, already in the protocol that it brings.
+fn write_hello(at: &Context<'_>, reply: &mut Reply<'_>) {
+    let protocol = at.session.protocol;
+    let mut out = Vec::with_capacity(160);
+    let mut hello = Reply::new(&mut out, protocol);
+    hello.map(7);
+    for (key, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
+        hello.bulk(key.as_bytes());
+        hello.bulk(value.as_bytes());
+    }
+    hello.bulk(b"proto");
+    hello.int(if protocol == Protocol::Resp3 { 3 } else { 2 });
+    hello.bulk(b"id");
+    hello.int(at.session.id as i64);
+    for (key, value) in [("mode", "standalone"), ("role", "master")] {
+        hello.bulk(key.as_bytes());
+        hello.bulk(value.as_bytes());
+    }
+    hello.bulk(b"modules");
+    hello.array(0);
+    reply.raw(&out);
+}
+
+const ENTRY: &[Flags] = &[
+    Flags::NOSCRIPT,
+    Flags::LOADING,
+    Flags::STALE,
+    Flags::FAST,
+    Flags::NO_AUTH,
+    Flags::ALLOW_BUSY,
+];
+const QUICK: &[Flags] = &[Flags::LOADING, Flags::STALE, Flags::FAST];
+
+const fn row(name: &'static str, arity: i8, flags: &[Flags]) -> Row {
+    Row::new(name, arity, Group::Connection, Plan::Session).flags(flags)
+}
+
+pub(super) static ROWS: &[SessionRow] = &[
+    SessionRow::new(
+        row("ping", -1, &[Flags::FAST]).about("1.0.0", "Answers, to show that the server lives"),
+        ping,
+    ),
+    SessionRow::new(row("echo", 2, QUICK).about("1.0.0", "Returns the given string"), echo),
+    SessionRow::new(row("select", 2, QUICK).about("1.0.0", "Changes the database"), select),
+    SessionRow::new(row("quit", -1, ENTRY).about("1.0.0", "Closes the connection"), quit),
+    SessionRow::new(
+        row("reset", 1, ENTRY).about("6.2.0", "Makes the connection as if it were new"),
+        reset,
+    ),
+    SessionRow::new(row("auth", -2, ENTRY).about("1.0.0", "Authenticates the connection"), auth),
+    SessionRow::new(
+        row("hello", -1, ENTRY).about("6.0.0", "Agrees on a protocol, and tells of the server"),
+        hello,
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::same;
+
+    #[test]
+    fn passwords_are_the_same_only_whole() {
+        assert!(same(b"secret", b"secret"));
+        for other in [&b""[..], b"secre", b"secrets", b"secretsecret", b"Secret", b"xxxxxx"] {
+            assert!(!same(b"secret", other), "{other:?}");
+        }
+    }
+}

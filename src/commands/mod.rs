@@ -1,7 +1,22 @@
 //! Commands of the session and the server, and the one place where a request finds its row.
 
+mod client;
+mod client_list;
+mod command;
+mod command_rows;
+mod config;
 mod connection;
+mod debug;
+mod glob;
+mod info;
+mod info_memory;
+mod server;
 mod table;
+
+pub(crate) use client_list::line;
+pub use client_list::{Filter, KillReply, Kind, Selection};
+pub use info::Sections;
+pub(crate) use info::report;
 
 pub use table::{FindError, Found, find, session_rows};
 
@@ -76,4 +91,15 @@ pub enum Job {
     Errand(Errand),
     /// A graceful stop of the server, without a reply.
     Stop,
+}
+
+/// Writes the answer of a HELP subcommand: how to use `container`, and what it can do.
+fn write_help(reply: &mut Reply<'_>, container: &str, lines: &[&str]) {
+    reply.array(lines.len() + 3);
+    reply.simple(&format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    for line in lines {
+        reply.simple(line);
+    }
+    reply.simple("HELP");
+    reply.simple("    Print this help.");
 }

@@ -1,11 +1,19 @@
 //! Finds the row of a request, here or among the shards' rows.
 
-use super::{SessionRow, connection};
+use super::{SessionRow, client, command, config, connection, debug, info, server};
 use pinion_io::resp::Reply;
-use pinion_shards::commands::{Args, Plan, Row, rows};
+use pinion_shards::commands::{Args, Plan, Row};
 
 /// The families of this package, each a table of rows.
-static FAMILIES: &[&[SessionRow]] = &[connection::ROWS];
+static FAMILIES: &[&[SessionRow]] = &[
+    connection::ROWS,
+    client::ROWS,
+    command::ROWS,
+    config::ROWS,
+    info::ROWS,
+    server::ROWS,
+    debug::ROWS,
+];
 
 /// Longest part of a client's words that an error quotes, in bytes (Redis: 128).
 const QUOTE_BYTES_MAX: usize = 128;
@@ -53,49 +61,105 @@ pub fn session_rows() -> impl Iterator<Item = &'static SessionRow> {
 #[inline]
 pub fn find(args: &Args<'_>) -> Result<Found, FindError> {
     let name = args.at(0);
-    let shard = rows().find(|row| name.eq_ignore_ascii_case(row.name.as_bytes()));
+    let shard = pinion_shards::commands::find(name);
     if let Some(row) = shard
         && !matches!(row.plan, Plan::Container(_))
     {
         return Ok(Found::Shard(row));
     }
-    let session = session_rows().find(|row| name.eq_ignore_ascii_case(row.row.name.as_bytes()));
-    if let Some(row) = session
-        && (row.subcommands.is_empty() || args.len() == 1 && row.row.accepts(1))
-    {
-        return Ok(Found::Session(row));
-    }
-    find_subcommand(args, shard, session)
+    find_here(name, args.try_at(1), shard)
 }
 
-/// The row of a subcommand; a container may have some here and some among the shards' rows.
-fn find_subcommand(
-    args: &Args<'_>,
+/// The row of a command and perhaps its subcommand, as `find` does of a whole request.
+pub(super) fn find_word(name: &[u8], word: Option<&[u8]>) -> Result<Found, FindError> {
+    find_here(name, word, pinion_shards::commands::find(name))
+}
+
+/// A row of this package, or a subcommand; a container may have some of its subcommands here and
+/// some among the shards' rows.
+fn find_here(
+    name: &[u8],
+    word: Option<&[u8]>,
     shard: Option<&'static Row>,
-    session: Option<&'static SessionRow>,
 ) -> Result<Found, FindError> {
-    let Some(container) = session.map(|session| session.row.name).or(shard.map(|row| row.name))
-    else {
-        return Err(FindError::UnknownCommand);
-    };
-    let Some(word) = args.try_at(1) else {
-        return Err(FindError::SubcommandMissing(container));
-    };
-    let is = |row: &Row| {
-        let name = row.name.split_once('|').map_or(row.name, |(_, name)| name);
-        word.eq_ignore_ascii_case(name.as_bytes())
-    };
-    if let Some(session) = session
-        && let Some(found) = session.subcommands.iter().find(|found| is(&found.row))
-    {
-        return Ok(Found::Session(found));
-    }
-    if let Some(Plan::Container(rows)) = shard.map(|row| row.plan)
-        && let Some(found) = rows.iter().find(|row| is(row))
+    let session = find_session(name);
+    if let (Some(word), Some(shard)) = (word, shard)
+        && let Some(found) = shard.subcommand(word)
     {
         return Ok(Found::Shard(found));
     }
-    Err(FindError::UnknownSubcommand(container))
+    let container = match (session, shard) {
+        (Some(session), _) if session.subcommands.is_empty() => return Ok(Found::Session(session)),
+        (Some(session), _) => session.row.name,
+        (None, Some(shard)) => shard.name,
+        (None, None) => return Err(FindError::UnknownCommand),
+    };
+    let subcommands = session.map_or(&[][..], |session| session.subcommands);
+    match (word, session) {
+        (None, Some(session)) if session.row.accepts(1) => Ok(Found::Session(session)),
+        (None, _) => Err(FindError::SubcommandMissing(container)),
+        (Some(word), _) => subcommands
+            .iter()
+            .find(|row| subcommand_name(&row.row).as_bytes().eq_ignore_ascii_case(word))
+            .map(Found::Session)
+            .ok_or(FindError::UnknownSubcommand(container)),
+    }
+}
+
+/// A subcommand's own name, without its container's.
+pub(super) fn subcommand_name(row: &Row) -> &'static str {
+    row.name.split_once('|').map_or(row.name, |(_, name)| name)
+}
+
+/// The row of this package with this name, in any case.
+pub(super) fn find_session(name: &[u8]) -> Option<&'static SessionRow> {
+    let mut place = hash(name) % INDEX_LEN;
+    loop {
+        let (family, row) = INDEX[place]?;
+        let row = &FAMILIES[usize::from(family)][usize::from(row)];
+        if row.row.name.as_bytes().eq_ignore_ascii_case(name) {
+            return Some(row);
+        }
+        place = (place + 1) % INDEX_LEN;
+    }
+}
+
+/// Places of the index: a power of two, at least four times the rows.
+const INDEX_LEN: usize = 256;
+
+/// Where the rows are, by the hash of their names: family and row. Built by the compiler.
+static INDEX: [Option<(u8, u8)>; INDEX_LEN] = index(FAMILIES);
+
+const fn index(families: &[&[SessionRow]]) -> [Option<(u8, u8)>; INDEX_LEN] {
+    let mut index = [None; INDEX_LEN];
+    let mut count = 0;
+    let mut family = 0;
+    while family < families.len() {
+        let mut row = 0;
+        while row < families[family].len() {
+            let mut place = hash(families[family][row].row.name.as_bytes()) % INDEX_LEN;
+            while index[place].is_some() {
+                place = (place + 1) % INDEX_LEN;
+            }
+            index[place] = Some((family as u8, row as u8));
+            count += 1;
+            row += 1;
+        }
+        family += 1;
+    }
+    assert!(count <= INDEX_LEN / 4, "a search for a name that is not there ends soon");
+    index
+}
+
+/// A hash of a name that is the same in any case: FNV-1a over its first bytes, and its length.
+const fn hash(name: &[u8]) -> usize {
+    let mut hash = 0xcbf2_9ce4_8422_2325 ^ name.len() as u64;
+    let mut i = 0;
+    while i < name.len() && i < 12 {
+        hash = (hash ^ (name[i] | 0x20) as u64).wrapping_mul(0x0100_0000_01b3);
+        i += 1;
+    }
+    (hash >> 20) as usize
 }
 
 impl FindError {
@@ -137,4 +201,59 @@ impl FindError {
 
 fn cut(word: &[u8], len_max: usize) -> &[u8] {
     &word[..word.len().min(len_max)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pinion_io::resp::{Parser, Protocol, Step};
+
+    fn found(request: &str) -> Result<Found, String> {
+        let line = format!("{request}\r\n");
+        let mut parser = Parser::default();
+        let step = parser.next(line.as_bytes(), 0, &Default::default()).unwrap();
+        assert!(matches!(step, Step::Request { .. }), "{step:?}");
+        let args = Args::new(line.as_bytes(), parser.args());
+        find(&args).map_err(|error| {
+            let mut out = Vec::new();
+            error.write(&args, &mut Reply::new(&mut out, Protocol::Resp2));
+            String::from_utf8(out).unwrap()
+        })
+    }
+
+    #[test]
+    fn every_row_is_found_in_any_case_and_says_what_it_must() {
+        for session in session_rows() {
+            let row = &session.row;
+            assert!(!row.summary.is_empty() && !row.summary.ends_with('.'), "{}", row.name);
+            assert_eq!(row.name, row.name.to_lowercase());
+            let subcommands = session.subcommands;
+            assert!(subcommands.is_empty() || matches!(row.plan, Plan::Session), "{}", row.name);
+            for inner in subcommands {
+                assert!(!inner.row.summary.is_empty(), "{}", inner.row.name);
+                let request = inner.row.name.replace('|', " ").to_uppercase();
+                assert!(std::ptr::eq(found(&request).unwrap().row(), &inner.row), "{request}");
+            }
+            if subcommands.is_empty() {
+                assert!(std::ptr::eq(found(row.name).unwrap().row(), row), "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_found_is_told_as_redis_tells_it() {
+        for (request, text) in [
+            ("Foo", "-ERR unknown command 'Foo', with args beginning with: \r\n"),
+            ("foo a b", "-ERR unknown command 'foo', with args beginning with: 'a' 'b' \r\n"),
+            ("client foo", "-ERR unknown subcommand 'foo'. Try CLIENT HELP.\r\n"),
+            ("client", "-ERR wrong number of arguments for 'client' command\r\n"),
+        ] {
+            assert_eq!(found(request).unwrap_err(), text);
+        }
+        let long = found(&format!("x {}", "y".repeat(500))).unwrap_err();
+        assert_eq!(
+            long.len(),
+            "-ERR unknown command 'x', with args beginning with: \r\n".len() + 131
+        );
+    }
 }

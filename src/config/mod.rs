@@ -1,8 +1,15 @@
 //! The settings: one table of flags, read at start and partly changeable while serving.
 
+mod flag;
 mod settings;
+mod sources;
+mod table;
+mod unbuilt;
 
+pub use flag::{Flag, Refusal, Value};
 pub use settings::{BufferLimit, Pin, Settings};
+pub use sources::{Start, read};
+pub use table::FLAGS;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +20,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Config {
     version: AtomicU64,
     current: Mutex<Arc<Settings>>,
+}
+
+/// Why settings were not changed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SetError {
+    /// There is no setting of this name.
+    Unknown(String),
+    /// This setting was not changed, for the reason given.
+    Refused(&'static str, Refusal),
 }
 
 impl Config {
@@ -30,5 +46,77 @@ impl Config {
     /// The settings in force.
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes settings, whatever the table says of them: for what start-up finds out, such as the
+    /// port that was free.
+    pub fn update(&self, change: impl FnOnce(&mut Settings)) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut current));
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Changes several settings, all or none, each given by its CONFIG name in any case.
+    ///
+    /// # Errors
+    /// A name is unknown, is given twice, or cannot be changed while serving; or a value is bad.
+    pub fn set(&self, pairs: &[(&str, &str)]) -> Result<(), SetError> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut settings = Settings::clone(&current);
+        let mut seen: Vec<&str> = Vec::new();
+        for (name, text) in pairs {
+            let flag = find(name).ok_or_else(|| SetError::Unknown((*name).to_owned()))?;
+            if seen.contains(&flag.config) {
+                return Err(SetError::Refused(flag.config, "duplicate parameter".into()));
+            }
+            seen.push(flag.config);
+            if !flag.live {
+                return Err(SetError::Refused(flag.config, "can't set immutable config".into()));
+            }
+            flag.set(&mut settings, text)
+                .map_err(|refusal| SetError::Refused(flag.config, refusal))?;
+        }
+        *current = Arc::new(settings);
+        self.version.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// The flag that CONFIG calls `name`, in any case.
+pub fn find(name: &str) -> Option<&'static Flag> {
+    FLAGS.iter().find(|flag| flag.config.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_change_all_or_none() {
+        let config = Config::new(Settings::initial());
+        let before = config.version();
+        let refused = config.set(&[("timeout", "7"), ("maxclients", "0")]);
+        assert!(matches!(refused, Err(SetError::Refused("maxclients", _))), "{refused:?}");
+        assert_eq!((config.settings().timeout, config.version()), (0, before));
+        assert_eq!(config.set(&[("TIMEOUT", "7"), ("maxclients", "5")]), Ok(()));
+        assert_eq!((config.settings().timeout, config.settings().clients_max), (7, 5));
+        assert!(config.version() > before);
+    }
+
+    #[test]
+    fn what_cannot_change_says_why() {
+        let config = Config::new(Settings::initial());
+        for (pairs, text) in [
+            (&[("databases", "3")][..], "can't set immutable config"),
+            (&[("timeout", "1"), ("timeout", "2")][..], "duplicate parameter"),
+            (&[("appendonly", "yes")][..], "this build knows only the value 'no'"),
+        ] {
+            match config.set(pairs) {
+                Err(SetError::Refused(_, refusal)) => assert_eq!(refusal, text),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(config.set(&[("save", "")]), Ok(()));
+        assert_eq!(config.set(&[("nosuch", "1")]), Err(SetError::Unknown("nosuch".to_owned())));
     }
 }

@@ -1,5 +1,7 @@
 //! A snapshot of every setting, typed.
 
+use super::table::FLAGS;
+
 /// Whether serving threads stay on their cores.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Pin {
@@ -44,7 +46,7 @@ pub struct Settings {
     pub clients_max: u64,
     /// The password, empty for none.
     pub password: String,
-    /// Refuse clients from other machines while there is no password and no bound address.
+    /// Refuse clients from other machines while there is no password.
     pub protected_mode: bool,
     /// Databases.
     pub databases: u64,
@@ -76,4 +78,15 @@ pub struct Settings {
     pub memory_bytes_max: u64,
     /// What to do at the memory limit.
     pub memory_policy: String,
+}
+
+impl Settings {
+    /// Every setting at its default.
+    pub fn initial() -> Self {
+        let mut settings = Self::default();
+        for flag in FLAGS {
+            flag.set(&mut settings, flag.default).expect("a default is a value: a test reads all");
+        }
+        settings
+    }
 }

@@ -243,7 +243,10 @@ fn items_match<P, V: Copy>(
 }
 
 fn line_text(text: &str) -> Result<Text, String> {
-    if text.starts_with('<') { any_text(text) } else { Ok(Text::Exact(text.as_bytes().to_vec())) }
+    match text.as_bytes() {
+        [b'<' | b'"', ..] => any_text(text),
+        bytes => Ok(Text::Exact(bytes.to_vec())),
+    }
 }
 
 /// `"exact"` or `<like "pat*tern">`.
@@ -331,8 +334,8 @@ pub(crate) fn lines(value: &Value) -> Vec<String> {
 
 fn write_value(out: &mut Vec<String>, value: &Value, depth: usize) {
     let line = match value {
-        Value::Simple(text) => format!("+{}", String::from_utf8_lossy(text)),
-        Value::Error(text) => format!("-{}", String::from_utf8_lossy(text)),
+        Value::Simple(text) => format!("+{}", plain(text)),
+        Value::Error(text) => format!("-{}", plain(text)),
         Value::Int(value) => format!(":{value}"),
         Value::Bulk(text) => quote(text),
         Value::Null | Value::NullBulk => "_".into(),
@@ -362,6 +365,14 @@ fn write_value(out: &mut Vec<String>, value: &Value, depth: usize) {
             }
         }
         _ => {}
+    }
+}
+
+/// A line of text as it is, or quoted where that would not be read back.
+fn plain(text: &[u8]) -> String {
+    match std::str::from_utf8(text) {
+        Ok(line) if line == line.trim() && !line.starts_with(['<', '"']) => line.into(),
+        _ => quote(text),
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Longest wait for a reply that must come.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Wait for a reply that may come, while answers are being recorded.
-const RECORD_PATIENCE: Duration = Duration::from_millis(100);
+const RECORD_PATIENCE: Duration = Duration::from_millis(20);
 /// Cursors followed by one `scan>`, before it counts as endless.
 const SCAN_CALLS_MAX: usize = 100_000;
 

@@ -4,15 +4,22 @@
 //! (COMMAND, ACL categories, key positions, the fuzz dictionary) is derived from its row.
 
 mod args;
+mod expiry;
+mod keys;
 mod row;
 mod strings;
 
 pub use args::Args;
 pub use args::parse_int;
-pub use row::{Access, DANGEROUS, Flags, Group, KEYSPACE, KeySpec, Plan, Row, Run};
+pub use row::{Access, CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, KeySpec, Plan, Row, Run};
 
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[
+    keys::presence::ROWS,
+    keys::moving::ROWS,
+    keys::whole::ROWS,
+    keys::object::ROWS,
+    expiry::ROWS,
     strings::get::ROWS,
     strings::set::ROWS,
     strings::count::ROWS,

@@ -65,6 +65,8 @@ pub struct Row {
 pub const DANGEROUS: u32 = 1;
 /// The ACL category `@keyspace`, in `Row::categories`.
 pub const KEYSPACE: u32 = 2;
+/// The ACL category `@connection`, in `Row::categories`, for commands of another group.
+pub const CONNECTION: u32 = 4;
 
 /// The group of a command in Redis's documentation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -77,6 +79,8 @@ pub enum Group {
     Connection,
     /// The server.
     Server,
+    /// A cluster of servers.
+    Cluster,
 }
 
 /// A set of command flags, under Redis's names.

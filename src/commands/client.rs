@@ -1,0 +1,273 @@
+//! CLIENT: what a client tells of itself, and what it may ask about others.
+
+use super::client_list::{Filter, KillReply, line, parse_kill, parse_list};
+use super::{Context, Job, Outcome, SessionRow, write_help};
+use crate::errand::{ClientView, Errand};
+use crate::session::ReplyMode;
+use pinion_io::resp::Reply;
+use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
+use pinion_shards::error::Error;
+
+/// A name of a client, if it is one: printable, and without spaces.
+pub(super) fn check_name(name: &[u8]) -> Result<&[u8], Error> {
+    if name.iter().all(u8::is_ascii_graphic) {
+        Ok(name)
+    } else {
+        Err(Error::Text("ERR Client names cannot contain spaces, newlines or special characters."))
+    }
+}
+
+/// CLIENT ID
+fn id(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    reply.int(at.session.id as i64);
+    Ok(Outcome::Done)
+}
+
+/// CLIENT INFO
+fn info(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let now = at.now;
+    let mut kill = false;
+    let view = ClientView { session: at.session, input_bytes: 0, output_bytes: 0, kill: &mut kill };
+    reply.verbatim(b"txt", line(&view, now).as_bytes());
+    Ok(Outcome::Done)
+}
+
+/// CLIENT LIST [TYPE type | ID id ...]
+fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    match parse_list(args)? {
+        Ok(selection) => Ok(Outcome::Start(Job::Errand(Errand::ClientList(selection)))),
+        Err(text) => {
+            reply.error(&text);
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+/// CLIENT KILL address | filter value ...
+fn kill(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    if args.len() == 3 {
+        let address = String::from_utf8_lossy(args.at(2)).into_owned();
+        let filter = Filter { address: Some(address), ..Filter::default() };
+        let kill = Errand::ClientKill(filter, KillReply::Ok);
+        return Ok(Outcome::Start(Job::Errand(kill)));
+    }
+    match parse_kill(args, at.session.id)? {
+        Ok(filter) => {
+            let kill = Errand::ClientKill(filter, KillReply::Count);
+            Ok(Outcome::Start(Job::Errand(kill)))
+        }
+        Err(text) => {
+            reply.error(&text);
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+/// CLIENT SETNAME name
+fn setname(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    at.session.name = check_name(args.at(2))?.into();
+    reply.ok();
+    Ok(Outcome::Done)
+}
+
+/// CLIENT GETNAME
+fn getname(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    if at.session.name.is_empty() {
+        reply.null();
+    } else {
+        reply.bulk(&at.session.name);
+    }
+    Ok(Outcome::Done)
+}
+
+/// CLIENT SETINFO LIB-NAME name | LIB-VER version
+fn setinfo(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let is_name = args.is(2, "LIB-NAME");
+    if !is_name && !args.is(2, "LIB-VER") {
+        reply.error(&[b"ERR Unrecognized option '", args.at(2), b"'"].concat());
+        return Ok(Outcome::Done);
+    }
+    let text = args.at(3);
+    if !text.iter().all(u8::is_ascii_graphic) {
+        return Err(Error::Text(if is_name {
+            "ERR LIB-NAME cannot contain spaces, newlines or special characters."
+        } else {
+            "ERR LIB-VER cannot contain spaces, newlines or special characters."
+        }));
+    }
+    let text = String::from_utf8_lossy(text).into_owned();
+    let library = at.session.library.get_or_insert_default();
+    if is_name {
+        library.0 = text;
+    } else {
+        library.1 = text;
+    }
+    reply.ok();
+    Ok(Outcome::Done)
+}
+
+/// CLIENT NO-EVICT ON | OFF
+fn no_evict(
+    at: &mut Context<'_>,
+    args: &Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<Outcome, Error> {
+    at.session.no_evict = on_or_off(args)?;
+    reply.ok();
+    Ok(Outcome::Done)
+}
+
+/// CLIENT NO-TOUCH ON | OFF
+fn no_touch(
+    at: &mut Context<'_>,
+    args: &Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<Outcome, Error> {
+    at.session.no_touch = on_or_off(args)?;
+    reply.ok();
+    Ok(Outcome::Done)
+}
+
+fn on_or_off(args: &Args<'_>) -> Result<bool, Error> {
+    if args.is(2, "ON") {
+        Ok(true)
+    } else if args.is(2, "OFF") {
+        Ok(false)
+    } else {
+        Err(Error::Syntax)
+    }
+}
+
+/// CLIENT REPLY ON | OFF | SKIP
+fn reply_mode(
+    at: &mut Context<'_>,
+    args: &Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<Outcome, Error> {
+    if args.is(2, "ON") {
+        at.session.reply_mode = ReplyMode::On;
+        reply.ok();
+    } else if args.is(2, "OFF") {
+        at.session.reply_mode = ReplyMode::Off;
+    } else if args.is(2, "SKIP") {
+        if at.session.reply_mode != ReplyMode::Off {
+            at.session.reply_mode = ReplyMode::SkipNext;
+        }
+    } else {
+        return Err(Error::Syntax);
+    }
+    Ok(Outcome::Done)
+}
+
+/// CLIENT HELP
+fn help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    write_help(reply, "CLIENT", HELP);
+    Ok(Outcome::Done)
+}
+
+const HELP: &[&str] = &[
+    "GETNAME",
+    "    Return the name of this connection.",
+    "ID",
+    "    Return the id of this connection.",
+    "INFO",
+    "    Return a line about this connection.",
+    "KILL <ip:port>",
+    "    Close the connection made from <ip:port>.",
+    "KILL <option> <value> [<option> <value> [...]]",
+    "    Close connections. Options are:",
+    "    * ADDR (<ip:port>|<unixsocket>:0)",
+    "      The client's end.",
+    "    * LADDR (<ip:port>|<unixsocket>:0)",
+    "      The server's end.",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      What the client is.",
+    "    * USER <username>",
+    "      The user it authenticated as.",
+    "    * SKIPME (YES|NO)",
+    "      Leave this connection out (default: yes).",
+    "    * ID <client-id>",
+    "      Its id.",
+    "    * MAXAGE <maxage>",
+    "      Connected for at least this many seconds.",
+    "LIST [options ...]",
+    "    Return a line about each connection. Options are:",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      Those of one type.",
+    "    * ID <client-id> [<client-id> ...]",
+    "      Those with these ids.",
+    "NO-EVICT (ON|OFF)",
+    "    Keep this connection when client memory runs short.",
+    "NO-TOUCH (ON|OFF)",
+    "    Do not count this connection's reads as use of a key.",
+    "REPLY (ON|OFF|SKIP)",
+    "    Choose which replies this connection gets.",
+    "SETINFO <option> <value>",
+    "    Tell of the client library. Options are:",
+    "    * LIB-NAME: its name.",
+    "    * LIB-VER: its version.",
+    "SETNAME <name>",
+    "    Name this connection.",
+];
+
+const USUAL: &[Flags] = &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
+const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
+
+const fn row(name: &'static str, arity: i8, flags: &[Flags]) -> Row {
+    Row::new(name, arity, Group::Connection, Plan::Session).flags(flags)
+}
+
+/// The container's name never runs alone: its arity asks for a subcommand.
+fn alone(_: &mut Context<'_>, _: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
+    Err(Error::Arity("client"))
+}
+
+pub(super) static ROWS: &[SessionRow] = &[SessionRow::container(
+    row("client", -2, &[]).about("2.4.0", "A container for commands about connections"),
+    alone,
+    SUBCOMMANDS,
+)];
+
+static SUBCOMMANDS: &[SessionRow] = &[
+    SessionRow::new(row("client|id", 2, USUAL).about("5.0.0", "Returns the connection's id"), id),
+    SessionRow::new(
+        row("client|info", 2, USUAL).about("6.2.0", "Returns a line about the connection"),
+        info,
+    ),
+    SessionRow::new(
+        row("client|list", -2, ADMIN).about("2.4.0", "Returns a line about each connection"),
+        list,
+    ),
+    SessionRow::new(row("client|kill", -3, ADMIN).about("2.4.0", "Closes connections"), kill),
+    SessionRow::new(
+        row("client|setname", 3, USUAL).about("2.6.9", "Names the connection"),
+        setname,
+    ),
+    SessionRow::new(
+        row("client|getname", 2, USUAL).about("2.6.9", "Returns the connection's name"),
+        getname,
+    ),
+    SessionRow::new(
+        row("client|setinfo", 4, USUAL).about("7.2.0", "Tells of the client's library"),
+        setinfo,
+    ),
+    SessionRow::new(
+        row("client|no-evict", 3, ADMIN)
+            .about("7.0.0", "Keeps the connection when client memory runs short"),
+        no_evict,
+    ),
+    SessionRow::new(
+        row("client|no-touch", 3, USUAL)
+            .about("7.2.0", "Stops counting the connection's reads as use of a key"),
+        no_touch,
+    ),
+    SessionRow::new(
+        row("client|reply", 3, USUAL).about("3.2.0", "Chooses which replies the connection gets"),
+        reply_mode,
+    ),
+    SessionRow::new(
+        row("client|help", 2, &[Flags::LOADING, Flags::STALE])
+            .about("5.0.0", "Returns help on the subcommands"),
+        help,
+    ),
+];

@@ -1,0 +1,271 @@
+//! Choosing among clients, and the line that CLIENT LIST shows of each.
+
+use crate::errand::ClientView;
+use crate::session::{Peer, Session};
+use pinion_io::resp::Protocol;
+use pinion_shards::Millis;
+use pinion_shards::commands::{Args, parse_int};
+use pinion_shards::error::Error;
+use std::fmt::Write as _;
+
+/// What a client is. All are ordinary until there are subscribers and replicas.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// One that sends commands.
+    Normal,
+    /// Our master.
+    Master,
+    /// One of our replicas.
+    Replica,
+    /// A subscriber.
+    Pubsub,
+}
+
+impl Kind {
+    fn parse(word: &[u8]) -> Option<Self> {
+        [
+            (&b"normal"[..], Self::Normal),
+            (b"master", Self::Master),
+            (b"replica", Self::Replica),
+            (b"slave", Self::Replica),
+            (b"pubsub", Self::Pubsub),
+        ]
+        .into_iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(word))
+        .map(|(_, kind)| kind)
+    }
+
+    fn of(_: &Session) -> Self {
+        Self::Normal
+    }
+}
+
+/// Which clients CLIENT LIST shows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Selection {
+    /// Every one, in order of age.
+    All,
+    /// Those of a kind, in order of age.
+    Kind(Kind),
+    /// Those with these ids, in this order.
+    Ids(Vec<u64>),
+}
+
+impl Selection {
+    /// True if it shows this client.
+    pub fn has(&self, session: &Session) -> bool {
+        match self {
+            Self::All => true,
+            Self::Kind(kind) => Kind::of(session) == *kind,
+            Self::Ids(ids) => ids.contains(&session.id),
+        }
+    }
+}
+
+/// Which clients CLIENT KILL closes: those that fit in every respect given.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Filter {
+    /// The client that asks; it is closed only after its reply.
+    pub own: u64,
+    /// Leave out the client that asks.
+    pub skip_own: bool,
+    /// With this id.
+    pub id: Option<u64>,
+    /// From this address, as CLIENT LIST shows it.
+    pub address: Option<String>,
+    /// To this address of ours.
+    pub local: Option<String>,
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// Connected for at least so many seconds.
+    pub seconds_min: Option<u64>,
+}
+
+impl Filter {
+    /// True if it closes this client.
+    pub fn has(&self, session: &Session, now: Millis) -> bool {
+        let is_at = |wanted: &Option<String>, end: &Peer| {
+            wanted.as_ref().is_none_or(|wanted| *wanted == end.to_string())
+        };
+        !(self.skip_own && session.id == self.own)
+            && self.id.is_none_or(|id| id == session.id)
+            && self.kind.is_none_or(|kind| kind == Kind::of(session))
+            && self.seconds_min.is_none_or(|min| seconds(now, session.created) >= min)
+            && is_at(&self.address, &session.peer)
+            && is_at(&self.local, &session.local)
+    }
+}
+
+/// What CLIENT KILL answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KillReply {
+    /// OK, or an error where there was no such client.
+    Ok,
+    /// How many were closed.
+    Count,
+}
+
+/// An error's text that quotes the client.
+type Text = Vec<u8>;
+
+/// Reads the arguments of CLIENT LIST.
+pub(super) fn parse_list(args: &Args<'_>) -> Result<Result<Selection, Text>, Error> {
+    if args.len() == 2 {
+        Ok(Ok(Selection::All))
+    } else if args.len() == 4 && args.is(2, "TYPE") {
+        Ok(parse_kind(args.at(3)).map(Selection::Kind))
+    } else if args.len() >= 4 && args.is(2, "ID") {
+        let id = |word| parse_int(word).ok_or(Error::Text("ERR Invalid client ID"));
+        let ids = args.from(3).map(|word| Ok(id(word)?.max(0) as u64));
+        Ok(Ok(Selection::Ids(ids.collect::<Result<_, Error>>()?)))
+    } else {
+        Err(Error::Syntax)
+    }
+}
+
+/// Reads the filters of CLIENT KILL, for the client `own`.
+pub(super) fn parse_kill(args: &Args<'_>, own: u64) -> Result<Result<Filter, Text>, Error> {
+    let mut filter = Filter { own, skip_own: true, ..Filter::default() };
+    let mut index = 2;
+    while index < args.len() {
+        let Some(word) = args.try_at(index + 1) else { return Err(Error::Syntax) };
+        if args.is(index, "ID") {
+            let id = parse_int(word).filter(|id| *id > 0);
+            let id = id.ok_or(Error::Text("ERR client-id should be greater than 0"))?;
+            filter.id = Some(id as u64);
+        } else if args.is(index, "MAXAGE") {
+            let age = parse_int(word)
+                .ok_or(Error::Text("ERR maxage is not an integer or out of range"))?;
+            if age <= 0 {
+                return Err(Error::Text("ERR maxage should be greater than 0"));
+            }
+            filter.seconds_min = Some(age as u64);
+        } else if args.is(index, "TYPE") {
+            match parse_kind(word) {
+                Ok(kind) => filter.kind = Some(kind),
+                Err(text) => return Ok(Err(text)),
+            }
+        } else if args.is(index, "ADDR") {
+            filter.address = Some(String::from_utf8_lossy(word).into_owned());
+        } else if args.is(index, "LADDR") {
+            filter.local = Some(String::from_utf8_lossy(word).into_owned());
+        } else if args.is(index, "USER") {
+            if word != b"default" {
+                return Ok(Err([b"ERR No such user '", word, b"'"].concat()));
+            }
+        } else if args.is(index, "SKIPME") {
+            filter.skip_own = match word {
+                word if word.eq_ignore_ascii_case(b"yes") => true,
+                word if word.eq_ignore_ascii_case(b"no") => false,
+                _ => return Err(Error::Syntax),
+            };
+        } else {
+            return Err(Error::Syntax);
+        }
+        index += 2;
+    }
+    Ok(Ok(filter))
+}
+
+fn parse_kind(word: &[u8]) -> Result<Kind, Text> {
+    Kind::parse(word).ok_or_else(|| [b"ERR Unknown client type '", word, b"'"].concat())
+}
+
+fn seconds(now: Millis, since: Millis) -> u64 {
+    now.saturating_sub(since) / 1000
+}
+
+/// The line of a client, with its line end; fields in Redis's order and, after them, its traffic.
+pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
+    let session = &*client.session;
+    let mut flags = String::new();
+    for (set, flag) in [
+        (session.closing, 'c'),
+        (matches!(session.peer, Peer::Unix(_)), 'U'),
+        (session.no_evict, 'e'),
+        (session.no_touch, 'T'),
+    ] {
+        flags.extend(set.then_some(flag));
+    }
+    if flags.is_empty() {
+        flags.push('N');
+    }
+    let memory = size_of::<Session>() + client.input_bytes + client.output_bytes;
+    let (library, version) = session.library();
+    let mut line = String::with_capacity(400);
+    writeln!(
+        line,
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 \
+         ssub=0 multi=-1 watch=0 qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={} \
+         oll=0 omem={} tot-mem={memory} events=r cmd={} user=default redir=-1 resp={} \
+         lib-name={library} lib-ver={version} io-thread={} tot-net-in={} tot-net-out={} \
+         tot-cmds={}",
+        session.id,
+        session.peer,
+        session.local,
+        session.fd,
+        String::from_utf8_lossy(&session.name),
+        seconds(now, session.created),
+        seconds(now, session.last_active),
+        session.db,
+        client.input_bytes,
+        client.output_bytes,
+        client.output_bytes,
+        session.last_command.map_or("NULL", |row| row.name),
+        if session.protocol == Protocol::Resp3 { 3 } else { 2 },
+        session.core,
+        session.input_bytes_total,
+        session.output_bytes_total,
+        session.commands_total,
+    )
+    .expect("writing to memory does not fail");
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(id: u64) -> Session {
+        let ends = ("127.0.0.1:5000".parse().unwrap(), "127.0.0.1:6379".parse().unwrap());
+        Session::new(id, (Peer::Tcp(ends.0), Peer::Tcp(ends.1)), 9, 1, 10_000, true)
+    }
+
+    #[test]
+    fn a_line_has_redis_s_fields() {
+        let mut session = session(7);
+        session.name = b"worker"[..].into();
+        session.library = Some(Box::new(("redis-py".into(), "8.1.0".into())));
+        session.no_touch = true;
+        let mut kill = false;
+        let view =
+            ClientView { session: &mut session, input_bytes: 5, output_bytes: 6, kill: &mut kill };
+        let line = line(&view, 13_999);
+        assert!(
+            line.starts_with(
+                "id=7 addr=127.0.0.1:5000 laddr=127.0.0.1:6379 fd=9 name=worker age=3 idle=3 \
+                 flags=T db=0 sub=0"
+            ),
+            "{line}"
+        );
+        assert!(line.contains(" qbuf=5 ") && line.contains(" obl=6 "), "{line}");
+        assert!(line.contains(" cmd=NULL user=default redir=-1 resp=2 lib-name=redis-py "));
+        assert!(line.ends_with("tot-cmds=0\n"), "{line}");
+    }
+
+    #[test]
+    fn a_filter_fits_in_every_respect() {
+        let one = session(1);
+        let fits = |filter: &Filter| filter.has(&one, 20_000);
+        let any = Filter { own: 1, ..Filter::default() };
+        assert!(fits(&any));
+        assert!(!fits(&Filter { skip_own: true, ..any.clone() }));
+        assert!(fits(&Filter { skip_own: true, own: 2, ..any.clone() }));
+        assert!(fits(&Filter { address: Some("127.0.0.1:5000".into()), ..any.clone() }));
+        assert!(!fits(&Filter { local: Some("127.0.0.1:5000".into()), ..any.clone() }));
+        assert!(fits(&Filter { seconds_min: Some(10), ..any.clone() }));
+        assert!(!fits(&Filter { seconds_min: Some(11), ..any.clone() }));
+        assert!(!fits(&Filter { id: Some(2), ..any.clone() }));
+        assert!(!fits(&Filter { kind: Some(Kind::Pubsub), ..any }));
+    }
+}

@@ -1,0 +1,189 @@
+//! COMMAND: what the server can do, told from the rows.
+
+use super::command_rows::{Entry, categories, write_words};
+use super::{Context, Outcome, SessionRow, find, glob, write_help};
+use pinion_io::resp::Reply;
+use pinion_shards::commands::{Args, CONNECTION, Flags, Group, Plan, Row};
+use pinion_shards::error::Error;
+
+/// Names that COMMAND INFO and COMMAND DOCS take at once, so that a request is not answered with
+/// a thousand times its own size.
+const NAMES_MAX: usize = 1024;
+
+fn check_names(args: &Args<'_>) -> Result<(), Error> {
+    if args.len() > NAMES_MAX { Err(Error::Text("ERR too many command names")) } else { Ok(()) }
+}
+
+/// COMMAND, and COMMAND INFO [name ...]
+fn info(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    if args.len() <= 2 {
+        let entries: Vec<_> = Entry::all().collect();
+        reply.array(entries.len());
+        entries.iter().for_each(|entry| entry.write_info(reply));
+        return Ok(Outcome::Done);
+    }
+    check_names(args)?;
+    reply.array(args.len() - 2);
+    for name in args.from(2) {
+        match Entry::find(name) {
+            Some(entry) => entry.write_info(reply),
+            None => reply.null(),
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// COMMAND DOCS [name ...]
+fn docs(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    check_names(args)?;
+    let entries: Vec<_> = if args.len() == 2 {
+        Entry::all().collect()
+    } else {
+        args.from(2).filter_map(Entry::find).collect()
+    };
+    reply.map(entries.len());
+    for entry in entries {
+        reply.bulk(entry.row.name.as_bytes());
+        entry.write_docs(reply);
+    }
+    Ok(Outcome::Done)
+}
+
+/// COMMAND COUNT
+fn count(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    reply.int(Entry::all().count() as i64);
+    Ok(Outcome::Done)
+}
+
+/// COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]
+fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let names: Vec<&str> = if args.len() == 2 {
+        Entry::all().map(|entry| entry.row.name).collect()
+    } else if args.len() == 5 && args.is(2, "FILTERBY") {
+        let word = args.at(4);
+        let fits: &dyn Fn(&Row) -> bool = if args.is(3, "MODULE") {
+            &|_| false
+        } else if args.is(3, "ACLCAT") {
+            &|row| {
+                let word = String::from_utf8_lossy(word).to_lowercase();
+                categories(row).iter().any(|category| category[1..] == word)
+            }
+        } else if args.is(3, "PATTERN") {
+            &|row| glob::matches(word, row.name.as_bytes())
+        } else {
+            return Err(Error::Syntax);
+        };
+        // With a filter, subcommands are listed as well.
+        let all = Entry::all()
+            .flat_map(|entry| std::iter::once(entry.row).chain(entry.subcommands.clone()));
+        all.filter(|row| fits(row)).map(|row| row.name).collect()
+    } else {
+        return Err(Error::Syntax);
+    };
+    reply.array(names.len());
+    for name in names {
+        reply.bulk(name.as_bytes());
+    }
+    Ok(Outcome::Done)
+}
+
+/// COMMAND GETKEYS command [argument ...]
+fn getkeys(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let keys = keys(args)?;
+    reply.array(keys.len());
+    for (key, _) in keys {
+        reply.bulk(key);
+    }
+    Ok(Outcome::Done)
+}
+
+/// COMMAND GETKEYSANDFLAGS command [argument ...]
+fn getkeys_flags(
+    _: &mut Context<'_>,
+    args: &Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<Outcome, Error> {
+    let keys = keys(args)?;
+    reply.array(keys.len());
+    for (key, flags) in keys {
+        reply.array(2);
+        reply.bulk(key);
+        write_words(flags, reply);
+    }
+    Ok(Outcome::Done)
+}
+
+/// A key, and what its command does with it.
+type KeyAccess<'a> = (&'a [u8], &'static [&'static str]);
+
+/// The keys of the command that stands after the first two words.
+fn keys<'a>(args: &Args<'a>) -> Result<Vec<KeyAccess<'a>>, Error> {
+    let (bytes, ranges) = args.parts();
+    let inner = Args::new(bytes, &ranges[2..]);
+    let row = find(&inner).map_err(|_| Error::Text("ERR Invalid command specified"))?.row();
+    if row.keys.is_empty() {
+        return Err(Error::Text("ERR The command has no key arguments"));
+    }
+    if !row.accepts(inner.len()) {
+        return Err(Error::Text("ERR Invalid number of arguments specified for command"));
+    }
+    let mut keys = Vec::new();
+    for spec in row.keys {
+        keys.extend(spec.indexes(inner.len()).map(|index| (inner.at(index), spec.access.0)));
+    }
+    Ok(keys)
+}
+
+/// COMMAND HELP
+fn help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    write_help(
+        reply,
+        "COMMAND",
+        &[
+            "(no subcommand)",
+            "    Return details about all commands.",
+            "COUNT",
+            "    Return how many commands there are.",
+            "LIST [FILTERBY (MODULE <module-name>|ACLCAT <category>|PATTERN <pattern>)]",
+            "    Return the names of all commands, or of those that a filter lets through.",
+            "INFO [<command-name> ...]",
+            "    Return details about the commands given, or about all.",
+            "DOCS [<command-name> ...]",
+            "    Return documentation of the commands given, or of all.",
+            "GETKEYS <full-command>",
+            "    Return the keys in a whole command.",
+            "GETKEYSANDFLAGS <full-command>",
+            "    Return the keys in a whole command, and what it does with each.",
+        ],
+    );
+    Ok(Outcome::Done)
+}
+
+const fn row(name: &'static str, arity: i8, since: &'static str, summary: &'static str) -> Row {
+    Row::new(name, arity, Group::Server, Plan::Session)
+        .flags(&[Flags::LOADING, Flags::STALE])
+        .categories(CONNECTION)
+        .about(since, summary)
+}
+
+pub(super) static ROWS: &[SessionRow] = &[SessionRow::container(
+    row("command", -1, "2.8.13", "Returns details about all commands"),
+    info,
+    SUBCOMMANDS,
+)];
+
+static SUBCOMMANDS: &[SessionRow] = &[
+    SessionRow::new(row("command|info", -2, "2.8.13", "Returns details about commands"), info),
+    SessionRow::new(row("command|docs", -2, "7.0.0", "Returns documentation of commands"), docs),
+    SessionRow::new(row("command|count", 2, "2.8.13", "Returns how many commands exist"), count),
+    SessionRow::new(row("command|list", -2, "7.0.0", "Returns the names of commands"), list),
+    SessionRow::new(
+        row("command|getkeys", -3, "2.8.13", "Returns the keys in a whole command"),
+        getkeys,
+    ),
+    SessionRow::new(
+        row("command|getkeysandflags", -3, "7.0.0", "Returns keys and what is done with them"),
+        getkeys_flags,
+    ),
+    SessionRow::new(row("command|help", 2, "5.0.0", "Returns help on the subcommands"), help),
+];

@@ -1,0 +1,275 @@
+//! How a row is told to clients: COMMAND INFO and COMMAND DOCS, derived from the row alone.
+
+use super::SessionRow;
+use super::table::{FindError, Found, find_word, session_rows};
+use pinion_io::resp::Reply;
+use pinion_shards::commands::{
+    CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, KeySpec, Plan, Row, rows,
+};
+use pinion_shards::fold::Fold;
+
+/// A command as clients know it: its row, and those of its subcommands wherever they run.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// What is said about it.
+    pub(super) row: &'static Row,
+    /// Its subcommands, if it is a container.
+    pub(super) subcommands: Vec<&'static Row>,
+}
+
+impl Entry {
+    fn new(shard: Option<&'static Row>, session: Option<&'static SessionRow>) -> Option<Self> {
+        let row = session.map(|session| &session.row).or(shard)?;
+        let here = session.map_or(&[][..], |session| session.subcommands);
+        let there = match shard.map(|row| row.plan) {
+            Some(Plan::Container(rows)) => rows,
+            _ => &[],
+        };
+        let subcommands = here.iter().map(|inner| &inner.row).chain(there).collect();
+        Some(Self { row, subcommands })
+    }
+
+    /// Every command, without the subcommands.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let here = session_rows().filter_map(|session| {
+            Self::new(pinion_shards::commands::find(session.row.name.as_bytes()), Some(session))
+        });
+        let only_there =
+            |row: &&'static Row| super::table::find_session(row.name.as_bytes()).is_none();
+        here.chain(rows().filter(only_there).filter_map(|row| Self::new(Some(row), None)))
+    }
+
+    /// The command, or the subcommand as `container|name`, in any case.
+    pub(super) fn find(name: &[u8]) -> Option<Self> {
+        match name.iter().position(|&byte| byte == b'|') {
+            None => {
+                Self::new(pinion_shards::commands::find(name), super::table::find_session(name))
+            }
+            Some(bar) => match find_word(&name[..bar], Some(&name[bar + 1..])) {
+                Ok(found) if found.row().name.contains('|') => {
+                    Some(Self { row: found.row(), subcommands: Vec::new() })
+                }
+                Ok(Found::Shard(_) | Found::Session(_)) | Err(FindError::UnknownCommand) => None,
+                Err(FindError::UnknownSubcommand(_) | FindError::SubcommandMissing(_)) => None,
+            },
+        }
+    }
+
+    /// Writes the ten values that COMMAND INFO gives.
+    pub(super) fn write_info(&self, reply: &mut Reply<'_>) {
+        write_head(self.row, reply);
+        if self.subcommands.is_empty() {
+            reply.set(0);
+        } else {
+            reply.array(self.subcommands.len());
+        }
+        for row in &self.subcommands {
+            write_head(row, reply);
+            reply.set(0);
+        }
+    }
+
+    /// Writes the map that COMMAND DOCS gives.
+    pub(super) fn write_docs(&self, reply: &mut Reply<'_>) {
+        let inner = !self.subcommands.is_empty();
+        reply.map(3 + usize::from(inner));
+        write_about(self.row, reply);
+        if inner {
+            reply.bulk(b"subcommands");
+            reply.map(self.subcommands.len());
+            for row in &self.subcommands {
+                reply.bulk(row.name.as_bytes());
+                reply.map(3);
+                write_about(row, reply);
+            }
+        }
+    }
+}
+
+/// Writes all that COMMAND INFO gives of a row but the subcommands, which are the tenth value.
+fn write_head(row: &Row, reply: &mut Reply<'_>) {
+    reply.array(10);
+    reply.bulk(row.name.as_bytes());
+    reply.int(i64::from(row.arity));
+    write_words(&flags(row), reply);
+    for number in key_range(row) {
+        reply.int(number);
+    }
+    write_words(&categories(row), reply);
+    let tips = tips(row);
+    reply.set(tips.len());
+    for tip in tips {
+        reply.bulk(tip.as_bytes());
+    }
+    reply.set(row.keys.len());
+    for spec in row.keys {
+        write_key_spec(spec, reply);
+    }
+}
+
+/// Writes a set of words, each a simple string.
+pub(super) fn write_words(words: &[&str], reply: &mut Reply<'_>) {
+    reply.set(words.len());
+    for word in words {
+        reply.simple(word);
+    }
+}
+
+fn write_about(row: &Row, reply: &mut Reply<'_>) {
+    let group = format!("{:?}", row.group).to_lowercase();
+    let summary = format!("{}.", row.summary);
+    for (key, value) in [("summary", summary.as_str()), ("since", row.since), ("group", &group)] {
+        reply.bulk(key.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+}
+
+fn write_key_spec(spec: &KeySpec, reply: &mut Reply<'_>) {
+    reply.map(3);
+    reply.bulk(b"flags");
+    write_words(spec.access.0, reply);
+    reply.bulk(b"begin_search");
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(b"index");
+    reply.bulk(b"spec");
+    reply.map(1);
+    reply.bulk(b"index");
+    reply.int(i64::from(spec.first));
+    reply.bulk(b"find_keys");
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(b"range");
+    reply.bulk(b"spec");
+    reply.map(3);
+    for (key, value) in
+        [("lastkey", i64::from(spec.last)), ("keystep", i64::from(spec.step)), ("limit", 0)]
+    {
+        reply.bulk(key.as_bytes());
+        reply.int(value);
+    }
+}
+
+/// First key, last key and step in the old form, which knows one run of keys: the first run, and
+/// those that follow it without a gap.
+fn key_range(row: &Row) -> [i64; 3] {
+    let Some((first, more)) = row.keys.split_first() else { return [0; 3] };
+    let begin = i64::from(first.first);
+    let mut last = i64::from(first.last);
+    if last >= 0 {
+        last += begin;
+        for spec in more {
+            if i64::from(spec.first) == last + 1 && spec.last >= 0 {
+                last = i64::from(spec.first) + i64::from(spec.last);
+            }
+        }
+    }
+    [begin, last, i64::from(first.step)]
+}
+
+/// Names of the flags, in Redis's order.
+fn flags(row: &Row) -> Vec<&'static str> {
+    [
+        (Flags::WRITE, "write"),
+        (Flags::READONLY, "readonly"),
+        (Flags::DENYOOM, "denyoom"),
+        (Flags::ADMIN, "admin"),
+        (Flags::PUBSUB, "pubsub"),
+        (Flags::NOSCRIPT, "noscript"),
+        (Flags::BLOCKING, "blocking"),
+        (Flags::LOADING, "loading"),
+        (Flags::STALE, "stale"),
+        (Flags::SKIP_MONITOR, "skip_monitor"),
+        (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+        (Flags::FAST, "fast"),
+        (Flags::NO_AUTH, "no_auth"),
+        (Flags::MOVABLEKEYS, "movablekeys"),
+        (Flags::NO_MULTI, "no_multi"),
+        (Flags::ALLOW_BUSY, "allow_busy"),
+    ]
+    .into_iter()
+    .filter(|(flag, _)| row.flags.has(*flag))
+    .map(|(_, name)| name)
+    .collect()
+}
+
+/// Names of the ACL categories, in Redis's order: most follow from the flags and the group.
+pub(super) fn categories(row: &Row) -> Vec<&'static str> {
+    let has = |flag| row.flags.has(flag);
+    let marked = |bit| row.categories & bit != 0;
+    [
+        (marked(KEYSPACE), "@keyspace"),
+        (has(Flags::READONLY), "@read"),
+        (has(Flags::WRITE), "@write"),
+        (row.group == Group::String, "@string"),
+        (has(Flags::PUBSUB), "@pubsub"),
+        (has(Flags::ADMIN), "@admin"),
+        (has(Flags::FAST), "@fast"),
+        (!has(Flags::FAST), "@slow"),
+        (has(Flags::BLOCKING), "@blocking"),
+        (marked(DANGEROUS) || has(Flags::ADMIN), "@dangerous"),
+        (marked(CONNECTION) || row.group == Group::Connection, "@connection"),
+    ]
+    .into_iter()
+    .filter(|(holds, _)| *holds)
+    .map(|(_, name)| name)
+    .collect()
+}
+
+/// Hints for clients of a cluster, which follow from how the work is laid over shards.
+fn tips(row: &Row) -> Vec<&'static str> {
+    let (request, fold) = match row.plan {
+        Plan::Each { fold, .. } => ("request_policy:multi_shard", fold),
+        Plan::Every { fold, .. } => ("request_policy:all_shards", fold),
+        _ => return Vec::new(),
+    };
+    let mut tips = vec![request];
+    match fold {
+        Fold::Sum => tips.push("response_policy:agg_sum"),
+        Fold::Ok => tips.push("response_policy:all_succeeded"),
+        _ => {}
+    }
+    tips
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pinion_io::resp::Protocol;
+
+    const TWO: &[KeySpec] = &[KeySpec::one(1, &["RO"]), KeySpec::one(2, &["OW"])];
+    const PAIRS: &[KeySpec] = &[KeySpec::rest(1, 2, &["OW"])];
+
+    #[test]
+    fn the_old_form_of_key_positions() {
+        let row = Row::new("x", 3, Group::String, Plan::Session);
+        assert_eq!(key_range(&row), [0, 0, 0]);
+        assert_eq!(key_range(&row.keys(TWO)), [1, 2, 1]);
+        assert_eq!(key_range(&row.keys(PAIRS)), [1, -1, 2]);
+    }
+
+    #[test]
+    fn an_entry_of_redis_s_shape() {
+        let mut out = Vec::new();
+        let mut reply = Reply::new(&mut out, Protocol::Resp2);
+        Entry::find(b"CLIENT|Id").unwrap().write_info(&mut reply);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "*10\r\n$9\r\nclient|id\r\n:2\r\n*3\r\n+noscript\r\n+loading\r\n+stale\r\n:0\r\n:0\r\n\
+             :0\r\n*2\r\n+@slow\r\n+@connection\r\n*0\r\n*0\r\n*0\r\n"
+        );
+    }
+
+    #[test]
+    fn entries_are_found_and_stand_once() {
+        let names: Vec<_> = Entry::all().map(|entry| entry.row.name).collect();
+        for (index, name) in names.iter().enumerate() {
+            assert!(!names[..index].contains(name), "{name} stands once");
+            assert_eq!(Entry::find(name.to_uppercase().as_bytes()).unwrap().row.name, *name);
+        }
+        assert!(names.contains(&"config"));
+        for name in ["", "|", "client|", "client|nosuch", "get|set", "ping|x", "nosuch"] {
+            assert!(Entry::find(name.as_bytes()).is_none(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! CONFIG: settings asked for and changed while serving.
+
+use super::{Context, Job, Outcome, SessionRow, glob, write_help};
+use crate::config::{FLAGS, SetError, Settings};
+use crate::errand::Errand;
+use pinion_io::resp::Reply;
+use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
+use pinion_shards::error::Error;
+
+/// CONFIG GET pattern ...
+fn get(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    // The settings in force, not this core's copy, which may be a tick behind a CONFIG SET.
+    let mut settings = Settings::clone(&at.server.config.settings());
+    let chosen = FLAGS
+        .iter()
+        .filter(|flag| args.from(2).any(|pattern| glob::matches(pattern, flag.config.as_bytes())));
+    let chosen: Vec<_> = chosen.collect();
+    reply.map(chosen.len());
+    for flag in chosen {
+        reply.bulk(flag.config.as_bytes());
+        reply.bulk(flag.show(&mut settings).as_bytes());
+    }
+    Ok(Outcome::Done)
+}
+
+/// CONFIG SET name value [name value ...]
+fn set(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    if !args.len().is_multiple_of(2) {
+        return Err(Error::Arity("config|set"));
+    }
+    let words: Vec<String> =
+        args.from(2).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let pairs: Vec<(&str, &str)> =
+        words.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
+    match at.server.config.set(&pairs) {
+        Ok(()) => reply.ok(),
+        Err(SetError::Unknown(name)) => {
+            let text = "ERR Unknown option or number of arguments for CONFIG SET - ";
+            reply.error(format!("{text}'{name}'").as_bytes());
+        }
+        Err(SetError::Refused(name, refusal)) => {
+            let text = "ERR CONFIG SET failed (possibly related to argument ";
+            reply.error(format!("{text}'{name}') - {refusal}").as_bytes());
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// CONFIG RESETSTAT
+fn reset_stats(_: &mut Context<'_>, _: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
+    Ok(Outcome::Start(Job::Errand(Errand::ResetStats)))
+}
+
+/// CONFIG HELP
+fn help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    write_help(
+        reply,
+        "CONFIG",
+        &[
+            "GET <pattern> [<pattern> ...]",
+            "    Return the parameters whose names match a glob, and their values.",
+            "SET <parameter> <value> [<parameter> <value> ...]",
+            "    Change parameters, all or none.",
+            "RESETSTAT",
+            "    Set the figures of the INFO command back to zero.",
+        ],
+    );
+    Ok(Outcome::Done)
+}
+
+/// The container's name never runs alone: its arity asks for a subcommand.
+fn alone(_: &mut Context<'_>, _: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
+    Err(Error::Arity("config"))
+}
+
+const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
+
+const fn row(name: &'static str, arity: i8, flags: &[Flags]) -> Row {
+    Row::new(name, arity, Group::Server, Plan::Session).flags(flags)
+}
+
+pub(super) static ROWS: &[SessionRow] = &[SessionRow::container(
+    row("config", -2, &[]).about("2.0.0", "A container for commands about the configuration"),
+    alone,
+    SUBCOMMANDS,
+)];
+
+static SUBCOMMANDS: &[SessionRow] = &[
+    SessionRow::new(row("config|get", -3, ADMIN).about("2.0.0", "Returns settings"), get),
+    SessionRow::new(row("config|set", -4, ADMIN).about("2.0.0", "Changes settings"), set),
+    SessionRow::new(
+        row("config|resetstat", 2, ADMIN).about("2.0.0", "Sets the figures of INFO to zero"),
+        reset_stats,
+    ),
+    SessionRow::new(
+        row("config|help", 2, &[Flags::LOADING, Flags::STALE])
+            .about("5.0.0", "Returns help on the subcommands"),
+        help,
+    ),
+];

@@ -1,0 +1,133 @@
+//! DEBUG: the few tricks that test suites of clients need.
+
+use super::{Context, Job, Outcome, SessionRow, write_help};
+use crate::errand::Errand;
+use pinion_io::resp::{Protocol, Reply};
+use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
+use pinion_shards::error::Error;
+use std::time::Duration;
+
+/// Longest sleep of DEBUG SLEEP, in seconds.
+const SLEEP_SECONDS_MAX: f64 = 3600.0;
+
+/// DEBUG subcommand ...; DEBUG OBJECT runs on the key's shard instead.
+fn debug(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    if args.len() == 2 && args.is(1, "HELP") {
+        write_help(reply, "DEBUG", HELP);
+    } else if args.len() == 3 && args.is(1, "SLEEP") {
+        return Ok(Outcome::Start(Job::Sleep(seconds(args.at(2)))));
+    } else if args.len() == 3 && args.is(1, "SET-ACTIVE-EXPIRE") {
+        let enabled = args.int(2).is_ok_and(|word| word != 0);
+        return Ok(Outcome::Start(Job::Errand(Errand::SetActiveExpiry(enabled))));
+    } else if args.len() == 3 && args.is(1, "PROTOCOL") {
+        write_sample(args, reply)?;
+    } else if args.len() == 3 && args.is(1, "ERROR") {
+        reply.error(args.at(2));
+    } else if args.len() == 3 && args.is(1, "LOG") {
+        tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args.at(2)));
+        reply.ok();
+    } else {
+        let text = b"ERR unknown subcommand or wrong number of arguments for '";
+        let word = &args.at(1)[..args.at(1).len().min(128)];
+        reply.error(&[&text[..], word, b"'. Try DEBUG HELP."].concat());
+    }
+    Ok(Outcome::Done)
+}
+
+/// A number of seconds as C reads one: what is no number is none.
+fn seconds(word: &[u8]) -> Duration {
+    let seconds: f64 = std::str::from_utf8(word).ok().and_then(|w| w.parse().ok()).unwrap_or(0.0);
+    let bounded = if seconds.is_nan() { 0.0 } else { seconds.clamp(0.0, SLEEP_SECONDS_MAX) };
+    Duration::from_secs_f64(bounded)
+}
+
+/// Writes a reply of the type that is asked for, the same that Redis writes.
+fn write_sample(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let is = |word| args.is(2, word);
+    let three = reply.protocol() == Protocol::Resp3;
+    if is("STRING") {
+        reply.bulk(b"Hello World");
+    } else if is("INTEGER") {
+        reply.int(12_345);
+    } else if is("DOUBLE") {
+        // Redis's sample is not the number pi cut short, and the lint would have it so.
+        reply.double(3141.0 / 1000.0);
+    } else if is("NULL") {
+        reply.null();
+    } else if is("ARRAY") {
+        reply.array(3);
+        (0..3).for_each(|value| reply.int(value));
+    } else if is("SET") {
+        reply.set(3);
+        (0..3).for_each(|value| reply.int(value));
+    } else if is("MAP") {
+        reply.map(3);
+        for value in 0..3 {
+            reply.int(value);
+            reply.bool(value == 1);
+        }
+    } else if is("ATTRIB") {
+        if three {
+            reply.raw(b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n");
+        }
+        reply.bulk(b"Some real reply following the attribute");
+    } else if is("PUSH") {
+        if !three {
+            return Err(Error::Text("ERR RESP2 is not supported by this command"));
+        }
+        reply.bulk(b"Some real reply following the push reply");
+        reply.push(2);
+        reply.bulk(b"server-cpu-usage");
+        reply.int(42);
+    } else if is("VERBATIM") {
+        reply.verbatim(b"txt", b"This is a verbatim\nstring");
+    } else if is("TRUE") || is("FALSE") {
+        reply.bool(is("TRUE"));
+    } else if is("BIGNUM") {
+        reply.big_number("1234567999999999999999999999999999999");
+    } else {
+        return Err(Error::Text(
+            "ERR Wrong protocol type name. Please use one of the following: string|integer|\
+             double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
+        ));
+    }
+    Ok(())
+}
+
+const HELP: &[&str] = &[
+    "ERROR <string>",
+    "    Answer this error.",
+    "LOG <message>",
+    "    Write <message> to the server's log.",
+    "OBJECT <key>",
+    "    Show how a value is held.",
+    "PROTOCOL <type>",
+    "    Answer a sample: string, integer, double, bignum, null, array, set, map, attrib, push,",
+    "    verbatim, true, false.",
+    "SET-ACTIVE-EXPIRE (0|1)",
+    "    Stop or start removing keys at their time though nobody asks for them.",
+    "SLEEP <seconds>",
+    "    Answer after so long; other clients are served meanwhile. Decimals are allowed.",
+];
+
+pub(super) static ROWS: &[SessionRow] = &[SessionRow::new(
+    Row::new("debug", -2, Group::Server, Plan::Session)
+        .flags(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE])
+        .about("1.0.0", "A container for commands that help to test"),
+    debug,
+)];
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+    use std::time::Duration;
+
+    #[test]
+    fn any_word_is_a_bounded_time() {
+        for (word, millis) in
+            [("0.1", 100), ("0", 0), ("x", 0), ("-1", 0), ("nan", 0), ("inf", 3_600_000)]
+        {
+            assert_eq!(seconds(word.as_bytes()), Duration::from_millis(millis), "{word}");
+        }
+    }
+}

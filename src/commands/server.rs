@@ -1,0 +1,150 @@
+//! Commands about the server as a whole that have no family of their own.
+
+use super::{Context, Job, Outcome, SessionRow, write_help};
+use crate::server::REDIS_VERSION;
+use pinion_io::resp::Reply;
+use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
+use pinion_shards::error::Error;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// TIME
+fn time(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    // Not the tick's instant, which has no microseconds.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    reply.array(2);
+    reply.bulk_int(now.as_secs() as i64);
+    reply.bulk_int(i64::from(now.subsec_micros()));
+    Ok(Outcome::Done)
+}
+
+/// LOLWUT [VERSION version]
+fn lolwut(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let ours = env!("CARGO_PKG_VERSION");
+    let text = format!("{DRAWING}\nPinion ver. {ours}, Redis ver. {REDIS_VERSION}\n");
+    reply.verbatim(b"txt", text.as_bytes());
+    Ok(Outcome::Done)
+}
+
+/// Two wheels that mesh: a pinion and what it drives.
+const DRAWING: &str = r"
+        _   _
+      _| |_| |_          _  _  _  _
+     |_   _   _|       _| || || || |_
+      _| | | | |_     |_   ______   _|
+     |_  | o |  _|_ _ _| |      |  |_
+      _| |___| |_| | | | |  o   |   _|
+     |_         _|     |_|______|  |_
+       |_|-|_|-|       |_   _  _   _|
+                         |_||_||_||
+";
+
+/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]
+fn shutdown(_: &mut Context<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let (mut save, mut nosave, mut abort, mut others) = (false, false, false, false);
+    for index in 1..args.len() {
+        match () {
+            () if args.is(index, "SAVE") => save = true,
+            () if args.is(index, "NOSAVE") => nosave = true,
+            () if args.is(index, "ABORT") => abort = true,
+            () if args.is(index, "NOW") || args.is(index, "FORCE") => others = true,
+            () => return Err(Error::Syntax),
+        }
+    }
+    if save && nosave || abort && (save || nosave || others) {
+        return Err(Error::Syntax);
+    }
+    if abort {
+        // A stop takes well under a second and cannot be called back.
+        return Err(Error::Text("ERR No shutdown in progress."));
+    }
+    if save {
+        return Err(Error::Text(
+            "ERR Errors trying to SHUTDOWN: this build cannot save; use SHUTDOWN NOSAVE",
+        ));
+    }
+    Ok(Outcome::Start(Job::Stop))
+}
+
+/// READONLY, READWRITE, ASKING, and all of CLUSTER.
+fn no_cluster(_: &mut Context<'_>, _: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
+    Err(Error::Text("ERR This instance has cluster support disabled"))
+}
+
+/// MEMORY HELP; MEMORY USAGE runs on the key's shard.
+fn memory_help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    write_help(
+        reply,
+        "MEMORY",
+        &[
+            "USAGE <key> [SAMPLES <count>]",
+            "    Return the bytes that <key> and its value take; <count> is accepted, and nothing",
+            "    is estimated.",
+        ],
+    );
+    Ok(Outcome::Done)
+}
+
+/// The container's name never runs alone: its arity asks for a subcommand.
+fn memory(_: &mut Context<'_>, _: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
+    Err(Error::Arity("memory"))
+}
+
+const fn row(name: &'static str, arity: i8, group: Group, flags: &[Flags]) -> Row {
+    Row::new(name, arity, group, Plan::Session).flags(flags)
+}
+
+const fn cluster(name: &'static str, arity: i8, flags: &[Flags]) -> Row {
+    row(name, arity, Group::Cluster, flags)
+        .categories(pinion_shards::commands::CONNECTION)
+        .about("3.0.0", "Belongs to cluster mode, which is off")
+}
+
+const QUICK: &[Flags] = &[Flags::LOADING, Flags::STALE, Flags::FAST];
+
+pub(super) static ROWS: &[SessionRow] = &[
+    SessionRow::new(
+        row("time", 1, Group::Server, QUICK)
+            .about("2.6.0", "Returns the server's time in seconds and microseconds"),
+        time,
+    ),
+    SessionRow::new(
+        row("lolwut", -1, Group::Server, &[Flags::READONLY, Flags::FAST])
+            .about("5.0.0", "Returns a drawing and the version"),
+        lolwut,
+    ),
+    SessionRow::new(
+        row(
+            "shutdown",
+            -1,
+            Group::Server,
+            &[
+                Flags::ADMIN,
+                Flags::NOSCRIPT,
+                Flags::LOADING,
+                Flags::STALE,
+                Flags::NO_MULTI,
+                Flags::ALLOW_BUSY,
+            ],
+        )
+        .about("1.0.0", "Stops the server"),
+        shutdown,
+    ),
+    SessionRow::container(
+        row("memory", -2, Group::Server, &[])
+            .about("4.0.0", "A container for commands about memory"),
+        memory,
+        &[SessionRow::new(
+            row("memory|help", 2, Group::Server, &[Flags::LOADING, Flags::STALE])
+                .about("4.0.0", "Returns help on the subcommands"),
+            memory_help,
+        )],
+    ),
+    SessionRow::new(cluster("readonly", 1, QUICK), no_cluster),
+    SessionRow::new(cluster("readwrite", 1, QUICK), no_cluster),
+    SessionRow::new(cluster("asking", 1, &[Flags::FAST]), no_cluster),
+    SessionRow::new(
+        row("cluster", -2, Group::Cluster, &[])
+            .about("3.0.0", "A container for commands of cluster mode, which is off"),
+        no_cluster,
+    ),
+];

@@ -1,0 +1,226 @@
+//! One setting as the table tells it: its names, its bounds, and how its text becomes a value.
+
+use super::settings::Settings;
+use std::borrow::Cow;
+
+/// Why a text is no value for a setting, as Redis words it.
+pub type Refusal = Cow<'static, str>;
+
+/// How a setting is read from text and shown.
+#[derive(Clone, Copy, Debug)]
+pub enum Value {
+    /// `yes` or `no`.
+    Switch(fn(&mut Settings) -> &mut bool),
+    /// A whole number within bounds.
+    Count(fn(&mut Settings) -> &mut u64, u64, u64),
+    /// An amount of memory within bounds: a number and perhaps `b`, `k`, `kb`, `m`, `mb`, `g`, `gb`.
+    Bytes(fn(&mut Settings) -> &mut u64, u64, u64),
+    /// Any text.
+    Text(fn(&mut Settings) -> &mut String),
+    /// One of these words.
+    Choice(fn(&mut Settings) -> &mut String, &'static [&'static str]),
+    /// Text with a form of its own.
+    Parsed {
+        /// Reads it.
+        set: fn(&mut Settings, &str) -> Result<(), Refusal>,
+        /// Shows it.
+        show: fn(&Settings) -> String,
+    },
+    /// What holds and cannot be otherwise, told to those who ask.
+    Constant(&'static str),
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Flag {
+    /// Its name on the command line, in flag files and in the environment.
+    pub name: &'static str,
+    /// Its name for CONFIG.
+    pub config: &'static str,
+    /// Another name on the command line, or none.
+    pub alias: Option<&'static str>,
+    /// How it is read and shown.
+    pub value: Value,
+    /// Its value where none is given.
+    pub default: &'static str,
+    /// What it is for, for `--help`.
+    pub meaning: &'static str,
+    /// True if CONFIG SET may change it.
+    pub live: bool,
+    /// True if `--help` leaves it out.
+    pub hidden: bool,
+}
+
+impl Flag {
+    /// A setting that is fixed at start, with one name for all uses.
+    pub(super) const fn new(
+        name: &'static str,
+        value: Value,
+        default: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            config: name,
+            alias: None,
+            value,
+            default,
+            meaning,
+            live: false,
+            hidden: false,
+        }
+    }
+
+    /// Gives it another name for CONFIG.
+    #[must_use]
+    pub(super) const fn config(mut self, config: &'static str) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Gives it another name on the command line.
+    #[must_use]
+    pub(super) const fn alias(mut self, alias: &'static str) -> Self {
+        self.alias = Some(alias);
+        self
+    }
+
+    /// Lets CONFIG SET change it.
+    #[must_use]
+    pub(super) const fn live(mut self) -> Self {
+        self.live = true;
+        self
+    }
+
+    /// Leaves it out of `--help`.
+    #[must_use]
+    pub(super) const fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
+    /// True if the flag may stand without a value.
+    pub fn is_switch(&self) -> bool {
+        matches!(self.value, Value::Switch(_))
+    }
+
+    /// Reads `text` into `settings`.
+    ///
+    /// # Errors
+    /// The text is no value for this setting; nothing has changed.
+    pub fn set(&self, settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+        match self.value {
+            Value::Switch(at) => *at(settings) = parse_switch(text)?,
+            Value::Count(at, min, max) => *at(settings) = parse_count(text, min, max)?,
+            Value::Bytes(at, min, max) => {
+                let bytes = parse_bytes(text).ok_or("argument must be a memory value")?;
+                *at(settings) = within(bytes, min, max)?;
+            }
+            Value::Text(at) => text.clone_into(at(settings)),
+            Value::Choice(at, words) => {
+                let Some(word) = words.iter().find(|word| word.eq_ignore_ascii_case(text)) else {
+                    let words = words.join(", ");
+                    let refusal = "argument(s) must be one of the following: ";
+                    return Err(format!("{refusal}{words}").into());
+                };
+                (*word).clone_into(at(settings));
+            }
+            Value::Parsed { set, .. } => set(settings, text)?,
+            Value::Constant(only) if only == text => {}
+            Value::Constant(only) => {
+                return Err(format!("this build knows only the value '{only}'").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Its value in `settings`, as CONFIG GET shows it. The settings are borrowed mutably because
+    /// one way to a field serves for both reading and writing; they stay as they are.
+    pub fn show(&self, settings: &mut Settings) -> String {
+        match self.value {
+            Value::Switch(at) => (if *at(settings) { "yes" } else { "no" }).to_owned(),
+            Value::Count(at, ..) | Value::Bytes(at, ..) => at(settings).to_string(),
+            Value::Text(at) | Value::Choice(at, _) => at(settings).clone(),
+            Value::Parsed { show, .. } => show(settings),
+            Value::Constant(only) => only.to_owned(),
+        }
+    }
+}
+
+fn parse_switch(text: &str) -> Result<bool, Refusal> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("argument must be 'yes' or 'no'".into()),
+    }
+}
+
+pub(super) fn parse_count(text: &str, min: u64, max: u64) -> Result<u64, Refusal> {
+    let value: i128 =
+        text.parse().map_err(|_| Refusal::from("argument couldn't be parsed into an integer"))?;
+    within(u64::try_from(value).unwrap_or(u64::MAX), min, max)
+        .and_then(|count| if value < 0 { within(min.wrapping_sub(1), min, max) } else { Ok(count) })
+}
+
+fn within(value: u64, min: u64, max: u64) -> Result<u64, Refusal> {
+    if (min..=max).contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("argument must be between {min} and {max} inclusive").into())
+    }
+}
+
+/// An amount of memory as Redis reads it: `k` is a thousand, `kb` is 1024, and so on, in any case.
+pub(super) fn parse_bytes(text: &str) -> Option<u64> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" => 1000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_as_redis_reads_it() {
+        for (text, bytes) in [
+            ("0", Some(0)),
+            ("1kb", Some(1024)),
+            ("1k", Some(1000)),
+            ("2GB", Some(2 << 30)),
+            ("1Mb", Some(1 << 20)),
+            ("", None),
+            ("kb", None),
+            ("1tb", None),
+            ("-1", None),
+            ("99999999999999999999", None),
+            ("18446744073709551615gb", None),
+        ] {
+            assert_eq!(parse_bytes(text), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn counts_keep_their_bounds() {
+        assert_eq!(parse_count("5", 1, 9), Ok(5));
+        for text in ["0", "10", "-1", "99999999999999999999"] {
+            let refusal = parse_count(text, 1, 9).unwrap_err();
+            assert_eq!(refusal, "argument must be between 1 and 9 inclusive", "{text}");
+        }
+        assert!(parse_count("-1", 0, 9).is_err());
+        assert_eq!(
+            parse_count("x", 1, 9).unwrap_err(),
+            "argument couldn't be parsed into an integer"
+        );
+    }
+}

@@ -1,0 +1,342 @@
+//! The table of flags: every setting once, with its names, bounds, default and meaning.
+
+use super::flag::{Flag, Refusal, Value, parse_bytes};
+use super::settings::{BufferLimit, Pin, Settings};
+use pinion_shards::limits::{DATABASES_MAX, SHARDS_MAX, STRING_BYTES_MAX};
+
+const MIB: u64 = 1 << 20;
+const U32_MAX: u64 = u32::MAX as u64;
+const I32_MAX: u64 = i32::MAX as u64;
+
+/// Every setting, by subject.
+pub static FLAGS: &[Flag] = &[
+    // Where clients come in.
+    Flag::new(
+        "port",
+        Value::Parsed { set: set_port, show: |settings| settings.port.to_string() },
+        "6379",
+        "TCP port; 0 for none, -1 for any free one, which is printed",
+    ),
+    Flag::new(
+        "bind",
+        Value::Parsed { set: set_bind, show: |settings| settings.bind.join(" ") },
+        "",
+        "Addresses to listen on, with spaces or commas between; all of this machine's if empty",
+    ),
+    Flag::new(
+        "unixsocket",
+        Value::Text(|settings| &mut settings.unixsocket),
+        "",
+        "Path of a unix socket to listen on as well",
+    ),
+    Flag::new(
+        "unixsocketperm",
+        Value::Parsed { set: set_unixsocket_mode, show: show_unixsocket_mode },
+        "0",
+        "Permissions of the unix socket, in octal; 0 leaves them to the umask",
+    ),
+    Flag::new(
+        "tcp_backlog",
+        Value::Count(|settings| &mut settings.tcp_backlog, 1, 65_535),
+        "511",
+        "Connections that may wait to be accepted",
+    )
+    .config("tcp-backlog"),
+    Flag::new(
+        "tcp_keepalive",
+        Value::Count(|settings| &mut settings.tcp_keepalive, 0, I32_MAX),
+        "300",
+        "Seconds without traffic until a client's connection is probed; 0 for never",
+    )
+    .config("tcp-keepalive")
+    .live(),
+    Flag::new(
+        "timeout",
+        Value::Count(|settings| &mut settings.timeout, 0, I32_MAX),
+        "0",
+        "Seconds until an idle client is closed; 0 for never",
+    )
+    .live(),
+    Flag::new(
+        "maxclients",
+        Value::Count(|settings| &mut settings.clients_max, 1, U32_MAX),
+        "64000",
+        "Most clients at once",
+    )
+    .live(),
+    // Who may come in.
+    Flag::new(
+        "requirepass",
+        Value::Text(|settings| &mut settings.password),
+        "",
+        "Password that clients must give; also read from the environment, DFLY_PASSWORD",
+    )
+    .live(),
+    Flag::new(
+        "protected_mode",
+        Value::Switch(|settings| &mut settings.protected_mode),
+        "yes",
+        "Refuse clients from other machines while there is no password",
+    )
+    .config("protected-mode")
+    .live(),
+    // What a client may ask for.
+    Flag::new(
+        "max_bulk_len",
+        Value::Bytes(|settings| &mut settings.bulk_bytes_max, MIB, STRING_BYTES_MAX as u64),
+        "512mb",
+        "Longest argument of a request, and longest string",
+    )
+    .config("proto-max-bulk-len")
+    .live(),
+    Flag::new(
+        "client_query_buffer_limit",
+        Value::Bytes(|settings| &mut settings.query_buffer_bytes_max, MIB, i64::MAX as u64),
+        "1gb",
+        "Most memory for a client's requests under way",
+    )
+    .config("client-query-buffer-limit")
+    .live(),
+    Flag::new(
+        "client_output_buffer_limit",
+        Value::Parsed { set: set_output_limits, show: show_output_limits },
+        "normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60",
+        "Replies that may wait for a client: class, hard limit, soft limit, its seconds; repeated",
+    )
+    .config("client-output-buffer-limit")
+    .live(),
+    // The keyspace.
+    Flag::new(
+        "dbnum",
+        Value::Count(|settings| &mut settings.databases, 1, DATABASES_MAX as u64),
+        "16",
+        "Databases",
+    )
+    .config("databases"),
+    Flag::new(
+        "maxmemory",
+        Value::Bytes(|settings| &mut settings.memory_bytes_max, 0, u64::MAX),
+        "0",
+        "Memory limit; reported, and not enforced yet",
+    )
+    .live(),
+    Flag::new(
+        "maxmemory_policy",
+        Value::Choice(|settings| &mut settings.memory_policy, POLICIES),
+        "noeviction",
+        "What to do at the memory limit; reported, and not followed yet",
+    )
+    .config("maxmemory-policy")
+    .live(),
+    Flag::new("save", Value::Constant(""), "", "Snapshots by themselves; none in this build")
+        .hidden()
+        .live(),
+    Flag::new("appendonly", Value::Constant("no"), "no", "An append-only file; not in this build")
+        .hidden()
+        .live(),
+    // Cores.
+    Flag::new(
+        "proactor_threads",
+        Value::Count(|settings| &mut settings.threads, 0, SHARDS_MAX as u64),
+        "0",
+        "Serving threads, each with a shard; 0 for one a core (short form: --threads)",
+    )
+    .alias("threads"),
+    Flag::new(
+        "cores",
+        Value::Parsed { set: set_cores, show: show_cores },
+        "",
+        "Cores to serve on, such as 0,2-3; all that are allowed if empty",
+    ),
+    Flag::new(
+        "pin",
+        Value::Parsed { set: set_pin, show: show_pin },
+        "auto",
+        "Keep threads on their cores: always, never, or auto (while no other program competes)",
+    ),
+    Flag::new(
+        "borrow",
+        Value::Switch(|settings| &mut settings.borrow),
+        "yes",
+        "Run a parked neighbour's work oneself; off only to measure what it gains",
+    )
+    .hidden(),
+    // The log.
+    Flag::new(
+        "log_dir",
+        Value::Text(|settings| &mut settings.log_dir),
+        "",
+        "Directory of log files, a new one each day; stderr only if empty",
+    ),
+    Flag::new(
+        "logtostderr",
+        Value::Switch(|settings| &mut settings.log_to_stderr),
+        "no",
+        "Log to stderr only, whatever log_dir says",
+    ),
+    Flag::new(
+        "minloglevel",
+        Value::Count(|settings| &mut settings.log_level_min, 0, 3),
+        "0",
+        "Least that is logged: 0 all, 1 warnings and errors, 2 errors, 3 nothing",
+    ),
+];
+
+static POLICIES: &[&str] = &[
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "noeviction",
+];
+
+fn set_port(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let port = text.parse().ok().filter(|port| (-1..=65_535).contains(port));
+    settings.port = port.ok_or("argument must be between -1 and 65535 inclusive")?;
+    Ok(())
+}
+
+fn set_bind(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let words = text.split([' ', ',']).filter(|word| !word.is_empty());
+    settings.bind = words.map(str::to_owned).collect();
+    Ok(())
+}
+
+fn set_unixsocket_mode(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let mode = if text.is_empty() { Some(0) } else { u32::from_str_radix(text, 8).ok() };
+    let mode = mode.filter(|mode| *mode <= 0o777);
+    settings.unixsocket_mode = mode.ok_or("argument must be octal permissions, up to 777")?;
+    Ok(())
+}
+
+fn show_unixsocket_mode(settings: &Settings) -> String {
+    format!("{:o}", settings.unixsocket_mode)
+}
+
+fn set_pin(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.pin = match text {
+        "auto" => Pin::Auto,
+        "always" => Pin::Always,
+        "never" => Pin::Never,
+        _ => return Err("argument(s) must be one of the following: auto, always, never".into()),
+    };
+    Ok(())
+}
+
+fn show_pin(settings: &Settings) -> String {
+    match settings.pin {
+        Pin::Auto => "auto",
+        Pin::Always => "always",
+        Pin::Never => "never",
+    }
+    .to_owned()
+}
+
+/// Most cores that a list may name, so that `0-4000000000` costs nothing.
+const CORE_NUMBER_MAX: usize = 4095;
+
+fn set_cores(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let mut cores = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        match (first.trim().parse::<usize>(), last.trim().parse::<usize>()) {
+            (Ok(first), Ok(last)) if first <= last && last <= CORE_NUMBER_MAX => {
+                cores.extend(first..=last);
+            }
+            _ => return Err("argument must be a list of cores such as 0,2-3".into()),
+        }
+    }
+    cores.sort_unstable();
+    cores.dedup();
+    settings.cores = cores;
+    Ok(())
+}
+
+fn show_cores(settings: &Settings) -> String {
+    settings.cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn set_output_limits(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if words.is_empty() || !words.len().is_multiple_of(4) {
+        return Err("Wrong number of arguments in buffer limit configuration.".into());
+    }
+    let mut limits = [settings.output_normal, settings.output_replica, settings.output_pubsub];
+    for class in words.chunks_exact(4) {
+        let index = match class[0].to_ascii_lowercase().as_str() {
+            "normal" => 0,
+            "slave" | "replica" => 1,
+            "pubsub" => 2,
+            _ => return Err("Invalid client class specified in buffer limit configuration.".into()),
+        };
+        let (hard, soft) = (parse_bytes(class[1]), parse_bytes(class[2]));
+        let (Some(hard_bytes), Some(soft_bytes), Ok(soft_seconds)) = (hard, soft, class[3].parse())
+        else {
+            return Err("Error in hard, soft or soft_seconds setting in buffer limit \
+                configuration."
+                .into());
+        };
+        limits[index] = BufferLimit { hard_bytes, soft_bytes, soft_seconds };
+    }
+    [settings.output_normal, settings.output_replica, settings.output_pubsub] = limits;
+    Ok(())
+}
+
+fn show_output_limits(settings: &Settings) -> String {
+    let show = |class: &str, limit: BufferLimit| {
+        format!("{class} {} {} {}", limit.hard_bytes, limit.soft_bytes, limit.soft_seconds)
+    };
+    [
+        show("normal", settings.output_normal),
+        show("slave", settings.output_replica),
+        show("pubsub", settings.output_pubsub),
+    ]
+    .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_and_every_name_is_one() {
+        let mut settings = Settings::initial();
+        for flag in FLAGS {
+            assert_eq!(flag.set(&mut settings, flag.default), Ok(()), "{}", flag.name);
+            let shown = flag.show(&mut settings);
+            assert_eq!(flag.set(&mut settings, &shown), Ok(()), "{} = {shown}", flag.name);
+            assert!(!flag.meaning.is_empty() && !flag.meaning.ends_with('.'), "{}", flag.name);
+            let same = |other: &&Flag| other.name == flag.name || other.config == flag.config;
+            assert_eq!(FLAGS.iter().filter(same).count(), 1, "{}", flag.name);
+        }
+        assert_eq!(settings.port, 6379);
+        assert_eq!(settings.output_pubsub.soft_bytes, 8 << 20);
+    }
+
+    #[test]
+    fn lists_of_cores() {
+        let mut settings = Settings::initial();
+        assert_eq!(set_cores(&mut settings, "0,2-3,2"), Ok(()));
+        assert_eq!(settings.cores, [0, 2, 3]);
+        assert_eq!(show_cores(&settings), "0,2,3");
+        for bad in ["x", "3-2", "1-", "0-99999999999", "-1"] {
+            assert!(set_cores(&mut settings, bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn one_class_of_output_limits_leaves_the_others() {
+        let mut settings = Settings::initial();
+        assert_eq!(set_output_limits(&mut settings, "pubsub 1mb 1kb 5"), Ok(()));
+        assert_eq!(
+            show_output_limits(&settings),
+            "normal 0 0 0 slave 268435456 67108864 60 pubsub 1048576 1024 5"
+        );
+        for bad in ["", "pubsub 1 2", "other 1 2 3", "normal a 2 3"] {
+            assert!(set_output_limits(&mut settings, bad).is_err(), "{bad}");
+        }
+    }
+}

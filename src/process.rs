@@ -1,0 +1,94 @@
+//! Figures of the process, as the kernel and the allocator tell them. Never on the hot path.
+
+use std::fs::read_to_string;
+use tikv_jemalloc_ctl::{epoch, stats};
+
+/// Ticks a second of the processor times in /proc: fixed by the kernel's interface.
+const PROC_TICKS_PER_SECOND: f64 = 100.0;
+
+/// Memory of the process, in bytes; a figure that cannot be had is 0.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Memory {
+    /// What the program has allocated and not freed.
+    pub allocated: u64,
+    /// Pages in which that lies.
+    pub active: u64,
+    /// Pages that the allocator holds.
+    pub resident: u64,
+    /// What the kernel counts for the process.
+    pub rss: u64,
+}
+
+impl Memory {
+    /// Asks for it now; tens of microseconds.
+    pub(crate) fn now() -> Self {
+        // The allocator's figures are those of its last epoch: begin a new one.
+        let fresh = epoch::advance().is_ok();
+        let bytes = |read: Result<usize, _>| read.ok().filter(|_| fresh).unwrap_or(0) as u64;
+        Self {
+            allocated: bytes(stats::allocated::read()),
+            active: bytes(stats::active::read()),
+            resident: bytes(stats::resident::read()),
+            rss: kibibytes("/proc/self/status", "VmRSS:") * 1024,
+        }
+    }
+}
+
+/// Memory of the machine, in bytes; 0 where that cannot be had.
+pub(crate) fn system_memory() -> u64 {
+    kibibytes("/proc/meminfo", "MemTotal:") * 1024
+}
+
+/// The kernel's release, such as `6.12.1`.
+pub(crate) fn kernel() -> String {
+    read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
+}
+
+/// Processor time, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Cpu {
+    /// In the program.
+    pub user: f64,
+    /// In the kernel.
+    pub system: f64,
+}
+
+impl Cpu {
+    /// Of the whole process up to now, to a hundredth of a second.
+    pub(crate) fn of_process() -> Self {
+        Self::parse(&read_to_string("/proc/self/stat").unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// Reads fields 14 and 15, counted from behind the program's name, which may hold anything.
+    fn parse(stat: &str) -> Option<Self> {
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let mut seconds = || Some(fields.next()?.parse::<f64>().ok()? / PROC_TICKS_PER_SECOND);
+        Some(Self { user: seconds()?, system: seconds()? })
+    }
+}
+
+/// The number on the line of `path` that begins with `name`.
+fn kibibytes(path: &str, name: &str) -> u64 {
+    let text = read_to_string(path).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_stands_behind_any_name() {
+        let stat = "12 (a ) b) S 1 12 12 0 -1 4194560 9 0 0 0 150 25 0 0 20 0 3 0 9 9 9";
+        assert_eq!(Cpu::parse(stat), Some(Cpu { user: 1.5, system: 0.25 }));
+        assert_eq!(Cpu::parse(""), None);
+    }
+
+    #[test]
+    fn the_kernel_tells_of_this_process() {
+        assert!(Memory::now().rss > 100_000);
+        assert!(system_memory() > 1_000_000);
+        assert!(!kernel().is_empty());
+    }
+}
