@@ -9,9 +9,6 @@ use crate::limits::LCS_CELLS_MAX;
 use crate::shard::Scope;
 use pinion_io::resp::Reply;
 
-/// What a row or a column costs besides its cells, as so many of them.
-const LINE_CELLS: usize = 16;
-
 #[derive(Default)]
 struct Options {
     len: bool,
@@ -66,12 +63,11 @@ struct Common {
 /// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN n] [WITHMATCHLEN]`
 fn lcs(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let (first, second) = (len(scope, args.at(1))?, len(scope, args.at(2))?);
-    // A row and a column cost something even where the other string is short.
-    let cells = (first + LINE_CELLS).saturating_mul(second + LINE_CELLS);
+    let cells = (first + 1).saturating_mul(second + 1);
     let options = Options::parse(args)?;
     if cells > LCS_CELLS_MAX {
         return Err(Error::Text(
-            "ERR Insufficient memory, failed allocating transient memory for LCS",
+            "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
         ));
     }
     let (first, second) = (string(scope, args.at(1))?, string(scope, args.at(2))?);
