@@ -1,10 +1,17 @@
 //! The server: sockets, sessions and configuration around the shards.
 
+pub mod census;
 pub mod commands;
 pub mod config;
+pub mod connection;
+pub mod core;
+pub mod dispatch;
 pub mod errand;
+pub mod hop;
 pub mod log;
+pub mod pipeline;
 mod process;
 pub mod server;
 pub mod session;
+pub mod start;
 pub mod stats;

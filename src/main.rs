@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     let variables = std::env::vars_os()
         .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
     let done = match read(std::env::args_os().skip(1), variables) {
-        Ok(Start::Serve { settings, warnings }) => serve(&settings, &warnings),
+        Ok(Start::Serve { settings, warnings }) => serve(*settings, &warnings),
         Ok(Start::Print(text)) => {
             // A reader that went away, such as `head`, is no failure.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -30,10 +30,10 @@ fn main() -> ExitCode {
 }
 
 /// Serves until asked to stop.
-fn serve(settings: &Settings, warnings: &[String]) -> Result<(), String> {
-    let _log = Log::begin(settings)?;
+fn serve(settings: Settings, warnings: &[String]) -> Result<(), String> {
+    let _log = Log::begin(&settings)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    Ok(())
+    pinion::start::serve(settings).map_err(|error| error.to_string())
 }

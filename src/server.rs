@@ -1,5 +1,6 @@
 //! What all cores share: immutable, atomic, or touched only off the hot path.
 
+use crate::census::Census;
 use crate::config::Config;
 use crate::process::Memory;
 use pinion_shards::Millis;
@@ -27,6 +28,8 @@ pub struct Server {
     /// Memory allocated when it started, in bytes.
     pub memory_at_start: u64,
     memory_peak: AtomicU64,
+    /// How many clients each core serves.
+    pub census: Census,
     next_client_id: AtomicU64,
 }
 
@@ -46,6 +49,7 @@ impl Server {
             stopping: AtomicBool::new(false),
             memory_at_start: Memory::now().allocated,
             memory_peak: AtomicU64::new(0),
+            census: Census::new(cores),
             next_client_id: AtomicU64::new(1),
         }
     }

@@ -60,19 +60,16 @@ use support::server::Server;
 const DIFFERENCES_SHOWN: usize = 5;
 
 #[test]
-#[ignore = "the server does not listen yet"]
 fn one_shard() {
     on_pinion(1);
 }
 
 #[test]
-#[ignore = "the server does not listen yet"]
 fn two_shards() {
     on_pinion(2);
 }
 
 #[test]
-#[ignore = "the server does not listen yet"]
 fn seven_shards() {
     on_pinion(7);
 }

@@ -1,5 +1,8 @@
 //! Folds the replies of a command's parts, one a shard, into the one reply of the client.
 
+use crate::commands::parse_int;
+use pinion_io::resp::{Reply, skip};
+
 /// How parts become one reply. Each works on encoded replies, so a part may come from any core.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fold {
@@ -13,4 +16,114 @@ pub enum Fold {
     Concat,
     /// Each part is an array of a weight and a value: one is chosen by weight; RANDOMKEY.
     Pick,
+}
+
+/// The replies of a command's parts, and how they fit together.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// One reply a part.
+    pub replies: &'a [Vec<u8>],
+    /// For `Interleave`: the part that answers each key, in the order of the keys.
+    pub places: &'a [u16],
+    /// For `Pick`: a random number.
+    pub random: u64,
+}
+
+/// Writes the one reply. The first part that is an error is the reply of the whole.
+pub fn fold(fold: Fold, parts: &Parts<'_>, reply: &mut Reply<'_>) {
+    if let Some(error) = parts.replies.iter().find(|part| part.first() == Some(&b'-')) {
+        return reply.raw(error);
+    }
+    match fold {
+        Fold::Sum => reply.int(parts.replies.iter().map(|part| head(part, b':').0).sum()),
+        Fold::Ok => reply.ok(),
+        Fold::Interleave => interleave(parts, reply),
+        Fold::Concat => {
+            let len: i64 = parts.replies.iter().map(|part| head(part, b'*').0).sum();
+            reply.array(len as usize);
+            for part in parts.replies {
+                reply.raw(head(part, b'*').1);
+            }
+        }
+        Fold::Pick => pick(parts, reply),
+    }
+}
+
+fn interleave(parts: &Parts<'_>, reply: &mut Reply<'_>) {
+    let mut rest: Vec<&[u8]> = parts.replies.iter().map(|part| head(part, b'*').1).collect();
+    reply.array(parts.places.len());
+    for &place in parts.places {
+        let part = &mut rest[usize::from(place)];
+        let len = skip(part).expect("a part answers each of its keys");
+        let (element, after) = part.split_at(len);
+        reply.raw(element);
+        *part = after;
+    }
+}
+
+fn pick(parts: &Parts<'_>, reply: &mut Reply<'_>) {
+    let weighted = |part| {
+        let (len, rest) = head(part, b'*');
+        debug_assert_eq!(len, 2, "a weight and a value");
+        head(rest, b':')
+    };
+    let total: i64 = parts.replies.iter().map(|part| weighted(part).0).sum();
+    if total <= 0 {
+        return reply.null();
+    }
+    let mut chosen = (parts.random % total as u64) as i64;
+    for part in parts.replies {
+        let (weight, value) = weighted(part);
+        if chosen < weight {
+            return reply.raw(value);
+        }
+        chosen -= weight;
+    }
+}
+
+/// Splits `<mark><number>\r\n` off a reply that one of our own shards wrote.
+fn head(part: &[u8], mark: u8) -> (i64, &[u8]) {
+    assert_eq!(part.first(), Some(&mark), "a part replies as its fold expects");
+    let end = memchr::memchr(b'\r', part).expect("a head ends");
+    let number = parse_int(&part[1..end]).expect("a head is a number");
+    (number, &part[end + 2..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pinion_io::resp::Protocol;
+
+    fn folded(kind: Fold, replies: &[&str], places: &[u16], random: u64) -> String {
+        let replies: Vec<Vec<u8>> = replies.iter().map(|r| r.as_bytes().to_vec()).collect();
+        let mut out = Vec::new();
+        let parts = Parts { replies: &replies, places, random };
+        fold(kind, &parts, &mut Reply::new(&mut out, Protocol::Resp2));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn sums_and_errors() {
+        assert_eq!(folded(Fold::Sum, &[":2\r\n", ":40\r\n"], &[], 0), ":42\r\n");
+        assert_eq!(folded(Fold::Sum, &[":2\r\n", "-ERR x\r\n"], &[], 0), "-ERR x\r\n");
+        assert_eq!(folded(Fold::Ok, &["+OK\r\n", "+OK\r\n"], &[], 0), "+OK\r\n");
+    }
+
+    #[test]
+    fn arrays_go_back_to_their_places_or_join() {
+        let replies = ["*2\r\n$1\r\na\r\n$-1\r\n", "*1\r\n$1\r\nb\r\n"];
+        assert_eq!(
+            folded(Fold::Interleave, &replies, &[0, 1, 0], 0),
+            "*3\r\n$1\r\na\r\n$1\r\nb\r\n$-1\r\n"
+        );
+        assert_eq!(folded(Fold::Concat, &replies, &[], 0), "*3\r\n$1\r\na\r\n$-1\r\n$1\r\nb\r\n");
+    }
+
+    #[test]
+    fn a_pick_is_by_weight() {
+        let replies = ["*2\r\n:1\r\n$1\r\na\r\n", "*2\r\n:0\r\n$-1\r\n", "*2\r\n:2\r\n$1\r\nb\r\n"];
+        let picked: Vec<_> = (0..3).map(|r| folded(Fold::Pick, &replies, &[], r)).collect();
+        assert_eq!(picked, ["$1\r\na\r\n", "$1\r\nb\r\n", "$1\r\nb\r\n"]);
+        assert_eq!(folded(Fold::Pick, &["*2\r\n:0\r\n$-1\r\n"], &[], 5), "$-1\r\n");
+    }
 }

@@ -16,6 +16,7 @@
 //!
 //! Never here: async, clocks, threads, files, sockets, the environment, unseeded randomness.
 
+pub mod batch;
 pub mod commands;
 pub mod error;
 pub mod fold;

@@ -54,10 +54,16 @@ impl<T: Send> Sender<T> {
         Ok(())
     }
 
-    /// True if the next `push` will find a place.
+    /// True if the next `count` pushes will each find a place: places are freed in order, so the
+    /// last of them speaks for all.
+    ///
+    /// # Panics
+    /// If `count` is 0 or more than the lane has places.
     #[inline]
-    pub fn has_room(&self) -> bool {
-        self.places.ring[self.next].load(Ordering::Acquire).is_null()
+    pub fn has_room(&self, count: usize) -> bool {
+        let len = self.places.ring.len();
+        assert!((1..=len).contains(&count), "a lane has room for its length at most");
+        self.places.ring[(self.next + count - 1) % len].load(Ordering::Acquire).is_null()
     }
 
     /// True if the receiver has taken everything that was sent.
@@ -116,9 +122,10 @@ mod tests {
         sender.push(Box::new(1)).unwrap();
         sender.push(Box::new(2)).unwrap();
         assert_eq!(sender.push(Box::new(3)), Err(Box::new(3)));
-        assert!(!sender.has_room());
+        assert!(!sender.has_room(1));
         assert_eq!(receiver.pop(), Some(Box::new(1)));
-        assert!(sender.has_room());
+        assert!(sender.has_room(1));
+        assert!(!sender.has_room(2));
         assert!(!sender.is_drained());
         sender.push(Box::new(4)).unwrap();
         assert_eq!(receiver.pop(), Some(Box::new(2)));

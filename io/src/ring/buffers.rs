@@ -24,6 +24,15 @@ pub struct Chunk {
     pub(super) len: u32,
 }
 
+impl Chunk {
+    /// How many bytes arrived: at least one.
+    #[allow(clippy::len_without_is_empty)]
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Buffers {
     bytes: NonNull<u8>,

@@ -260,6 +260,11 @@ impl Ring {
         }
     }
 
+    /// True if `next` has something to return.
+    pub fn has_events(&self) -> bool {
+        self.reaped_next < self.reaped.len() || !self.follow.is_empty()
+    }
+
     /// The next event of the last poll.
     #[inline]
     pub fn next(&mut self) -> Option<Event> {

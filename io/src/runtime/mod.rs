@@ -5,8 +5,10 @@
 //! signals) instead of blocking in its own ring, so that both make progress.
 
 mod pin;
+mod signals;
 
 pub use pin::{Crowding, available_cores, pin_to, unpin};
+pub use signals::{StopSignals, ask_to_stop};
 
 use crate::mesh::Doorbell;
 use glommio::io::BufferedFile;

@@ -1,0 +1,122 @@
+//! One client's connection: a session, its input so far, its replies, and why it may stand still.
+
+use crate::pipeline::Pipeline;
+use crate::session::Session;
+use pinion_io::resp::Parser;
+use pinion_io::ring::SocketId;
+
+/// Plain state in the core's table; no task, and no buffer while idle.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its socket on this core's ring.
+    pub socket: SocketId,
+    /// What commands see.
+    pub session: Session,
+    /// Its replies.
+    pub pipeline: Pipeline,
+    /// Bytes received and not yet run: part of a request, or all that came while it stood still.
+    pub input: Vec<u8>,
+    /// Where the parser stopped in `input`.
+    pub parser: Parser,
+    /// Requests that were parsed when it came to a stand, to go before `input`.
+    pub deferred: Vec<u8>,
+    /// Why no further request runs.
+    pub stall: Stall,
+    /// How input comes.
+    pub intake: Intake,
+    /// Bytes given to the ring and not yet sent.
+    pub sending: usize,
+    /// In the core's list of connections with something to flush.
+    pub dirty: bool,
+    /// The peer sends no more; close once everything is answered.
+    pub ended: bool,
+    /// Close at once.
+    pub killed: bool,
+    /// Over the soft output limit since this instant (ms), or 0.
+    pub over_soft_since: u64,
+}
+
+/// Why a connection runs no further request.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Stall {
+    /// It runs.
+    #[default]
+    None,
+    /// Its job has not ended.
+    Job,
+    /// The lane to this owner is full.
+    Lane(u16),
+    /// Too many replies are awaited, or too many bytes wait for a slow reader.
+    Replies,
+}
+
+/// How a connection's input comes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Intake {
+    /// In chunks, as it arrives.
+    #[default]
+    Chunks,
+    /// Chunks are being stopped, for a direct receive or to hold the peer back.
+    Stopping,
+    /// Nothing is received.
+    Stopped,
+    /// Straight into `input`, which is with the ring and had this many bytes before.
+    Direct(usize),
+}
+
+impl Connection {
+    /// A fresh connection.
+    pub fn new(socket: SocketId, session: Session) -> Self {
+        Self {
+            socket,
+            session,
+            pipeline: Pipeline::default(),
+            input: Vec::new(),
+            parser: Parser::default(),
+            deferred: Vec::new(),
+            stall: Stall::None,
+            intake: Intake::Chunks,
+            sending: 0,
+            dirty: false,
+            ended: false,
+            killed: false,
+            over_soft_since: 0,
+        }
+    }
+
+    /// True if a request may run.
+    #[inline]
+    pub fn runs(&self) -> bool {
+        self.stall == Stall::None && !self.session.closing
+    }
+
+    /// True if there is nothing more to do for it than to close it.
+    pub fn is_done(&self) -> bool {
+        self.killed
+            || (self.session.closing || self.ended && self.stall == Stall::None)
+                && self.pipeline.is_settled()
+                && !self.pipeline.has_output()
+                && self.sending == 0
+    }
+
+    /// Puts the requests that were parsed but not run back in front of the input.
+    pub fn restore_deferred(&mut self) {
+        if self.deferred.is_empty() {
+            return;
+        }
+        let mut input = std::mem::take(&mut self.deferred);
+        input.append(&mut self.input);
+        self.input = input;
+        self.parser.reset();
+    }
+
+    /// Bytes received and waiting to be run.
+    pub fn input_bytes(&self) -> usize {
+        self.input.len() + self.deferred.len()
+    }
+
+    /// Bytes of replies that the peer has not taken.
+    pub fn output_bytes(&self) -> usize {
+        self.pipeline.bytes() + self.sending
+    }
+}

@@ -1,0 +1,153 @@
+//! What happens by the clock: expiry, samples, idle clients, and where the thread runs.
+
+use super::{Core, SLEEP_MAX, Work};
+use crate::config::{Pin, Settings};
+use pinion_io::ring::Ring;
+use pinion_io::runtime::{Crowding, pin_to, unpin};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// From one tick of the clock to the next.
+const PERIOD: Duration = Duration::from_millis(100);
+/// The same while many keys are due.
+const PERIOD_BUSY: Duration = Duration::from_millis(1);
+/// From one look at idle clients and at the processors to the next.
+const SECOND: Duration = Duration::from_secs(1);
+/// Share of a second spent waiting for a processor from which a pinned thread is let go.
+const CROWDED_SHARE: f64 = 0.02;
+/// The share below which a second counts as calm.
+const CALM_SHARE: f64 = 0.005;
+/// Calm seconds before a thread is pinned again; doubled each time that proves too soon.
+const CALM_SECONDS: u32 = 10;
+const CALM_SECONDS_MAX: u32 = 600;
+/// How long a stopping core goes on for the replies that are still on their way.
+const STOP_MAX: Duration = Duration::from_millis(500);
+const STOP_MIN: Duration = Duration::from_millis(20);
+
+/// The clock of a core.
+#[derive(Debug)]
+pub(super) struct Cron {
+    next: Duration,
+    next_second: Duration,
+    pin: PinWatch,
+    stopping_since: Option<Duration>,
+}
+
+/// Where the thread runs, and why.
+#[derive(Debug)]
+struct PinWatch {
+    processor: usize,
+    processors: Arc<[usize]>,
+    crowding: Crowding,
+    pinned: bool,
+    calm: u32,
+    calm_needed: u32,
+}
+
+impl Cron {
+    pub(super) fn new(processor: usize, processors: Arc<[usize]>, settings: &Settings) -> Self {
+        let mut pin = PinWatch {
+            processor,
+            processors,
+            crowding: Crowding::default(),
+            pinned: false,
+            calm: 0,
+            calm_needed: CALM_SECONDS,
+        };
+        pin.place(settings.pin != Pin::Never);
+        Self { next: Duration::ZERO, next_second: SECOND, pin, stopping_since: None }
+    }
+
+    /// How long the core may sleep.
+    pub(super) fn wait(&self, work: &Work) -> Duration {
+        let most = if self.stopping_since.is_some() { STOP_MIN } else { SLEEP_MAX };
+        self.next.saturating_sub(work.clock.steady()).min(most)
+    }
+
+    /// Called while the server stops; true once this core may end.
+    pub(super) fn stop(&mut self, ring: &mut Ring, work: &Work) -> bool {
+        let now = work.clock.steady();
+        let since = *self.stopping_since.get_or_insert_with(|| {
+            ring.stop_listening();
+            now
+        });
+        let time = now.saturating_sub(since);
+        let settled = || {
+            let mut connections = work.connections.iter().flatten();
+            work.hops.is_settled() && connections.all(|connection| connection.output_bytes() == 0)
+        };
+        time >= STOP_MAX || time >= STOP_MIN && settled()
+    }
+}
+
+impl PinWatch {
+    fn place(&mut self, pinned: bool) {
+        self.pinned = pinned;
+        let placed = if pinned { pin_to(self.processor) } else { unpin(&self.processors) };
+        if let Err(error) = placed {
+            tracing::warn!("cannot place a thread on processor {}: {error}", self.processor);
+        }
+    }
+
+    /// Looks at how long the thread waited in the last second, and moves it if that says so.
+    fn watch(&mut self, elapsed: Duration) {
+        let share = self.crowding.sample().as_secs_f64() / elapsed.as_secs_f64().max(1e-3);
+        if self.pinned {
+            self.calm = self.calm.saturating_add(1);
+            if share > CROWDED_SHARE {
+                if self.calm < self.calm_needed {
+                    self.calm_needed = (self.calm_needed * 2).min(CALM_SECONDS_MAX);
+                }
+                self.calm = 0;
+                self.place(false);
+            }
+            return;
+        }
+        self.calm = if share < CALM_SHARE { self.calm + 1 } else { 0 };
+        if self.calm >= self.calm_needed {
+            self.calm = 0;
+            self.place(true);
+        }
+    }
+}
+
+impl Core {
+    /// Does what is due; false if nothing is.
+    #[inline]
+    pub(super) fn run_cron(&mut self) -> bool {
+        let now = self.work.clock.steady();
+        if now < self.cron.next {
+            return false;
+        }
+        let more = self.work.owner.value().tick(self.work.now);
+        self.cron.next = now + if more { PERIOD_BUSY } else { PERIOD };
+        self.work.stats.sample(self.work.now);
+        self.ring.retry_listeners();
+        if now >= self.cron.next_second {
+            let elapsed = now.saturating_sub(self.cron.next_second) + SECOND;
+            self.cron.next_second = now + SECOND;
+            if self.work.settings.pin == Pin::Auto {
+                self.cron.pin.watch(elapsed);
+            }
+            self.work.close_idle();
+        }
+        more
+    }
+}
+
+impl Work {
+    /// Closes clients that said nothing for `timeout` seconds, and marks slow readers to be seen to.
+    fn close_idle(&mut self) {
+        let (now, timeout) = (self.now, self.settings.timeout * 1000);
+        for connection in self.connections.iter_mut().flatten() {
+            let idle = now.saturating_sub(connection.session.last_active);
+            if timeout > 0 && idle > timeout && connection.pipeline.is_settled() {
+                connection.killed = true;
+            }
+            if (connection.killed || connection.over_soft_since > 0) && !connection.dirty {
+                connection.dirty = true;
+                self.dirty.push(connection.socket);
+            }
+        }
+    }
+}

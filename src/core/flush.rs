@@ -1,0 +1,135 @@
+//! The end of a tick: batches to their owners, replies to their clients, and the closing of those
+//! that are done.
+
+use super::Core;
+use super::run::WAITING_REPLY_BYTES_MAX;
+use crate::connection::Stall;
+use pinion_io::ring::SocketId;
+
+/// Output buffers kept for use again, and the largest that is.
+pub(super) const SPARE_COUNT_MAX: usize = 1024;
+pub(super) const SPARE_BYTES_MAX: usize = 32 * 1024;
+/// Awaited replies below which a connection that had too many goes on.
+const AWAITED_RESUME: usize = 1024;
+
+impl Core {
+    /// Sends everything this tick produced.
+    pub(super) fn flush(&mut self) {
+        let borrow = self.work.settings.borrow;
+        for core in 0..self.work.hops.cores() {
+            if borrow
+                && let Some(parcel) =
+                    self.work.hops.borrow(core, self.work.now, &mut self.work.stats)
+            {
+                if let crate::hop::Parcel::Request(batch) = parcel.as_ref() {
+                    self.work.splice(batch);
+                }
+                self.work.hops.recycle(parcel);
+            }
+            self.work.hops.flush(core, &mut self.work.stats);
+        }
+        self.release_stalled();
+        let mut dirty = std::mem::take(&mut self.work.dirty);
+        for socket in dirty.drain(..) {
+            self.flush_connection(socket);
+        }
+        // Closing one connection may have marked another.
+        std::mem::swap(&mut self.work.dirty, &mut dirty);
+        self.work.dirty.append(&mut dirty);
+    }
+
+    /// Lets connections go on whose lane has room again.
+    fn release_stalled(&mut self) {
+        for socket in std::mem::take(&mut self.work.stalled) {
+            let Some(connection) = self.work.connection(socket) else { continue };
+            let Stall::Lane(owner) = connection.stall else { continue };
+            if self.work.hops.has_room(usize::from(owner), &mut self.work.stats) {
+                if let Some(connection) = self.work.connection(socket) {
+                    connection.stall = Stall::None;
+                    self.work.resumable.push(socket);
+                    self.work.mark_dirty(socket);
+                }
+            } else {
+                self.work.stalled.push(socket);
+            }
+        }
+    }
+
+    #[inline]
+    fn flush_connection(&mut self, socket: SocketId) {
+        let index = socket.index as usize;
+        let Some(Some(connection)) = self.work.connections.get_mut(index) else { return };
+        if connection.socket != socket {
+            return;
+        }
+        connection.dirty = false;
+        connection.restore_deferred();
+        if connection.sending == 0 && connection.pipeline.has_output() && !connection.killed {
+            let buffer = connection.pipeline.take_output();
+            connection.sending = buffer.len();
+            connection.session.output_bytes_total += buffer.len() as u64;
+            self.work.stats.output_bytes += buffer.len() as u64;
+            self.ring.send(socket, buffer);
+        }
+        if connection.stall != Stall::None || connection.output_bytes() > SPARE_BYTES_MAX {
+            self.see_to_output(socket);
+        }
+        let Some(connection) = self.work.connection(socket) else { return };
+        if connection.is_done() {
+            self.close(socket);
+        }
+    }
+
+    /// Bounds what a slow reader may leave behind, and lets those go on that caught up.
+    fn see_to_output(&mut self, socket: SocketId) {
+        let (limit, now) = (self.work.settings.output_normal, self.work.now);
+        let Some(connection) = self.work.connection(socket) else { return };
+        let bytes = connection.output_bytes();
+        let over_soft = limit.soft_bytes > 0 && bytes as u64 > limit.soft_bytes;
+        if !over_soft {
+            connection.over_soft_since = 0;
+        } else if connection.over_soft_since == 0 {
+            connection.over_soft_since = now;
+        }
+        let too_long =
+            over_soft && now.saturating_sub(connection.over_soft_since) > limit.soft_seconds * 1000;
+        if too_long || limit.hard_bytes > 0 && bytes as u64 > limit.hard_bytes {
+            connection.killed = true;
+            self.work.stats.output_limit_closed += 1;
+            return;
+        }
+        let awaited = connection.pipeline.awaited();
+        if connection.stall == Stall::None && bytes > WAITING_REPLY_BYTES_MAX {
+            connection.stall = Stall::Replies;
+        } else if connection.stall == Stall::Replies
+            && awaited < AWAITED_RESUME
+            && bytes < WAITING_REPLY_BYTES_MAX / 2
+        {
+            connection.stall = Stall::None;
+            self.work.resumable.push(socket);
+        }
+    }
+
+    /// Closes a connection; replies still on their way to it are dropped when they come.
+    fn close(&mut self, socket: SocketId) {
+        if let Some(connection) = self.work.connections[socket.index as usize].take() {
+            debug_assert_eq!(connection.socket, socket);
+            self.ring.close(socket);
+            self.work.clients -= 1;
+            self.work.server.census.leave(self.work.index);
+        }
+    }
+
+    /// Lets connections that stood still go on; false if there is none.
+    pub(super) fn resume(&mut self) -> bool {
+        let resumable = std::mem::take(&mut self.work.resumable);
+        for &socket in &resumable {
+            if let Some(connection) = self.work.connection(socket) {
+                connection.restore_deferred();
+                self.take_input(socket);
+                self.work.mark_dirty(socket);
+            }
+        }
+        !resumable.is_empty()
+    }
+}

@@ -1,0 +1,366 @@
+//! From bytes to requests: parses what arrived where it lies, and asks for the buckets of its keys.
+
+use super::{Core, Work};
+use crate::commands::{FindError, Found};
+use crate::connection::{Connection, Intake};
+use crate::dispatch;
+use pinion_io::resp::{Limits, Parser, ProtocolError, Range, Step};
+use pinion_io::ring::{Chunk, Ring, SocketId};
+use pinion_shards::commands::Args;
+
+/// Requests parsed before they are run; bounds the buffers held meanwhile.
+pub(super) const REQUESTS_MAX: usize = 512;
+/// Missing bytes of one argument from which it is received straight into its buffer.
+const DIRECT_BYTES_MIN: usize = 64 * 1024;
+/// Growth of a buffer for direct receives at a time, at least: a client that only announces much
+/// gets little.
+const DIRECT_STEP_BYTES: usize = 1024 * 1024;
+/// Input that may wait for a connection that stands still, before its peer is held back.
+const WAITING_BYTES_MAX: usize = 64 * 1024;
+
+/// Set in the source of a request that lies in `rewritten`.
+const REWRITTEN: u32 = 1 << 31;
+
+/// What arrived in this tick, and the requests found in it.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    arrived: Vec<(SocketId, Chunk)>,
+    /// Bytes whose requests have not run.
+    held: Vec<Held>,
+    /// Inline requests with quotes, rewritten; sources above `REWRITTEN`.
+    rewritten: Vec<Vec<u8>>,
+    pub(super) requests: Vec<Request>,
+    pub(super) ranges: Vec<Range>,
+    parser: Parser,
+}
+
+/// Bytes that requests lie in.
+#[derive(Debug)]
+enum Held {
+    Chunk(Chunk),
+    Bytes(Vec<u8>),
+}
+
+/// A request, parsed and routed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    pub(super) socket: SocketId,
+    /// Which of the held bytes it lies in, and where.
+    source: u32,
+    start: u32,
+    end: u32,
+    /// Its words, in `ranges`.
+    first: u32,
+    words: u32,
+    pub(super) what: What,
+    /// The hash of its first key, or 0 where it has none.
+    pub(super) hash: u64,
+    /// The shard of that key, or this core's.
+    pub(super) owner: u16,
+    /// Its bucket has been asked for: it is here.
+    pub(super) prefetched: bool,
+}
+
+/// What a request turned out to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum What {
+    Command(Result<Found, FindError>),
+    Violation(ProtocolError),
+}
+
+/// One pass over a connection's bytes.
+struct Pass<'a> {
+    socket: SocketId,
+    bytes: &'a [u8],
+    source: u32,
+    at: usize,
+    limits: Limits,
+}
+
+impl Inbox {
+    pub(super) fn push(&mut self, socket: SocketId, chunk: Chunk) {
+        self.arrived.push((socket, chunk));
+    }
+
+    /// The words of a request.
+    #[inline]
+    pub(super) fn args<'a>(&'a self, ring: &'a Ring, request: &Request) -> Args<'a> {
+        let first = request.first as usize;
+        let words = &self.ranges[first..first + request.words as usize];
+        Args::new(self.source(ring, request.source), words)
+    }
+
+    /// All its bytes, as they came.
+    pub(super) fn raw<'a>(&'a self, ring: &'a Ring, request: &Request) -> &'a [u8] {
+        &self.source(ring, request.source)[request.start as usize..request.end as usize]
+    }
+
+    #[inline]
+    fn source<'a>(&'a self, ring: &'a Ring, source: u32) -> &'a [u8] {
+        if source & REWRITTEN != 0 {
+            return &self.rewritten[(source & !REWRITTEN) as usize];
+        }
+        match &self.held[source as usize] {
+            Held::Chunk(chunk) => ring.bytes(chunk),
+            Held::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// Gives back what the requests lay in, once they have run.
+    pub(super) fn clear(&mut self, ring: &mut Ring) {
+        self.requests.clear();
+        self.ranges.clear();
+        self.rewritten.clear();
+        for held in self.held.drain(..) {
+            if let Held::Chunk(chunk) = held {
+                ring.give_back(chunk);
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Parses and runs everything that arrived.
+    pub(super) fn run_inbox(&mut self) {
+        let mut arrived = std::mem::take(&mut self.inbox.arrived);
+        for (socket, chunk) in arrived.drain(..) {
+            self.take_chunk(socket, chunk);
+            if self.inbox.requests.len() >= REQUESTS_MAX {
+                self.run_requests();
+            }
+        }
+        self.inbox.arrived = arrived;
+        self.run_requests();
+    }
+
+    fn take_chunk(&mut self, socket: SocketId, chunk: Chunk) {
+        let now = self.work.now;
+        self.work.stats.input_bytes += chunk.len() as u64;
+        let Some(connection) = self.work.connection(socket) else {
+            return self.ring.give_back(chunk);
+        };
+        connection.session.input_bytes_total += chunk.len() as u64;
+        connection.session.last_active = now;
+        if !connection.runs() || !connection.input.is_empty() {
+            connection.input.extend_from_slice(self.ring.bytes(&chunk));
+            self.ring.give_back(chunk);
+            return self.take_input(socket);
+        }
+        let source = self.inbox.held.len() as u32;
+        let limits = self.work.limits(socket);
+        let bytes = self.ring.bytes(&chunk);
+        let mut parser = std::mem::take(&mut self.inbox.parser);
+        let mut pass = Pass { socket, bytes, source, at: 0, limits };
+        let need = self.work.parse(&mut pass, &mut parser, &mut self.inbox);
+        parser.reset();
+        self.inbox.parser = parser;
+        let rest = &bytes[pass.at..];
+        if let Some(connection) = self.work.connection(socket) {
+            connection.input.extend_from_slice(rest);
+        }
+        self.inbox.held.push(Held::Chunk(chunk));
+        self.want_more(socket, need);
+    }
+
+    /// Parses what a connection has gathered, as far as it may run.
+    pub(super) fn take_input(&mut self, socket: SocketId) {
+        let limit = self.work.settings.query_buffer_bytes_max as usize;
+        let Some(connection) = self.work.connection(socket) else { return };
+        if connection.input_bytes() > limit {
+            connection.killed = true;
+            self.work.stats.query_limit_closed += 1;
+            return self.work.mark_dirty(socket);
+        }
+        if !connection.runs() {
+            if connection.session.closing {
+                connection.input.clear();
+            } else if connection.input_bytes() > WAITING_BYTES_MAX {
+                self.hold_back(socket);
+            }
+            return;
+        }
+        let input = std::mem::take(&mut connection.input);
+        let mut parser = std::mem::take(&mut connection.parser);
+        let source = self.inbox.held.len() as u32;
+        let limits = self.work.limits(socket);
+        let mut pass = Pass { socket, bytes: &input, source, at: 0, limits };
+        let need = self.work.parse(&mut pass, &mut parser, &mut self.inbox);
+        let at = pass.at;
+        let Some(connection) = self.work.connection(socket) else { return };
+        if at == 0 {
+            // Nothing whole yet: the parser goes on where it stopped.
+            connection.input = input;
+            connection.parser = parser;
+        } else {
+            parser.reset();
+            connection.parser = parser;
+            connection.input.extend_from_slice(&input[at..]);
+            self.inbox.held.push(Held::Bytes(input));
+        }
+        self.want_more(socket, need);
+    }
+
+    /// Stops a peer that sends faster than its requests may run.
+    fn hold_back(&mut self, socket: SocketId) {
+        if let Some(connection) = self.work.connection(socket)
+            && connection.intake == Intake::Chunks
+        {
+            connection.intake = Intake::Stopping;
+            self.ring.pause(socket);
+        }
+    }
+
+    /// Sees to how the rest of a large argument comes: `need` bytes are known to be missing.
+    fn want_more(&mut self, socket: SocketId, need: usize) {
+        let Some(connection) = self.work.connection(socket) else { return };
+        match connection.intake {
+            Intake::Chunks if need >= DIRECT_BYTES_MIN => {
+                connection.intake = Intake::Stopping;
+                self.ring.pause(socket);
+            }
+            Intake::Stopped if connection.runs() => self.go_on_receiving(socket, need),
+            _ => {}
+        }
+    }
+
+    /// Receives again after a stop: directly where much is missing, else in chunks.
+    pub(super) fn go_on_receiving(&mut self, socket: SocketId, need: usize) {
+        let Some(connection) = self.work.connection(socket) else { return };
+        if need >= DIRECT_BYTES_MIN {
+            let mut buffer = std::mem::take(&mut connection.input);
+            let step = need.min(buffer.len().max(DIRECT_STEP_BYTES));
+            buffer.reserve_exact(step);
+            connection.intake = Intake::Direct(buffer.len());
+            self.ring.receive_direct(socket, buffer);
+        } else {
+            connection.intake = Intake::Chunks;
+            self.ring.resume(socket);
+        }
+    }
+
+    /// The bytes known to be missing of a connection's request under way.
+    pub(super) fn missing(&mut self, socket: SocketId) -> usize {
+        let limits = self.work.limits(socket);
+        let Some(connection) = self.work.connection(socket) else { return 0 };
+        if connection.input.is_empty() {
+            return 0;
+        }
+        match connection.parser.next(&connection.input, 0, &limits) {
+            Ok(Step::Partial { need }) => need,
+            // What is whole, or wrong, shows when it is parsed in its turn.
+            _ => {
+                connection.parser.reset();
+                0
+            }
+        }
+    }
+}
+
+impl Work {
+    fn limits(&mut self, socket: SocketId) -> Limits {
+        let bulk_bytes_max = self.settings.bulk_bytes_max as i64;
+        match self.connection(socket) {
+            Some(Connection { session, .. }) if !session.authenticated => Limits::unauthenticated(),
+            _ => Limits { bulk_bytes_max, ..Limits::default() },
+        }
+    }
+
+    /// Appends the requests that lie whole in a pass's bytes to the inbox; returns how many bytes
+    /// the next one is known to miss. Before authentication one at a time: AUTH lifts limits.
+    fn parse(&mut self, pass: &mut Pass<'_>, parser: &mut Parser, inbox: &mut Inbox) -> usize {
+        loop {
+            let end = match parser.next(pass.bytes, pass.at, &pass.limits) {
+                Ok(Step::Request { end }) => {
+                    let first = inbox.ranges.len() as u32;
+                    inbox.ranges.extend_from_slice(parser.args());
+                    let request = self.request(pass, end, first, parser.args());
+                    inbox.requests.push(request);
+                    end
+                }
+                Ok(Step::Empty { end }) => {
+                    pass.at = end;
+                    continue;
+                }
+                Ok(Step::Inline { end, rewritten }) => {
+                    self.parse_rewritten(pass, end, rewritten, inbox);
+                    end
+                }
+                Ok(Step::Partial { need }) => return need,
+                Err(error) => {
+                    inbox.requests.push(Request {
+                        what: What::Violation(error),
+                        ..self.request(pass, pass.bytes.len(), 0, &[])
+                    });
+                    pass.at = pass.bytes.len();
+                    return 0;
+                }
+            };
+            pass.at = end;
+            if !pass.limits.authenticated {
+                if pass.at < pass.bytes.len() {
+                    self.resumable.push(pass.socket);
+                }
+                return 0;
+            }
+        }
+    }
+
+    /// An inline request with quotes, rewritten as an array in bytes of its own.
+    fn parse_rewritten(
+        &mut self,
+        pass: &Pass<'_>,
+        end: usize,
+        rewritten: Vec<u8>,
+        inbox: &mut Inbox,
+    ) {
+        let mut parser = Parser::default();
+        let source = REWRITTEN | inbox.rewritten.len() as u32;
+        let inner = Pass { bytes: &rewritten, source, at: 0, ..*pass };
+        if let Ok(Step::Request { end: inner_end }) = parser.next(&rewritten, 0, &pass.limits) {
+            let first = inbox.ranges.len() as u32;
+            inbox.ranges.extend_from_slice(parser.args());
+            inbox.requests.push(self.request(&inner, inner_end, first, parser.args()));
+        }
+        debug_assert!(end > pass.at, "a request has a length");
+        inbox.rewritten.push(rewritten);
+    }
+
+    /// Routes a request that ends at `end`, and asks for its bucket where that is here.
+    #[inline]
+    fn request(&mut self, pass: &Pass<'_>, end: usize, first: u32, words: &[Range]) -> Request {
+        let args = Args::new(pass.bytes, words);
+        let mut request = Request {
+            socket: pass.socket,
+            source: pass.source,
+            start: pass.at as u32,
+            end: end as u32,
+            first,
+            words: words.len() as u32,
+            what: What::Command(Err(FindError::UnknownCommand)),
+            hash: 0,
+            owner: self.index as u16,
+            prefetched: false,
+        };
+        if words.is_empty() {
+            return request;
+        }
+        let found = dispatch::row_of(&args);
+        request.what = What::Command(found);
+        if let Ok(Found::Shard(row)) = found
+            && let Some(keys) = row.keys.first()
+            && let Some(key) = args.try_at(usize::from(keys.first))
+        {
+            request.owner = self.route.owner(key) as u16;
+            let shard = self.owner.value();
+            request.hash = shard.hash(key);
+            if usize::from(request.owner) == self.index {
+                request.prefetched = true;
+                let db = self.connections[pass.socket.index as usize]
+                    .as_ref()
+                    .map_or(0, |connection| connection.session.db);
+                shard.prefetch_bucket(db, request.hash);
+            }
+        }
+        request
+    }
+}

@@ -1,0 +1,154 @@
+//! Jobs: what a command starts and its connection waits for.
+
+use super::{Core, Work};
+use crate::commands::{Context, Job};
+use crate::connection::{Connection, Stall};
+use crate::errand::{Answer, ClientView, Clients, CoreView, Errand};
+use crate::hop::Parcel;
+use pinion_io::resp::Reply;
+use pinion_io::ring::SocketId;
+use pinion_io::runtime;
+use slab::Slab;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A job that a command asked for, with the place of its reply.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) socket: SocketId,
+    pub(super) sequence: u32,
+    pub(super) job: Job,
+}
+
+/// Jobs under way.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    errands: Slab<Under>,
+    /// Sleeps that have ended: their clients and places.
+    ended: Rc<RefCell<Vec<(SocketId, u32)>>>,
+}
+
+/// An errand under way.
+#[derive(Debug)]
+struct Under {
+    socket: SocketId,
+    sequence: u32,
+    errand: Arc<Errand>,
+    answers: Vec<Answer>,
+}
+
+impl Core {
+    /// Starts what this tick's commands asked for.
+    pub(super) fn start_jobs(&mut self) {
+        for asked in std::mem::take(&mut self.work.asked) {
+            let Asked { socket, sequence, job } = asked;
+            match job {
+                Job::Sleep(time) => {
+                    let ended = Rc::clone(&self.jobs.ended);
+                    self.background.spawn(async move {
+                        runtime::sleep(time).await;
+                        ended.borrow_mut().push((socket, sequence));
+                    });
+                }
+                Job::Errand(errand) => self.start_errand(socket, sequence, errand),
+                Job::Stop => {
+                    tracing::info!("a client asked the server to stop");
+                    self.work.server.stopping.store(true, Ordering::Release);
+                    runtime::ask_to_stop();
+                }
+            }
+        }
+    }
+
+    fn start_errand(&mut self, socket: SocketId, sequence: u32, errand: Errand) {
+        let errand = Arc::new(errand);
+        let answers = vec![self.work.visit(&errand)];
+        let under = Under { socket, sequence, errand: Arc::clone(&errand), answers };
+        let id = self.jobs.errands.insert(under);
+        for core in (0..self.work.hops.cores()).filter(|&core| core != self.work.index) {
+            let parcel = Parcel::Errand { id: id as u32, errand: Arc::clone(&errand) };
+            self.work.hops.send(core, parcel, &mut self.work.stats);
+        }
+        self.finish_errand(id);
+    }
+
+    pub(super) fn take_answer(&mut self, id: u32, answer: Answer) {
+        self.jobs.errands[id as usize].answers.push(answer);
+        self.finish_errand(id as usize);
+    }
+
+    /// Answers the client once every core has answered.
+    fn finish_errand(&mut self, id: usize) {
+        if self.jobs.errands[id].answers.len() < self.work.hops.cores() {
+            return;
+        }
+        let under = self.jobs.errands.remove(id);
+        let (server, settings) = (Arc::clone(&self.work.server), Arc::clone(&self.work.settings));
+        let (now, core) = (self.work.now, self.work.index);
+        let Some(connection) = self.work.connection(under.socket) else { return };
+        let session = &mut connection.session;
+        let mut text = Vec::new();
+        let mut reply = Reply::new(&mut text, session.protocol);
+        let context = Context { session, server: &server, settings: &settings, now, core };
+        under.errand.finish(under.answers, &context, &mut reply);
+        self.finish(under.socket, under.sequence, &text);
+    }
+
+    /// Answers the clients whose jobs have ended; false if there is none.
+    pub(super) fn finish_jobs(&mut self) -> bool {
+        let ended = std::mem::take(&mut *self.jobs.ended.borrow_mut());
+        for &(socket, sequence) in &ended {
+            self.finish(socket, sequence, b"+OK\r\n");
+        }
+        !ended.is_empty()
+    }
+
+    /// Gives a job's client its reply, and lets it go on.
+    fn finish(&mut self, socket: SocketId, sequence: u32, reply: &[u8]) {
+        self.work.fill(socket, sequence, reply);
+        if let Some(connection) = self.work.connection(socket) {
+            connection.stall = Stall::None;
+            self.work.resumable.push(socket);
+        }
+    }
+}
+
+impl Work {
+    /// Answers an errand for this core.
+    pub(super) fn visit(&mut self, errand: &Errand) -> Answer {
+        let mut table = Table { connections: &mut self.connections, dirty: &mut self.dirty };
+        errand.visit(&mut CoreView {
+            core: self.index,
+            now: self.now,
+            clients: &mut table,
+            shard: self.owner.value(),
+            stats: &mut self.stats,
+        })
+    }
+}
+
+/// The clients of a core, as an errand sees them.
+struct Table<'a> {
+    connections: &'a mut Vec<Option<Box<Connection>>>,
+    dirty: &'a mut Vec<SocketId>,
+}
+
+impl Clients for Table<'_> {
+    fn each(&mut self, see: &mut dyn FnMut(&mut ClientView<'_>)) {
+        for connection in self.connections.iter_mut().flatten() {
+            let (input_bytes, output_bytes) = (connection.input_bytes(), connection.output_bytes());
+            see(&mut ClientView {
+                input_bytes,
+                output_bytes,
+                session: &mut connection.session,
+                kill: &mut connection.killed,
+            });
+            if (connection.killed || connection.session.closing) && !connection.dirty {
+                connection.dirty = true;
+                self.dirty.push(connection.socket);
+            }
+        }
+    }
+}

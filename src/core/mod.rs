@@ -1,0 +1,264 @@
+//! One core's loop: reap, parse and run everything that arrived, flush each lane and each
+//! connection once, sleep when there is nothing.
+//!
+//! ```text
+//! reap   ring events: chunks to the inbox, ends, completed sends     core/events.rs
+//! drain  parcels from other cores: run, splice, answer               core/parcels.rs
+//! parse  chunks to requests; the bucket of each key is prefetched    core/inbox.rs
+//! run    sixteen at a time: here, or into the batch of their owner   core/run.rs
+//! flush  borrow or send each batch, send each connection's replies   core/flush.rs
+//! ```
+//!
+//! Nothing here awaits except the loop itself, and only while jobs run beside it.
+
+mod cron;
+mod events;
+mod flush;
+mod gather;
+mod inbox;
+mod jobs;
+mod parcels;
+mod run;
+
+use crate::config::Settings;
+use crate::connection::Connection;
+use crate::hop::{Hops, Parcel};
+use crate::server::Server;
+use crate::session::Peer;
+use crate::stats::CoreStats;
+use cron::Cron;
+use gather::Gathers;
+use inbox::Inbox;
+use jobs::Jobs;
+use pinion_io::clock::Clock;
+use pinion_io::mesh::{Owner, Post, Rest};
+use pinion_io::ring::{Ring, SocketId};
+use pinion_io::runtime::Background;
+use pinion_shards::route::Route;
+use pinion_shards::{Millis, Shard};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// What a core is started with.
+#[derive(Debug)]
+pub struct Start {
+    /// Its number.
+    pub index: usize,
+    /// The processor it prefers.
+    pub processor: usize,
+    /// All processors the server may use.
+    pub processors: Arc<[usize]>,
+    /// Its place in the mesh, with its shard.
+    pub post: Post<Shard, Parcel>,
+    /// Listening sockets it accepts on.
+    pub listeners: Vec<OwnedFd>,
+    /// What all cores share.
+    pub server: Arc<Server>,
+}
+
+/// A core: its ring, and everything that is reached without it.
+#[derive(Debug)]
+pub struct Core {
+    ring: Ring,
+    inbox: Inbox,
+    work: Work,
+    jobs: Jobs,
+    cron: Cron,
+    background: Background,
+}
+
+/// What commands and parcels work on.
+#[derive(Debug)]
+struct Work {
+    index: usize,
+    server: Arc<Server>,
+    settings: Arc<Settings>,
+    settings_version: u64,
+    owner: Owner<Shard>,
+    route: Route,
+    hops: Hops,
+    gathers: Gathers,
+    connections: Vec<Option<Box<Connection>>>,
+    /// How many of them there are.
+    clients: usize,
+    /// Connections with something to flush or to end.
+    dirty: Vec<SocketId>,
+    /// Connections that stood still and may go on.
+    resumable: Vec<SocketId>,
+    /// Connections that wait for a lane.
+    stalled: Vec<SocketId>,
+    /// Empty buffers for output.
+    spare: Vec<Vec<u8>>,
+    /// Jobs that commands asked for in this tick.
+    asked: Vec<jobs::Asked>,
+    stats: CoreStats,
+    now: Millis,
+    clock: Clock,
+    random: u64,
+    unix_path: Peer,
+}
+
+/// Serves until the server stops.
+///
+/// # Errors
+/// The ring cannot be made, or broke.
+pub async fn serve(start: Start) -> io::Result<()> {
+    let mut core = Core::new(start)?;
+    while !core.is_stopped() {
+        let busy = core.tick()?;
+        if core.background.is_active() {
+            if busy {
+                core.background.give_turn().await;
+            } else {
+                core.rest_beside_jobs().await?;
+            }
+        } else if !busy {
+            core.rest()?;
+        }
+    }
+    Ok(())
+}
+
+impl Core {
+    fn new(start: Start) -> io::Result<Self> {
+        let Start { index, processor, processors, post, listeners, server } = start;
+        let mut ring = Ring::new(Arc::clone(&post.doorbell))?;
+        let background = Background::new(post.doorbell)?;
+        for listener in listeners {
+            ring.listen(listener);
+        }
+        let settings_version = server.config.version();
+        let settings = server.config.settings();
+        let cron = Cron::new(processor, processors, &settings);
+        let clock = Clock::default();
+        let hops = Hops::new(post.neighbours);
+        let work = Work {
+            index,
+            route: Route::new(hops.cores()),
+            hops,
+            unix_path: Peer::Unix(settings.unixsocket.as_str().into()),
+            settings,
+            settings_version,
+            owner: post.owner,
+            gathers: Gathers::default(),
+            connections: Vec::new(),
+            clients: 0,
+            dirty: Vec::new(),
+            resumable: Vec::new(),
+            stalled: Vec::new(),
+            spare: Vec::new(),
+            asked: Vec::new(),
+            stats: CoreStats::new(),
+            now: clock.wall_ms(),
+            clock,
+            random: server.started ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            server,
+        };
+        Ok(Self { ring, inbox: Inbox::default(), work, jobs: Jobs::default(), cron, background })
+    }
+
+    /// Does everything there is to do now; false if there was nothing.
+    fn tick(&mut self) -> io::Result<bool> {
+        // What ended a rest is taken before the ring is asked again.
+        if !self.ring.has_events() {
+            self.ring.poll(None)?;
+        }
+        self.work.now = self.work.clock.wall_ms();
+        self.work.stats.ticks += 1;
+        self.work.refresh_settings();
+        let mut busy = self.reap();
+        busy |= self.drain();
+        busy |= self.finish_jobs();
+        busy |= self.resume();
+        self.run_inbox();
+        self.start_jobs();
+        self.flush();
+        busy |= self.run_cron();
+        Ok(busy)
+    }
+
+    /// Sleeps in the ring until something happens; meanwhile neighbours may borrow the shard.
+    fn rest(&mut self) -> io::Result<()> {
+        let wait = self.cron.wait(&self.work);
+        self.work.stats.parks += 1;
+        let lend = if self.work.settings.borrow { Rest::Lent } else { Rest::Kept };
+        self.work.owner.park(lend);
+        let slept = if self.work.hops.is_quiet() { self.ring.poll(Some(wait)) } else { Ok(()) };
+        self.work.owner.unpark();
+        slept
+    }
+
+    /// The same while jobs run beside the loop: waits through glommio, and keeps the shard.
+    async fn rest_beside_jobs(&mut self) -> io::Result<()> {
+        let wait = self.cron.wait(&self.work);
+        self.work.owner.park(Rest::Kept);
+        if self.work.hops.is_quiet() {
+            self.ring.notify(self.background.signal())?;
+            self.ring.poll(None)?;
+            if !self.ring.has_events() {
+                self.background.wait(wait).await;
+            }
+            self.ring.stop_notifying()?;
+        }
+        self.work.owner.unpark();
+        Ok(())
+    }
+
+    /// True once the server stops and this core has said what it had to, or had its time.
+    fn is_stopped(&mut self) -> bool {
+        if !self.work.server.stopping.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.cron.stop(&mut self.ring, &self.work)
+    }
+}
+
+impl Work {
+    /// Takes a new snapshot of the settings if one was changed.
+    #[inline]
+    fn refresh_settings(&mut self) {
+        let version = self.server.config.version();
+        if version != self.settings_version {
+            self.settings = self.server.config.settings();
+            self.settings_version = version;
+        }
+    }
+
+    /// The connection of a socket, if it is still open.
+    #[inline]
+    fn connection(&mut self, socket: SocketId) -> Option<&mut Connection> {
+        let connection = self.connections.get_mut(socket.index as usize)?.as_deref_mut()?;
+        (connection.socket == socket).then_some(connection)
+    }
+
+    /// Has a connection looked at when this tick flushes.
+    #[inline]
+    fn mark_dirty(&mut self, socket: SocketId) {
+        if let Some(connection) = self.connection(socket)
+            && !connection.dirty
+        {
+            connection.dirty = true;
+            self.dirty.push(socket);
+        }
+    }
+
+    /// A random number, from the seed of this core (xorshift64*, Vigna 2016).
+    fn random(&mut self) -> u64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        self.random.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// Microseconds on the steady clock.
+    #[inline]
+    fn steady_us(&self) -> u64 {
+        self.clock.steady().as_micros() as u64
+    }
+}
+
+/// Longest sleep, so that what is not announced by an event is noticed all the same.
+const SLEEP_MAX: Duration = Duration::from_millis(100);

@@ -1,0 +1,305 @@
+//! Runs requests: on this core's shard, in the session, or into the batch of their owner.
+
+use super::inbox::{Request, What};
+use super::{Core, Work, jobs};
+use crate::commands::{Context, Found, Outcome, SessionRow};
+use crate::connection::Stall;
+use crate::dispatch;
+use crate::hop::{NO_GATHER, Ticket};
+use pinion_io::resp::ProtocolError;
+use pinion_shards::Call;
+use pinion_shards::batch::Order;
+use pinion_shards::commands::{Args, Plan, Row, Run};
+use pinion_shards::error::Error;
+use pinion_shards::limits::PREFETCH_DEPTH;
+
+/// Replies that may be awaited by one connection before it stands still.
+const AWAITED_MAX: usize = 8192;
+/// Bytes of replies that a slow reader may leave before it stands still. Large, since some clients
+/// write a whole pipeline before they read: below this nothing of theirs waits.
+pub(super) const WAITING_REPLY_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+impl Core {
+    /// Runs the parsed requests, a few looked up at a time, and frees what they lay in.
+    pub(super) fn run_requests(&mut self) {
+        if self.inbox.requests.is_empty() {
+            return self.inbox.clear(&mut self.ring);
+        }
+        let requests = std::mem::take(&mut self.inbox.requests);
+        let mut started = self.work.steady_us();
+        for group in requests.chunks(PREFETCH_DEPTH) {
+            self.work.prefetch(group);
+            for request in group {
+                let args = self.inbox.args(&self.ring, request);
+                if !self.work.run(request, &args) {
+                    let raw = self.inbox.raw(&self.ring, request);
+                    self.work.defer(request, raw);
+                }
+            }
+            let ended = self.work.steady_us();
+            self.work.stats.ran(ended.saturating_sub(started));
+            started = ended;
+        }
+        self.inbox.requests = requests;
+        self.inbox.clear(&mut self.ring);
+    }
+}
+
+impl Work {
+    fn prefetch(&mut self, group: &[Request]) {
+        for request in group.iter().filter(|request| request.prefetched) {
+            if let Some(connection) = &self.connections[request.socket.index as usize] {
+                let db = connection.session.db;
+                self.owner.value().prefetch_record(db, request.hash);
+            }
+        }
+    }
+
+    /// Runs one request; false if its connection stands still and it must wait.
+    #[inline]
+    fn run(&mut self, request: &Request, args: &Args<'_>) -> bool {
+        let index = request.socket.index as usize;
+        let Some(connection) = self.connections[index].as_mut() else { return true };
+        if connection.socket != request.socket || connection.session.closing {
+            return true;
+        }
+        if connection.stall != Stall::None {
+            return false;
+        }
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(request.socket);
+        }
+        connection.pipeline.lend(|| self.spare.pop().unwrap_or_default());
+        let found = match request.what {
+            What::Command(found) => found,
+            What::Violation(error) => {
+                self.violation(request, error);
+                return true;
+            }
+        };
+        match dispatch::guard(found, args, &connection.session, &self.settings) {
+            Err(refusal) => {
+                self.refuse(request, args, refusal);
+                true
+            }
+            Ok(Found::Shard(row)) => self.run_on_shards(request, args, row),
+            Ok(Found::Session(row)) => {
+                self.count(request, &row.row);
+                self.run_in_session(request, args, row);
+                true
+            }
+        }
+    }
+
+    /// Counts a command that will run.
+    #[inline]
+    pub(super) fn count(&mut self, request: &Request, row: &'static Row) {
+        self.stats.command(row);
+        if let Some(connection) = self.connections[request.socket.index as usize].as_mut() {
+            connection.session.last_command = Some(row);
+            connection.session.commands_total += 1;
+        }
+    }
+
+    #[inline]
+    fn run_on_shards(&mut self, request: &Request, args: &Args<'_>, row: &'static Row) -> bool {
+        let run = match row.plan {
+            Plan::One(run) => {
+                if !self.is_alone(row, args) {
+                    self.count(request, row);
+                    self.fail(request, row, Error::CrossShard);
+                    return true;
+                }
+                run
+            }
+            Plan::Each { run, fold } => {
+                if !self.is_alone(row, args) {
+                    return self.run_each(request, args, row, (run, fold));
+                }
+                run
+            }
+            Plan::Every { run, fold } => return self.run_every(request, args, row, (run, fold)),
+            Plan::Scan(run) => return self.run_scan(request, args, row, run),
+            Plan::Container(_) | Plan::Session => unreachable!("a found row has a run of its own"),
+        };
+        self.run_at(request, args, row, run, usize::from(request.owner))
+    }
+
+    /// True if all keys of a request live on one shard.
+    #[inline]
+    fn is_alone(&self, row: &Row, args: &Args<'_>) -> bool {
+        match row.keys {
+            _ if self.route.shards() == 1 => true,
+            [keys] if keys.last == 0 => true,
+            all => {
+                let mut owners = all.iter().flat_map(|keys| self.owners(keys, args));
+                let first = owners.next();
+                owners.all(|owner| Some(owner) == first)
+            }
+        }
+    }
+
+    fn owners(
+        &self,
+        keys: &pinion_shards::commands::KeySpec,
+        args: &Args<'_>,
+    ) -> impl Iterator<Item = usize> {
+        keys.indexes(args.len()).map(|index| self.route.owner(args.at(index)))
+    }
+
+    /// Runs a whole command on one shard; false if its lane is full.
+    #[inline]
+    pub(super) fn run_at(
+        &mut self,
+        request: &Request,
+        args: &Args<'_>,
+        row: &'static Row,
+        run: Run,
+        owner: usize,
+    ) -> bool {
+        if owner != self.index && !self.hops.has_room(owner, &mut self.stats) {
+            self.stall(request, Stall::Lane(owner as u16));
+            return false;
+        }
+        self.count(request, row);
+        let index = request.socket.index as usize;
+        let connection = self.connections[index].as_mut().expect("the request's connection");
+        let session = &mut connection.session;
+        let answers = session.reply_mode.answers();
+        session.reply_mode = session.reply_mode.next();
+        if owner == self.index {
+            let call = Call { run, db: session.db, hash: request.hash, args: *args };
+            let shard = self.owner.value();
+            let now = self.now;
+            let failed = connection.pipeline.write(session.protocol, answers, |reply| {
+                shard.run(now, &call, reply);
+            });
+            if failed {
+                self.stats.error(Some(row), b"-ERR", false);
+            }
+            return true;
+        }
+        let sequence = connection.pipeline.reserve(!answers);
+        let order = Order {
+            run,
+            hash: request.hash,
+            db: session.db,
+            protocol: session.protocol,
+            tag: Ticket { socket: request.socket, sequence, gather: NO_GATHER, part: 0 },
+        };
+        if connection.pipeline.awaited() >= AWAITED_MAX {
+            connection.stall = Stall::Replies;
+        }
+        let (bytes, ranges) = args.parts();
+        self.hops.push(owner, &order, bytes, ranges.iter().copied());
+        true
+    }
+
+    fn run_in_session(&mut self, request: &Request, args: &Args<'_>, row: &'static SessionRow) {
+        let index = request.socket.index as usize;
+        let connection = self.connections[index].as_mut().expect("the request's connection");
+        let protocol = connection.session.protocol;
+        let mut context = Context {
+            session: &mut connection.session,
+            server: &self.server,
+            settings: &self.settings,
+            now: self.now,
+            core: self.index,
+        };
+        let mut text = self.spare.pop().unwrap_or_default();
+        let mut reply = pinion_io::resp::Reply::new(&mut text, protocol);
+        let outcome = match (row.run)(&mut context, args, &mut reply) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                reply.truncate(0);
+                reply.error(error.text().as_bytes());
+                Outcome::Done
+            }
+        };
+        let session = &mut connection.session;
+        let answers = session.reply_mode.answers();
+        session.reply_mode = session.reply_mode.next();
+        match outcome {
+            Outcome::Done => {
+                if text.first() == Some(&b'-') {
+                    self.stats.error(Some(&row.row), &text, false);
+                }
+                connection.pipeline.write(session.protocol, answers, |reply| reply.raw(&text));
+            }
+            Outcome::Start(job) => {
+                connection.stall = Stall::Job;
+                let sequence = connection.pipeline.reserve(!answers);
+                self.asked.push(jobs::Asked { socket: request.socket, sequence, job });
+            }
+        }
+        text.clear();
+        self.keep_buffer(text);
+        self.refresh_settings();
+    }
+
+    /// Answers a request with an error.
+    pub(super) fn fail(&mut self, request: &Request, row: &'static Row, error: Error) {
+        let text = error.text();
+        self.stats.error(Some(row), text.as_bytes(), false);
+        self.answer(request, |reply| reply.error(text.as_bytes()));
+    }
+
+    fn refuse(&mut self, request: &Request, args: &Args<'_>, refusal: dispatch::Refusal) {
+        let mut line = Vec::new();
+        refusal.write(args, &mut pinion_io::resp::Reply::new(&mut line, Default::default()));
+        self.stats.error(refusal.row(), &line, true);
+        self.answer(request, |reply| reply.raw(&line));
+    }
+
+    /// Answers a violation of the protocol; the connection closes behind it.
+    fn violation(&mut self, request: &Request, error: ProtocolError) {
+        let text = error.text();
+        self.stats.protocol_errors += 1;
+        self.stats.error(None, &text, true);
+        self.answer(request, |reply| reply.error(&text));
+        if let Some(connection) = self.connection(request.socket) {
+            connection.session.closing = true;
+        }
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        request: &Request,
+        write: impl FnOnce(&mut pinion_io::resp::Reply<'_>),
+    ) {
+        let Some(connection) = self.connection(request.socket) else { return };
+        let session = &mut connection.session;
+        let answers = session.reply_mode.answers();
+        session.reply_mode = session.reply_mode.next();
+        connection.pipeline.write(session.protocol, answers, write);
+    }
+
+    /// Brings a connection to a stand.
+    pub(super) fn stall(&mut self, request: &Request, stall: Stall) {
+        self.stats.lane_waits += 1;
+        let socket = request.socket;
+        if let Some(connection) = self.connection(socket) {
+            connection.stall = stall;
+            self.stalled.push(socket);
+        }
+    }
+
+    /// Keeps a request of a connection that stands still.
+    fn defer(&mut self, request: &Request, raw: &[u8]) {
+        if let Some(connection) = self.connection(request.socket) {
+            connection.deferred.extend_from_slice(raw);
+        }
+    }
+
+    /// Keeps an empty buffer for output, unless there are enough or it is a giant.
+    pub(super) fn keep_buffer(&mut self, buffer: Vec<u8>) {
+        debug_assert!(buffer.is_empty(), "only empty buffers are kept");
+        if buffer.capacity() > 0
+            && buffer.capacity() <= super::flush::SPARE_BYTES_MAX
+            && self.spare.len() < super::flush::SPARE_COUNT_MAX
+        {
+            self.spare.push(buffer);
+        }
+    }
+}

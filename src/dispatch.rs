@@ -1,0 +1,71 @@
+//! The guards between a parsed request and its run, in Redis's order.
+
+use crate::commands::{FindError, Found, find};
+use crate::config::Settings;
+use crate::session::Session;
+use pinion_io::resp::Reply;
+use pinion_shards::commands::{Args, Flags, Row};
+
+/// Why a request is refused before it runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Refusal {
+    /// No such command or subcommand.
+    Unknown(FindError),
+    /// Too few or too many words.
+    Arity(&'static Row),
+    /// The client has not authenticated.
+    Auth(&'static Row),
+}
+
+/// Finds the row of a request.
+///
+/// # Errors
+/// There is none.
+#[inline]
+pub fn row_of(args: &Args<'_>) -> Result<Found, FindError> {
+    find(args)
+}
+
+/// Passes a request, or says why not.
+///
+/// # Errors
+/// The refusal, to be written in place of a reply.
+#[inline]
+pub fn guard(
+    found: Result<Found, FindError>,
+    args: &Args<'_>,
+    session: &Session,
+    _settings: &Settings,
+) -> Result<Found, Refusal> {
+    let found = found.map_err(Refusal::Unknown)?;
+    let row = found.row();
+    if !row.accepts(args.len()) {
+        return Err(Refusal::Arity(row));
+    }
+    if !session.authenticated && !row.flags.has(Flags::NO_AUTH) {
+        return Err(Refusal::Auth(row));
+    }
+    Ok(found)
+}
+
+impl Refusal {
+    /// The row that was refused, if there was one.
+    pub fn row(self) -> Option<&'static Row> {
+        match self {
+            Self::Unknown(_) => None,
+            Self::Arity(row) | Self::Auth(row) => Some(row),
+        }
+    }
+
+    /// Writes the error.
+    pub fn write(self, args: &Args<'_>, reply: &mut Reply<'_>) {
+        match self {
+            Self::Unknown(error) => error.write(args, reply),
+            Self::Arity(row) => {
+                let error = pinion_shards::error::Error::Arity(row.name);
+                reply.error(error.text().as_bytes());
+            }
+            Self::Auth(_) => reply.error(b"NOAUTH Authentication required."),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Replies in request order, whatever order they become ready in.
+//!
+//! While nothing is awaited, a reply is written straight into the buffer that will be sent. Once a
+//! command has gone to another core, later replies wait in `stash`, each with a slot that says
+//! where; when the head's reply comes, everything that is ready behind it follows.
+
+use pinion_io::resp::{Protocol, Reply};
+use std::collections::VecDeque;
+
+/// The replies of one connection.
+#[derive(Debug, Default)]
+pub struct Pipeline {
+    out: Vec<u8>,
+    slots: VecDeque<Slot>,
+    /// The sequence number of the first slot.
+    head: u32,
+    stash: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Slot {
+    /// Its reply comes from elsewhere; `muted` replies are dropped (CLIENT REPLY OFF).
+    Awaited { muted: bool },
+    /// Its reply lies in the stash.
+    Ready { start: usize, len: usize },
+}
+
+impl Pipeline {
+    /// Writes a reply, now or in its turn, unless the client wants none (`answers`). Returns true
+    /// if it is an error.
+    #[inline]
+    pub fn write(
+        &mut self,
+        protocol: Protocol,
+        answers: bool,
+        write: impl FnOnce(&mut Reply<'_>),
+    ) -> bool {
+        let direct = self.slots.is_empty();
+        let to = if direct { &mut self.out } else { &mut self.stash };
+        let start = to.len();
+        write(&mut Reply::new(to, protocol));
+        let failed = to.get(start) == Some(&b'-');
+        if !answers {
+            to.truncate(start);
+        }
+        if !direct {
+            let len = to.len() - start;
+            self.slots.push_back(Slot::Ready { start, len });
+        }
+        failed
+    }
+
+    /// Keeps a place for a reply that comes from elsewhere; returns its sequence number.
+    #[inline]
+    pub fn reserve(&mut self, muted: bool) -> u32 {
+        let sequence = self.head.wrapping_add(self.slots.len() as u32);
+        self.slots.push_back(Slot::Awaited { muted });
+        sequence
+    }
+
+    /// Puts the reply of a reserved place there.
+    ///
+    /// # Panics
+    /// If the place was not reserved, or is filled already.
+    pub fn fill(&mut self, sequence: u32, reply: &[u8]) {
+        let offset = sequence.wrapping_sub(self.head) as usize;
+        let slot = self.slots.get_mut(offset).expect("a reply has a place");
+        let Slot::Awaited { muted } = *slot else { panic!("a reply is written once") };
+        let reply = if muted { &[] } else { reply };
+        if offset > 0 {
+            let start = self.stash.len();
+            self.stash.extend_from_slice(reply);
+            *slot = Slot::Ready { start, len: reply.len() };
+            return;
+        }
+        self.out.extend_from_slice(reply);
+        self.advance();
+        while let Some(&Slot::Ready { start, len }) = self.slots.front() {
+            self.out.extend_from_slice(&self.stash[start..start + len]);
+            self.advance();
+        }
+        if self.slots.is_empty() {
+            self.stash.clear();
+        }
+    }
+
+    fn advance(&mut self) {
+        self.slots.pop_front();
+        self.head = self.head.wrapping_add(1);
+    }
+
+    /// True if no reply is awaited from elsewhere.
+    #[inline]
+    pub fn is_settled(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Commands whose place in the order is not reached.
+    #[inline]
+    pub fn awaited(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// True if something can be sent.
+    #[inline]
+    pub fn has_output(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// Bytes that wait: to be sent, or for their turn.
+    pub fn bytes(&self) -> usize {
+        self.out.len() + self.stash.len()
+    }
+
+    /// Lends memory for output where there is none.
+    #[inline]
+    pub fn lend(&mut self, buffer: impl FnOnce() -> Vec<u8>) {
+        if self.out.capacity() == 0 {
+            self.out = buffer();
+        }
+    }
+
+    /// Takes what can be sent, with its memory; an idle connection keeps none.
+    #[inline]
+    pub fn take_output(&mut self) -> Vec<u8> {
+        if self.slots.is_empty() && self.stash.capacity() > 0 {
+            self.stash = Vec::new();
+            self.slots = VecDeque::new();
+        }
+        std::mem::take(&mut self.out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(pipeline: &mut Pipeline, value: i64) {
+        pipeline.write(Protocol::Resp2, true, |reply| reply.int(value));
+    }
+
+    #[test]
+    fn replies_leave_in_request_order() {
+        let mut pipeline = Pipeline::default();
+        write(&mut pipeline, 1);
+        let two = pipeline.reserve(false);
+        write(&mut pipeline, 3);
+        let four = pipeline.reserve(false);
+        write(&mut pipeline, 5);
+        assert_eq!(pipeline.take_output(), b":1\r\n");
+        pipeline.fill(four, b":4\r\n");
+        assert!(!pipeline.has_output());
+        assert_eq!(pipeline.awaited(), 4);
+        pipeline.fill(two, b":2\r\n");
+        assert_eq!(pipeline.take_output(), b":2\r\n:3\r\n:4\r\n:5\r\n");
+        assert!(pipeline.is_settled());
+        let six = pipeline.reserve(true);
+        pipeline.fill(six, b":6\r\n");
+        write(&mut pipeline, 7);
+        assert_eq!(pipeline.take_output(), b":7\r\n");
+        assert_eq!(pipeline.bytes(), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "has a place")]
+    fn a_reply_without_a_place_is_our_fault() {
+        Pipeline::default().fill(0, b"+OK\r\n");
+    }
+}

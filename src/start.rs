@@ -1,0 +1,208 @@
+//! From settings to a serving server, and to its end.
+
+use crate::config::{Config, Settings};
+use crate::core::{self, Start};
+use crate::hop::Parcel;
+use crate::server::Server;
+use pinion_io::clock::Clock;
+use pinion_io::limits::LANE_LEN;
+use pinion_io::mesh;
+use pinion_io::net;
+use pinion_io::runtime::{self, StopSignals};
+use pinion_shards::Shard;
+use pinion_shards::limits::SHARDS_MAX;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Why the server could not start or go on: one sentence.
+#[derive(Debug)]
+pub struct StartError {
+    doing: String,
+    source: io::Error,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "cannot {}: {}", self.doing, self.source)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
+    let doing = doing.into();
+    move |source| StartError { doing, source }
+}
+
+/// Serves with `settings` until SIGTERM, SIGINT or SHUTDOWN.
+///
+/// # Errors
+/// An address cannot be listened on, io_uring is not available, or a core broke.
+pub fn serve(settings: Settings) -> Result<(), StartError> {
+    let signals = StopSignals::block().map_err(failed("block signals"))?;
+    let processors = processors(&settings)?;
+    let cores = if settings.threads == 0 { processors.len() } else { settings.threads as usize };
+    if cores > SHARDS_MAX {
+        let source = io::Error::other(format!("there are {SHARDS_MAX} at most"));
+        return Err(failed(format!("serve on {cores} threads"))(source));
+    }
+    let (listeners, port) = listen(&settings)?;
+    let unix = (!settings.unixsocket.is_empty()).then(|| PathBuf::from(&settings.unixsocket));
+    let databases = settings.databases as u16;
+    let random = random().map_err(failed("read /dev/urandom"))?;
+    let now = Clock::default().wall_ms();
+    let server = Arc::new(Server::new(Config::new(settings), now, cores, random.0));
+    server.port.store(port.unwrap_or(0), Ordering::Relaxed);
+    let shards = (0..cores).map(|index| Shard::new(index, cores, databases, random.1)).collect();
+    let posts =
+        mesh::connect::<Shard, Parcel>(shards, LANE_LEN).map_err(failed("connect the cores"))?;
+    let doorbells: Vec<_> = posts.iter().map(|post| Arc::clone(&post.doorbell)).collect();
+    let processors: Arc<[usize]> = processors.into();
+    let mut listeners = Some(listeners);
+    let mut threads = Vec::new();
+    for (index, post) in posts.into_iter().enumerate() {
+        let start = Start {
+            index,
+            processor: processors[index % processors.len()],
+            processors: Arc::clone(&processors),
+            post,
+            listeners: listeners.take().unwrap_or_default(),
+            server: Arc::clone(&server),
+        };
+        threads.push(start_core(start)?);
+    }
+    tracing::info!(
+        "serving on {cores} {}{}{}",
+        if cores == 1 { "core" } else { "cores" },
+        port.map_or(String::new(), |port| format!(", port {port}")),
+        unix.as_deref().map_or(String::new(), |path| format!(", socket {}", path.display())),
+    );
+    let signal = signals.wait().map_err(failed("wait for a signal"))?;
+    tracing::info!("{signal}: stopping");
+    server.stopping.store(true, Ordering::Release);
+    for doorbell in &doorbells {
+        doorbell.ring();
+    }
+    for thread in threads {
+        thread.join().map_err(failed("end a core"))?;
+    }
+    if let Some(path) = unix {
+        // Somebody else may have removed it; the next start replaces it anyway.
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(())
+}
+
+/// Starts a core's thread. A core that breaks takes the server down: its shard is gone.
+fn start_core(start: Start) -> Result<runtime::CoreThread, StartError> {
+    let index = start.index;
+    runtime::start(index, move || async move {
+        if let Err(error) = core::serve(start).await {
+            tracing::error!("core {index}: {}", ring_advice(&error));
+            std::process::exit(1);
+        }
+    })
+    .map_err(|error| failed(format!("start core {index}"))(ring_advice(&error)))
+}
+
+/// Says what to change where io_uring is not to be had.
+fn ring_advice(error: &io::Error) -> io::Error {
+    let text = error.to_string();
+    let advice = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            " (io_uring is forbidden here: set kernel.io_uring_disabled=0, or give the container \
+             a seccomp profile that allows io_uring)"
+        }
+        io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => {
+            " (Pinion needs io_uring of Linux 6.1 or newer)"
+        }
+        _ => "",
+    };
+    io::Error::other(format!("{text}{advice}"))
+}
+
+/// The processors to serve on: those of the settings, or all that are allowed.
+fn processors(settings: &Settings) -> Result<Vec<usize>, StartError> {
+    let allowed = runtime::available_cores().map_err(failed("list processors"))?;
+    if settings.cores.is_empty() {
+        return Ok(allowed);
+    }
+    if let Some(core) = settings.cores.iter().find(|core| !allowed.contains(core)) {
+        let source = io::Error::other(format!("the allowed processors are {allowed:?}"));
+        return Err(failed(format!("serve on processor {core}"))(source));
+    }
+    Ok(settings.cores.clone())
+}
+
+/// Listens wherever the settings say; returns the port as well, which may have been chosen here.
+fn listen(settings: &Settings) -> Result<(Vec<OwnedFd>, Option<u16>), StartError> {
+    let backlog = i32::try_from(settings.tcp_backlog).unwrap_or(i32::MAX);
+    let mut listeners = Vec::new();
+    let mut port = match settings.port {
+        0 => None,
+        -1 => Some(0),
+        port => Some(u16::try_from(port).map_err(|_| {
+            failed(format!("listen on port {port}"))(io::ErrorKind::InvalidInput.into())
+        })?),
+    };
+    if let Some(port) = &mut port {
+        for (ip, required) in addresses(settings)? {
+            let address = SocketAddr::new(ip, *port);
+            match net::listen_tcp(address, backlog) {
+                Ok(listener) => {
+                    // A port chosen for the first address serves the others as well.
+                    *port = net::port(&listener).map_err(failed("read the port"))?;
+                    listeners.push(listener);
+                }
+                Err(error) if !required && error.kind() != io::ErrorKind::AddrInUse => {
+                    tracing::debug!("not listening on {address}: {error}");
+                }
+                Err(error) => return Err(failed(format!("listen on {address}"))(error)),
+            }
+        }
+    }
+    if !settings.unixsocket.is_empty() {
+        let mode = (settings.unixsocket_mode != 0).then_some(settings.unixsocket_mode);
+        let listener = net::listen_unix(Path::new(&settings.unixsocket), mode, backlog)
+            .map_err(failed(format!("listen on {}", settings.unixsocket)))?;
+        listeners.push(listener);
+    }
+    Ok((listeners, port))
+}
+
+/// The addresses to listen on, and whether each must work; `-` before one makes it optional.
+fn addresses(settings: &Settings) -> Result<Vec<(IpAddr, bool)>, StartError> {
+    if settings.bind.is_empty() {
+        let all = [(Ipv4Addr::UNSPECIFIED.into(), true), (Ipv6Addr::UNSPECIFIED.into(), false)];
+        return Ok(all.into());
+    }
+    let mut addresses = Vec::new();
+    for text in &settings.bind {
+        let (name, required) = text.strip_prefix('-').map_or((&**text, true), |name| (name, false));
+        match name {
+            "*" => addresses.push((Ipv4Addr::UNSPECIFIED.into(), required)),
+            "::*" => addresses.push((Ipv6Addr::UNSPECIFIED.into(), required)),
+            name => match (name, 0).to_socket_addrs() {
+                Ok(found) => addresses.extend(found.take(1).map(|found| (found.ip(), required))),
+                Err(_) if !required => {}
+                Err(error) => return Err(failed(format!("find the address {name}"))(error)),
+            },
+        }
+    }
+    Ok(addresses)
+}
+
+/// Random bytes for the run id, and a seed for the hash of keys.
+fn random() -> io::Result<([u8; 20], u64)> {
+    let mut source = File::open("/dev/urandom")?;
+    let (mut id, mut seed) = ([0; 20], [0; 8]);
+    source.read_exact(&mut id)?;
+    source.read_exact(&mut seed)?;
+    Ok((id, u64::from_le_bytes(seed)))
+}
