@@ -30,8 +30,9 @@ pub const SWEEP_KEYS_MAX: usize = 512;
 pub const SWEEP_SEGMENTS_MAX: usize = 4096;
 /// Segments of a flushed database that one tick frees, with the records in them.
 pub const FREE_SEGMENTS_PER_TICK: usize = 4;
-/// Product of the lengths of two strings that LCS compares: some 0.3 s of one core.
-pub const LCS_CELLS_MAX: usize = 1 << 28;
+/// Cells of the table with which LCS compares two strings. Redis holds 4 bytes for each and takes
+/// at most as many as a string may have; ours takes less, but some 0.2 s of one core as well.
+pub const LCS_CELLS_MAX: usize = STRING_BYTES_MAX / 4;
 /// Blind picks before RANDOMKEY walks to the next key instead.
 pub const RANDOM_PICKS_MAX: usize = 100;
 /// Keys that one SCAN looks at, whatever count the client asks for.

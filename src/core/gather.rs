@@ -107,7 +107,7 @@ impl Work {
     ) -> bool {
         let keys = &row.keys[0];
         let step = usize::from(keys.step);
-        if !(args.len() - usize::from(keys.first)).is_multiple_of(step) {
+        if !row.has_whole_steps(args.len()) {
             self.count(request, row);
             self.fail(request, row, Error::Arity(row.name));
             return true;

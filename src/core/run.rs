@@ -107,6 +107,11 @@ impl Work {
         let run = match row.plan {
             Plan::One(run) => {
                 if !self.is_alone(row, args) {
+                    if !row.has_whole_steps(args.len()) {
+                        self.count(request, row);
+                        self.fail(request, row, Error::Arity(row.name));
+                        return true;
+                    }
                     self.count(request, row);
                     self.fail(request, row, Error::CrossShard);
                     return true;

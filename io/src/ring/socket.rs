@@ -2,6 +2,7 @@
 
 use super::{Chunk, Completion, Event, Op, Ring, buffers};
 use io_uring::{cqueue, opcode, types};
+use nix::sys::socket::{MsgFlags, Shutdown, shutdown};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -52,6 +53,13 @@ impl Socket {
         if let Some(sending) = self.sending.take() {
             sending.buffer.leak();
         }
+    }
+
+    /// Asks the socket itself: a completion of 0 marked non-empty is the end on some kernels, and
+    /// on others only the end of a multishot.
+    fn is_at_end(&self) -> bool {
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        nix::sys::socket::recv(self.fd.as_raw_fd(), &mut [0], flags) == Ok(0)
     }
 
     fn is_idle(&self) -> bool {
@@ -164,7 +172,7 @@ impl Ring {
             return;
         }
         // Ends the receive and the send in flight; fails only where the peer did it first.
-        let _ = nix::sys::socket::shutdown(state.fd.as_raw_fd(), nix::sys::socket::Shutdown::Both);
+        let _ = shutdown(state.fd.as_raw_fd(), Shutdown::Both);
     }
 
     fn state(&mut self, socket: SocketId) -> Option<&mut Socket> {
@@ -263,8 +271,9 @@ impl Ring {
 
     /// A receive that brought no bytes: the end, an error, or only the end of a multishot.
     fn receive_ended(&mut self, socket: SocketId, completion: Completion) -> Option<Event> {
+        let nonempty = cqueue::sock_nonempty(completion.flags);
         let error = match -completion.result {
-            0 if cqueue::sock_nonempty(completion.flags) => return None,
+            0 if nonempty && !self.sockets[socket.index as usize].is_at_end() => return None,
             libc::ENOBUFS | libc::ECANCELED | libc::EINTR | libc::EAGAIN => return None,
             0 => None,
             code => Some(io::Error::from_raw_os_error(code)),

@@ -230,6 +230,14 @@ impl Row {
         rows.iter().find(|row| row.name.as_bytes()[own..].eq_ignore_ascii_case(word))
     }
 
+    /// True if in a request of `argc` words no key of the first run lacks what goes with it.
+    pub fn has_whole_steps(&self, argc: usize) -> bool {
+        self.keys.first().is_none_or(|keys| {
+            keys.last == 0
+                || argc.saturating_sub(usize::from(keys.first)).is_multiple_of(keys.step.into())
+        })
+    }
+
     /// True if a request of `argc` words, the name among them, has the right length.
     #[inline]
     pub const fn accepts(&self, argc: usize) -> bool {

@@ -388,8 +388,9 @@ impl Entry {
         }
         if len > INLINE_BYTES_MAX {
             let Value::Str(bytes) = self.value() else { return };
-            let mut text = Vec::with_capacity(len);
-            text.extend_from_slice(bytes);
+            // Zeroed by the allocator, which for a large gap costs no time and no memory yet.
+            let mut text = vec![0; len];
+            text[..bytes.len()].copy_from_slice(bytes);
             let object = Payload::Object(Box::new(Object::Str(text)));
             return self.put_object(object);
         }
