@@ -58,11 +58,11 @@ fn count(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Out
 
 /// COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]
 fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
-    let names: Vec<&str> = if args.len() == 2 {
-        Entry::all().map(|entry| entry.row.name).collect()
+    let word = args.try_at(4).unwrap_or_default();
+    let fits: &dyn Fn(&Row) -> bool = if args.len() == 2 {
+        &|_| true
     } else if args.len() == 5 && args.is(2, "FILTERBY") {
-        let word = args.at(4);
-        let fits: &dyn Fn(&Row) -> bool = if args.is(3, "MODULE") {
+        if args.is(3, "MODULE") {
             &|_| false
         } else if args.is(3, "ACLCAT") {
             &|row| {
@@ -73,14 +73,14 @@ fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
             &|row| glob::is_match_any_case(word, row.name.as_bytes())
         } else {
             return Err(Error::Syntax);
-        };
-        // With a filter, subcommands are listed as well.
-        let all = Entry::all()
-            .flat_map(|entry| std::iter::once(entry.row).chain(entry.subcommands.clone()));
-        all.filter(|row| fits(row)).map(|row| row.name).collect()
+        }
     } else {
         return Err(Error::Syntax);
     };
+    // Subcommands are listed as well, though COMMAND COUNT does not count them.
+    let all =
+        Entry::all().flat_map(|entry| std::iter::once(entry.row).chain(entry.subcommands.clone()));
+    let names: Vec<&str> = all.filter(|row| fits(row)).map(|row| row.name).collect();
     reply.array(names.len());
     for name in names {
         reply.bulk(name.as_bytes());

@@ -12,13 +12,17 @@ use pinion_shards::glob;
 fn get(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     // The settings in force, not this core's copy, which may be a tick behind a CONFIG SET.
     let mut settings = Settings::clone(&at.server.config.settings());
-    let chosen = FLAGS.iter().filter(|flag| {
-        args.from(2).any(|pattern| glob::is_match_any_case(pattern, flag.config.as_bytes()))
+    let chosen = FLAGS.iter().filter_map(|flag| {
+        let name = flag.config.as_bytes();
+        let pattern = args.from(2).find(|pattern| glob::is_match_any_case(pattern, name))?;
+        // A name without wildcards comes back in the case it was asked for.
+        let is_name = !pattern.iter().any(|byte| b"*?[".contains(byte));
+        Some((flag, if is_name { pattern } else { name }))
     });
     let chosen: Vec<_> = chosen.collect();
     reply.map(chosen.len());
-    for flag in chosen {
-        reply.bulk(flag.config.as_bytes());
+    for (flag, name) in chosen {
+        reply.bulk(name);
         reply.bulk(flag.show(&mut settings).as_bytes());
     }
     Ok(Outcome::Done)
@@ -27,7 +31,7 @@ fn get(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
 /// CONFIG SET name value [name value ...]
 fn set(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     if !args.len().is_multiple_of(2) {
-        return Err(Error::Arity("config|set"));
+        return Err(Error::Syntax);
     }
     let words: Vec<String> =
         args.from(2).map(|word| String::from_utf8_lossy(word).into_owned()).collect();

@@ -24,7 +24,7 @@ fn echo(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
 
 /// SELECT index
 fn select(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
-    let db = args.int(1)?;
+    let db = i32::try_from(args.int(1)?).map_err(|_| Error::BeyondInt)?;
     if !u64::try_from(db).is_ok_and(|db| db < at.settings.databases) {
         return Err(Error::DatabaseIndex);
     }
