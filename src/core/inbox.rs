@@ -231,7 +231,7 @@ impl Core {
             let step = need.min(buffer.len().max(DIRECT_STEP_BYTES));
             buffer.reserve_exact(step);
             connection.intake = Intake::Direct(buffer.len());
-            self.ring.receive_direct(socket, buffer);
+            self.ring.receive_direct(socket, buffer, step);
         } else {
             connection.intake = Intake::Chunks;
             self.ring.resume(socket);

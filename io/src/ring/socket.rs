@@ -125,22 +125,23 @@ impl Ring {
         self.arm_receive(socket);
     }
 
-    /// Receives into the spare capacity of `buffer`, until that is full or the peer ends; one at a
-    /// time, and only after `Paused`.
+    /// Receives `bytes` more into the spare capacity of `buffer`, or fewer if the peer ends; one at
+    /// a time, and only after `Paused`.
     ///
     /// # Panics
-    /// If the buffer has no spare capacity, or a receive is armed.
-    pub fn receive_direct(&mut self, socket: SocketId, buffer: Vec<u8>) {
+    /// If the buffer has not that much spare capacity, or none was asked for, or a receive is armed.
+    pub fn receive_direct(&mut self, socket: SocketId, buffer: Vec<u8>, bytes: usize) {
         let Some(state) = self.state(socket) else { return };
         assert!(state.armed == Armed::No, "a direct receive follows `Paused`");
-        assert!(buffer.capacity() > buffer.len(), "a direct receive has room");
+        assert!(bytes > 0, "a direct receive is for something");
+        assert!(buffer.capacity() - buffer.len() >= bytes, "a direct receive has room");
         state.armed = Armed::Direct;
         state.direct = buffer;
         let spare = state.direct.spare_capacity_mut();
         let entry = opcode::Recv::new(
             types::Fd(state.fd.as_raw_fd()),
             spare.as_mut_ptr().cast(),
-            u32::try_from(spare.len()).unwrap_or(u32::MAX),
+            u32::try_from(bytes).unwrap_or(u32::MAX),
         )
         .flags(libc::MSG_WAITALL)
         .build()
