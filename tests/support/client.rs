@@ -34,18 +34,18 @@ impl Client {
 
     /// Sends a request of these words.
     pub(crate) fn send<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Result<(), String> {
-        let mut out = Vec::new();
-        let mut request = Reply::new(&mut out, Protocol::Resp2);
-        request.array(words.len());
-        for word in words {
-            request.bulk(word.as_ref());
-        }
-        self.send_raw(&out)
+        self.send_raw(&request(words))
     }
 
     /// Sends these bytes as they are.
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.stream.write_all(bytes).map_err(|error| format!("sending: {error}"))
+    }
+
+    /// Its socket, for what is not a request.
+    #[allow(dead_code, reason = "not every test looks under the requests")]
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
     }
 
     /// Reads one reply, waiting at most `patience`.
@@ -88,4 +88,15 @@ impl Client {
             other => Err(format!("no reply: {other:?}")),
         }
     }
+}
+
+/// The bytes of a request of these words.
+pub(crate) fn request<W: AsRef<[u8]>>(words: &[W]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut request = Reply::new(&mut out, Protocol::Resp2);
+    request.array(words.len());
+    for word in words {
+        request.bulk(word.as_ref());
+    }
+    out
 }

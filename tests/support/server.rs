@@ -3,7 +3,7 @@
 use super::client::Client;
 use pinion_io::resp::Value;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Longest wait for a server to answer its first PING.
@@ -22,13 +22,16 @@ impl Server {
     /// Starts a server of `threads` shards with these further arguments.
     pub(crate) fn start(threads: usize, arguments: &[&str]) -> Result<Self, String> {
         let address = free_address()?;
-        let child = Command::new(env!("CARGO_BIN_EXE_pinion"))
-            .args([
-                format!("--port={}", address.port()),
-                format!("--threads={threads}"),
-                "--bind=127.0.0.1".into(),
-                "--pin=never".into(),
-            ])
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pinion"));
+        command.args([
+            format!("--port={}", address.port()),
+            format!("--threads={threads}"),
+            "--pin=never".into(),
+        ]);
+        if !arguments.iter().any(|argument| argument.starts_with("--bind")) {
+            command.arg("--bind=127.0.0.1");
+        }
+        let child = command
             .args(arguments)
             .stdin(Stdio::null())
             .spawn()
@@ -43,6 +46,27 @@ impl Server {
         self.address
     }
 
+    /// Its process.
+    #[allow(dead_code, reason = "not every test looks at the process")]
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end; returns how it ended, or `None` if it did not within `patience`.
+    #[allow(dead_code, reason = "not every test stops a server itself")]
+    pub(crate) fn stop(&mut self, patience: Duration) -> Option<ExitStatus> {
+        // SIGTERM, by the shell's own tool: the standard library knows only SIGKILL.
+        Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().ok()?;
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        None
+    }
+
     fn wait_for_ping(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + START_MAX;
         loop {
@@ -52,6 +76,8 @@ impl Server {
             let pong = Client::connect(self.address).and_then(|mut client| client.ask(&["PING"]));
             match pong {
                 Ok(Value::Simple(text)) if text == b"PONG" => return Ok(()),
+                // A server with a password answers as well.
+                Ok(Value::Error(text)) if text.starts_with(b"NOAUTH") => return Ok(()),
                 other if Instant::now() > deadline => {
                     return Err(format!("no answer to PING: {other:?}"));
                 }
@@ -63,14 +89,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // SIGTERM, by the shell's own tool: the standard library knows only SIGKILL.
-        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
-        let deadline = Instant::now() + STOP_MAX;
-        while asked.is_ok() && Instant::now() < deadline {
-            if let Ok(Some(_)) = self.child.try_wait() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
+        if self.stop(STOP_MAX).is_some() {
+            return;
         }
         // It did not end in time, or could not be asked; nothing more can be done in a drop.
         drop(self.child.kill());
@@ -79,7 +99,7 @@ impl Drop for Server {
 }
 
 /// A port that nobody listens on: the kernel's choice, given back at once.
-fn free_address() -> Result<SocketAddr, String> {
+pub(crate) fn free_address() -> Result<SocketAddr, String> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map_err(|error| format!("finding a free port: {error}"))

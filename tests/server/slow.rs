@@ -1,0 +1,105 @@
+//! Peers that ask for much and read nothing: others are served, and memory stays bounded.
+
+use crate::support::client::{Client, Got, request};
+use crate::support::server::Server;
+use pinion_io::resp::Value;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+/// A reply is held for its reader up to 256 MiB; twice that and a process is far below this.
+const MEMORY_KB_MAX: u64 = 900 * 1024;
+
+/// The resident memory of a process, in KiB.
+pub(super) fn memory_kb(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.split_whitespace().next().expect("a number").parse().expect("a number")
+}
+
+/// Asks for more than the server may hold, reading nothing; ends when it can send no more.
+fn ask_without_reading(client: &Client, key: &str, count: usize) {
+    client.stream().set_write_timeout(Some(Duration::from_millis(500))).expect("a time-out");
+    let bytes = request(&["GET", key]).repeat(count);
+    // Refused where the server stops reading, or has closed the connection.
+    let _ = client.stream().write_all(&bytes);
+}
+
+/// Keys of 1 MB: at least one on every shard.
+fn store_large_values(client: &mut Client) {
+    let big = vec![b'v'; 1_000_000];
+    for index in 0..8 {
+        let key = format!("big{index}");
+        let words = [b"SET".as_slice(), key.as_bytes(), &big];
+        assert_eq!(client.ask(&words), Ok(Value::Simple(b"OK".to_vec())));
+    }
+}
+
+/// Reads until the connection ends; false if it stays open and silent for `patience`.
+fn ends(client: &mut Client, patience: Duration) -> bool {
+    loop {
+        match client.receive(patience) {
+            Ok(Got::Value(_)) => {}
+            Ok(Got::Closed) | Err(_) => return true,
+            Ok(Got::Late) => return false,
+        }
+    }
+}
+
+#[test]
+fn memory_is_bounded_and_others_are_served() {
+    for shards in [1, 2] {
+        let server = Server::start(shards, &[]).expect("a server");
+        let mut other = Client::connect(server.address()).expect("a connection");
+        store_large_values(&mut other);
+        let mut slow = Client::connect(server.address()).expect("a connection");
+        ask_without_reading(&slow, "big0", 3000);
+        let started = Instant::now();
+        let mut most = 0;
+        while started.elapsed() < Duration::from_secs(1) {
+            assert_eq!(other.ask(&["PING"]), Ok(Value::Simple(b"PONG".to_vec())));
+            assert_eq!(other.ask(&["EXISTS", "big0", "big1", "big2"]), Ok(Value::Int(3)));
+            most = most.max(memory_kb(server.process()));
+        }
+        eprintln!("{shards} shards, 3 GB of replies not read: {most} KiB resident at most");
+        assert!(most < MEMORY_KB_MAX, "{most} KiB resident");
+        // Whoever reads in the end is answered in full, as far as it could ask.
+        for _ in 0..1500 {
+            match slow.receive(Duration::from_secs(20)) {
+                Ok(Got::Value(Value::Bulk(value))) => assert_eq!(value.len(), 1_000_000),
+                other => panic!("no reply: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_hard_output_limit_closes_at_once() {
+    let limit = "--client_output_buffer_limit=normal 8mb 0 0";
+    let server = Server::start(2, &[limit]).expect("a server");
+    let mut other = Client::connect(server.address()).expect("a connection");
+    store_large_values(&mut other);
+    for key in ["big0", "big1", "big2", "big3"] {
+        let mut slow = Client::connect(server.address()).expect("a connection");
+        ask_without_reading(&slow, key, 200);
+        assert!(ends(&mut slow, Duration::from_secs(10)), "the slow reader stays");
+    }
+    assert_eq!(other.ask(&["PING"]), Ok(Value::Simple(b"PONG".to_vec())));
+}
+
+#[test]
+fn the_soft_output_limit_closes_after_its_time() {
+    let limit = "--client_output_buffer_limit=normal 0 4mb 1";
+    let server = Server::start(2, &[limit]).expect("a server");
+    let mut other = Client::connect(server.address()).expect("a connection");
+    store_large_values(&mut other);
+    let mut slow = Client::connect(server.address()).expect("a connection");
+    // Far more than sockets hold by themselves, and a reader that takes nothing for three seconds.
+    ask_without_reading(&slow, "big0", 60);
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(ends(&mut slow, Duration::from_secs(10)), "the slow reader stays");
+    // A client that reads what it asks for is not closed, however much that is.
+    for _ in 0..60 {
+        let reply = other.ask(&["GET", "big0"]);
+        assert!(matches!(reply, Ok(Value::Bulk(value)) if value.len() == 1_000_000));
+    }
+}
