@@ -25,7 +25,7 @@ impl Core {
             match event {
                 Event::Received { socket, chunk } => self.inbox.push(socket, chunk),
                 Event::Sent { socket, buffer } => self.sent(socket, buffer),
-                Event::Rung => {}
+                Event::Rung | Event::Heartbeat => {}
                 Event::Accepted { socket, .. } => self.accepted(socket),
                 Event::Direct { socket, buffer } => self.received_direct(socket, buffer),
                 Event::Paused { socket } => self.paused(socket),
