@@ -59,10 +59,16 @@ impl Client {
     }
 }
 
-#[test]
-fn mistakes_are_told_in_redis_s_words() {
+fn check(replies: &[(&str, &str)]) {
     let mut client = Client::new();
-    for (request, reply) in [
+    for (request, reply) in replies {
+        assert_eq!(client.reply(request), *reply, "{request}");
+    }
+}
+
+#[test]
+fn mistakes_about_the_connection_are_told_in_redis_s_words() {
+    check(&[
         ("PING a b", "-ERR wrong number of arguments for 'ping' command"),
         ("HELLO 4", "-NOPROTO unsupported protocol version"),
         ("HELLO x", "-ERR Protocol version is not an integer or out of range"),
@@ -99,6 +105,12 @@ fn mistakes_are_told_in_redis_s_words() {
         ("CLIENT KILL ID 1 FOO", "-ERR syntax error"),
         ("CLIENT LIST ID x", "-ERR Invalid client ID"),
         ("CLIENT LIST TYPE", "-ERR syntax error"),
+    ]);
+}
+
+#[test]
+fn mistakes_about_the_server_are_told_in_redis_s_words() {
+    check(&[
         (
             "CONFIG SET nosuch 1",
             "-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'",
@@ -129,9 +141,7 @@ fn mistakes_are_told_in_redis_s_words() {
             "CLIENT MAINT_NOTIFICATIONS ON",
             "-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.",
         ),
-    ] {
-        assert_eq!(client.reply(request), reply, "{request}");
-    }
+    ]);
 }
 
 #[test]
