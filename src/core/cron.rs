@@ -135,6 +135,9 @@ impl Core {
                 self.cron.pin.watch(elapsed);
             }
             self.work.close_idle();
+            if self.work.index == 0 {
+                self.work.server.sample_memory();
+            }
         }
         more
     }
