@@ -73,7 +73,7 @@ impl Core {
         };
         let received = (buffer.len() - before) as u64;
         connection.intake = Intake::Stopped;
-        connection.input = buffer;
+        connection.take_back(buffer);
         connection.session.last_active = now;
         connection.session.input_bytes_total += received;
         self.work.stats.input_bytes += received;

@@ -272,6 +272,16 @@ impl Work {
         }
     }
 
+    /// Has a connection that stood still go on in the next tick with what it has received.
+    fn go_on(&mut self, socket: SocketId) {
+        if let Some(connection) = self.connection(socket)
+            && !connection.resumes
+        {
+            connection.resumes = true;
+            self.resumable.push(socket);
+        }
+    }
+
     /// A random number, from the seed of this core (xorshift64*, Vigna 2016).
     fn random(&mut self) -> u64 {
         self.random ^= self.random >> 12;
