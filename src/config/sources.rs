@@ -1,4 +1,4 @@
-//! Reads the settings a server starts with: the command line, over flag files, over the environment.
+//! Reads the settings a server starts with: command line, over flag files, over environment.
 
 use super::flag::{Flag, Value};
 use super::settings::Settings;

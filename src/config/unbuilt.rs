@@ -1,4 +1,4 @@
-//! Flags of Dragonfly that are accepted, and named in a warning, because nothing is built behind them.
+//! Flags of Dragonfly that are accepted, and named in a warning: nothing is built behind them.
 
 /// Those that are on or off.
 #[rustfmt::skip]
