@@ -61,7 +61,7 @@ impl Cron {
     /// How long the core may sleep.
     pub(super) fn wait(&self, work: &Work) -> Duration {
         let most = if self.stopping_since.is_some() { STOP_MIN } else { SLEEP_MAX };
-        self.next.saturating_sub(work.clock.steady()).min(most)
+        self.next.saturating_sub(work.steady).min(most)
     }
 
     /// Called while the server stops; true once this core may end.
@@ -115,10 +115,11 @@ impl Core {
     /// Does what is due; false if nothing is.
     #[inline]
     pub(super) fn run_cron(&mut self) -> bool {
-        let now = self.work.clock.steady();
+        let now = self.work.steady;
         if now < self.cron.next {
             return false;
         }
+        self.work.clock.adjust();
         let more = self.work.owner.value().tick(self.work.now);
         self.cron.next = now + if more { PERIOD_BUSY } else { PERIOD };
         self.work.stats.sample(self.work.now);

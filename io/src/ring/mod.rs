@@ -98,6 +98,10 @@ pub struct Ring {
     bell_armed: bool,
     /// Sockets whose receive ended for want of buffers: armed again once some are back.
     starved: Vec<SocketId>,
+    /// Sends of this round that have a completion only if they fail.
+    at_once: Vec<SocketId>,
+    /// Those that are out, with their buffers.
+    completed: Vec<(SocketId, Vec<u8>)>,
     reaped: Vec<Completion>,
     reaped_next: usize,
     /// Events that follow from one that was just returned.
@@ -159,6 +163,8 @@ impl Ring {
             rings: Box::new(0),
             bell_armed: false,
             starved: Vec::new(),
+            at_once: Vec::new(),
+            completed: Vec::new(),
             reaped: Vec::new(),
             reaped_next: 0,
             follow: VecDeque::new(),
@@ -239,7 +245,11 @@ impl Ring {
         if wait.is_none() && !self.queue.has_work() {
             return Ok(());
         }
-        self.queue.enter(wait, &mut self.reaped)
+        self.queue.enter(wait, &mut self.reaped)?;
+        if !self.at_once.is_empty() && self.queue.is_submitted() {
+            self.settle_sends();
+        }
+        Ok(())
     }
 
     /// Arms what the last completions ended.
@@ -262,12 +272,17 @@ impl Ring {
 
     /// True if `next` has something to return.
     pub fn has_events(&self) -> bool {
-        self.reaped_next < self.reaped.len() || !self.follow.is_empty()
+        self.reaped_next < self.reaped.len()
+            || !self.follow.is_empty()
+            || !self.completed.is_empty()
     }
 
     /// The next event of the last poll.
     #[inline]
     pub fn next(&mut self) -> Option<Event> {
+        if let Some((socket, buffer)) = self.completed.pop() {
+            return Some(Event::Sent { socket, buffer });
+        }
         loop {
             if let Some(event) = self.follow.pop_front() {
                 return Some(event);

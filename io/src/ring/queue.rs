@@ -78,6 +78,13 @@ impl Queue {
             || !self.deferred.is_empty()
     }
 
+    /// True if the kernel has taken every entry.
+    pub(super) fn is_submitted(&mut self) -> bool {
+        let mut submission = self.ring.submission();
+        submission.sync();
+        submission.is_empty() && self.deferred.is_empty()
+    }
+
     /// Submits everything and appends every completion to `reaped`; waits for one until `wait` is
     /// over, if there is a wait.
     pub(super) fn enter(

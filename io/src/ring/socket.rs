@@ -1,7 +1,7 @@
 //! One socket of a ring: what is wanted of it, what is armed, and the memory in flight.
 
 use super::{Chunk, Completion, Event, Op, Ring, buffers};
-use io_uring::{cqueue, opcode, types};
+use io_uring::{cqueue, opcode, squeue, types};
 use nix::sys::socket::{MsgFlags, Shutdown, shutdown};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -43,7 +43,12 @@ pub(super) struct Socket {
 struct Sending {
     buffer: Vec<u8>,
     sent: usize,
+    /// Sent at once or not at all: it has a completion only if it failed (`push_send`).
+    at_once: bool,
 }
+
+/// Longest send that is first tried at once: more would seldom fit a socket's buffer.
+const AT_ONCE_BYTES_MAX: usize = 64 * 1024;
 
 impl Socket {
     pub(super) fn leak_in_flight(&mut self) {
@@ -158,8 +163,37 @@ impl Ring {
     pub fn send(&mut self, socket: SocketId, buffer: Vec<u8>) {
         let Some(state) = self.state(socket) else { return };
         assert!(state.sending.is_none(), "one send in flight a socket");
-        state.sending = Some(Sending { buffer, sent: 0 });
+        let at_once = buffer.len() <= AT_ONCE_BYTES_MAX;
+        state.sending = Some(Sending { buffer, sent: 0, at_once });
+        if at_once {
+            self.at_once.push(socket);
+        }
         self.push_send(socket);
+    }
+
+    /// After an `enter` that took every entry: those sends at once that have no completion are out.
+    pub(super) fn settle_sends(&mut self) {
+        for completion in &self.reaped {
+            if completion.token >> 56 == Op::Send as u64 {
+                let index = (completion.token & u64::from(u32::MAX)) as usize;
+                if let Some(Socket { sending: Some(sending), .. }) = self.sockets.get_mut(index) {
+                    sending.at_once = false;
+                }
+            }
+        }
+        for socket in std::mem::take(&mut self.at_once) {
+            let index = socket.index as usize;
+            let Some(state) = self.sockets.get_mut(index) else { continue };
+            if state.generation != socket.generation {
+                continue;
+            }
+            let Some(sending) = state.sending.take_if(|sending| sending.at_once) else { continue };
+            if state.closing {
+                self.reap_closed(socket);
+            } else {
+                self.completed.push((socket, sending.buffer));
+            }
+        }
     }
 
     /// Closes a socket: ends its operations, then its descriptor. No event of it follows.
@@ -199,13 +233,22 @@ impl Ring {
         let state = &self.sockets[socket.index as usize];
         let sending = state.sending.as_ref().expect("a send is under way");
         let rest = &sending.buffer[sending.sent..];
+        // At once: the kernel does not wait for room (DONTWAIT), takes less than all of it for a
+        // failure (WAITALL), and reports nothing but failures (SKIP_SUCCESS). So the send is over
+        // when the call returns, and the common case costs no completion.
+        let (waiting, quiet) = if sending.at_once {
+            (libc::MSG_DONTWAIT | libc::MSG_WAITALL, squeue::Flags::SKIP_SUCCESS)
+        } else {
+            (0, squeue::Flags::empty())
+        };
         let entry = opcode::Send::new(
             types::Fd(state.fd.as_raw_fd()),
             rest.as_ptr(),
             u32::try_from(rest.len()).unwrap_or(u32::MAX),
         )
-        .flags(libc::MSG_NOSIGNAL)
+        .flags(libc::MSG_NOSIGNAL | waiting)
         .build()
+        .flags(quiet)
         .user_data(Op::Send.token(socket));
         // SAFETY: the buffer stays in this socket, untouched, until its completion; the socket is
         // removed only when idle.
