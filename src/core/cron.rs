@@ -144,7 +144,7 @@ impl Core {
 }
 
 impl Work {
-    /// Closes clients that said nothing for `timeout` seconds, and marks slow readers to be seen to.
+    /// Closes clients that said nothing for `timeout` seconds, and marks readers that are slow.
     fn close_idle(&mut self) {
         let (now, timeout) = (self.now, self.settings.timeout * 1000);
         for connection in self.connections.iter_mut().flatten() {

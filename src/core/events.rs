@@ -20,7 +20,7 @@ impl Core {
     /// Takes the ring's events; false if there is none.
     pub(super) fn reap(&mut self) -> bool {
         let mut busy = false;
-        while let Some(event) = self.ring.next() {
+        while let Some(event) = self.ring.next_event() {
             busy = true;
             match event {
                 Event::Received { socket, chunk } => self.inbox.push(socket, chunk),

@@ -292,7 +292,7 @@ impl Ring {
         }
     }
 
-    /// True if `next` has something to return.
+    /// True if `next_event` has something to return.
     pub fn has_events(&self) -> bool {
         self.reaped_next < self.reaped.len()
             || !self.follow.is_empty()
@@ -301,7 +301,7 @@ impl Ring {
 
     /// The next event of the last poll.
     #[inline]
-    pub fn next(&mut self) -> Option<Event> {
+    pub fn next_event(&mut self) -> Option<Event> {
         if let Some((socket, buffer)) = self.completed.pop() {
             return Some(Event::Sent { socket, buffer });
         }
