@@ -1,3 +1,5 @@
+//! Session commands as a client sees them, without a server around.
+
 use super::*;
 use crate::config::Config;
 use crate::session::Peer;

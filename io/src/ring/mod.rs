@@ -242,7 +242,8 @@ impl Ring {
         }
     }
 
-    /// Submits, reaps, and waits for a first completion as `wait` says. Events of the last poll must have been taken.
+    /// Submits, reaps, and waits for a first completion as `wait` says. Events of the last poll
+    /// must have been taken.
     ///
     /// # Errors
     /// The ring is broken; the core cannot go on.
