@@ -194,6 +194,7 @@ fn join(selection: &Selection, mut lines: Vec<(u64, String)>) -> String {
     let text = |(_, line): &(u64, String)| line.clone();
     match selection {
         Selection::Ids(ids) => ids
+            .order()
             .iter()
             .filter_map(|id| lines.binary_search_by_key(id, |(id, _)| *id).ok())
             .map(|at| text(&lines[at]))
@@ -269,7 +270,8 @@ mod tests {
         let cores: &[&[u64]] = &[&[4, 1], &[3, 2]];
         let (all, _) = run(&Errand::ClientList(Selection::All), cores);
         assert_eq!(ids(&all), ["1", "2", "3", "4"]);
-        let (some, _) = run(&Errand::ClientList(Selection::Ids(vec![3, 9, 1])), cores);
+        let (some, _) =
+            run(&Errand::ClientList(Selection::Ids([3, 9, 1, 3].into_iter().collect())), cores);
         assert_eq!(ids(&some), ["3", "1"]);
     }
 

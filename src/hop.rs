@@ -72,6 +72,7 @@ pub enum Parcel {
 #[derive(Debug)]
 pub struct Hops {
     ways: Vec<Option<Way>>,
+    #[expect(clippy::vec_box, reason = "lanes carry boxes, and these go out again")]
     pool: Vec<Box<Parcel>>,
 }
 

@@ -19,6 +19,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Why the server could not start or go on: one sentence.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
     let unix = (!settings.unixsocket.is_empty()).then(|| PathBuf::from(&settings.unixsocket));
     let databases = settings.databases as u16;
     let random = random().map_err(failed("read /dev/urandom"))?;
-    let now = Clock::default().wall_ms();
+    let now = Clock::default().wall_ms(Duration::ZERO);
     let server = Arc::new(Server::new(Config::new(settings), now, cores, random.0));
     server.port.store(port.unwrap_or(0), Ordering::Relaxed);
     let shards = (0..cores).map(|index| Shard::new(index, cores, databases, random.1)).collect();

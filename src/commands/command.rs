@@ -1,19 +1,11 @@
 //! COMMAND: what the server can do, told from the rows.
 
 use super::command_rows::{Entry, categories, write_access};
-use super::{Context, Outcome, SessionRow, find, write_help};
+use super::{Context, Outcome, SessionRow, check_names, find, write_help};
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Access, Args, CONNECTION, Flags, Group, Plan, Row};
 use pinion_shards::error::Error;
 use pinion_shards::glob;
-
-/// Names that COMMAND INFO and COMMAND DOCS take at once, so that a request is not answered with
-/// a thousand times its own size.
-const NAMES_MAX: usize = 1024;
-
-fn check_names(args: &Args<'_>) -> Result<(), Error> {
-    if args.len() > NAMES_MAX { Err(Error::Text("ERR too many command names")) } else { Ok(()) }
-}
 
 /// COMMAND, and COMMAND INFO [name ...]
 fn info(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
@@ -61,25 +53,21 @@ fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
     let word = args.try_at(4).unwrap_or_default();
     let fits: &dyn Fn(&Row) -> bool = if args.len() == 2 {
         &|_| true
-    } else if args.len() == 5 && args.is(2, "FILTERBY") {
-        if args.is(3, "MODULE") {
-            &|_| false
-        } else if args.is(3, "ACLCAT") {
-            &|row| {
-                let word = String::from_utf8_lossy(word).to_lowercase();
-                categories(row).iter().any(|category| category[1..] == word)
-            }
-        } else if args.is(3, "PATTERN") {
-            &|row| glob::is_match_any_case(word, row.name.as_bytes())
-        } else {
-            return Err(Error::Syntax);
+    } else if args.len() != 5 || !args.is(2, "FILTERBY") {
+        return Err(Error::Syntax);
+    } else if args.is(3, "MODULE") {
+        &|_| false
+    } else if args.is(3, "ACLCAT") {
+        &|row| {
+            let word = String::from_utf8_lossy(word).to_lowercase();
+            categories(row).iter().any(|category| category[1..] == word)
         }
+    } else if args.is(3, "PATTERN") {
+        &|row| glob::is_match_any_case(word, row.name.as_bytes())
     } else {
         return Err(Error::Syntax);
     };
-    // Subcommands are listed as well, though COMMAND COUNT does not count them.
-    let all =
-        Entry::all().flat_map(|entry| std::iter::once(entry.row).chain(entry.subcommands.clone()));
+    let all = Entry::all().flat_map(|entry| std::iter::once(entry.row).chain(entry.subcommands));
     let names: Vec<&str> = all.filter(|row| fits(row)).map(|row| row.name).collect();
     reply.array(names.len());
     for name in names {

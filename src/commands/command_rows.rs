@@ -137,11 +137,11 @@ fn write_about(row: &Row, reply: &mut Reply<'_>) {
 }
 
 fn write_key_spec(spec: &KeySpec, reply: &mut Reply<'_>) {
-    let varies = spec.access.0.contains(&"VARIABLE_FLAGS");
+    let varies = spec.access.0.iter().any(|word| word.eq_ignore_ascii_case("variable_flags"));
     reply.map(3 + usize::from(varies));
     if varies {
         reply.bulk(b"notes");
-        reply.bulk(b"What happens to the key depends on the options");
+        reply.bulk(b"The arguments say which of the flags hold");
     }
     reply.bulk(b"flags");
     write_access(spec.access, reply);

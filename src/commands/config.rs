@@ -1,7 +1,7 @@
 //! CONFIG: settings asked for and changed while serving.
 
-use super::{Context, Job, Outcome, SessionRow, write_help};
-use crate::config::{FLAGS, SetError, Settings};
+use super::{Context, Job, Outcome, SessionRow, check_names, write_help};
+use crate::config::{FLAGS, Flag, SetError, Settings};
 use crate::errand::Errand;
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
@@ -10,22 +10,25 @@ use pinion_shards::glob;
 
 /// CONFIG GET pattern ...
 fn get(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    check_names(args)?;
     // The settings in force, not this core's copy, which may be a tick behind a CONFIG SET.
     let mut settings = Settings::clone(&at.server.config.settings());
-    let chosen = FLAGS.iter().filter_map(|flag| {
-        let name = flag.config.as_bytes();
-        let pattern = args.from(2).find(|pattern| glob::is_match_any_case(pattern, name))?;
-        // A name without wildcards comes back in the case it was asked for.
-        let is_name = !pattern.iter().any(|byte| b"*?[".contains(byte));
-        Some((flag, if is_name { pattern } else { name }))
-    });
-    let chosen: Vec<_> = chosen.collect();
+    let chosen: Vec<_> = FLAGS.iter().filter_map(|flag| Some((flag, asked(args, flag)?))).collect();
     reply.map(chosen.len());
     for (flag, name) in chosen {
         reply.bulk(name);
         reply.bulk(flag.show(&mut settings).as_bytes());
     }
     Ok(Outcome::Done)
+}
+
+/// The name to answer for a flag, if it is asked for: the client's own word where that is no
+/// pattern, in its case.
+fn asked<'a>(args: &Args<'a>, flag: &Flag) -> Option<&'a [u8]> {
+    let name = flag.config.as_bytes();
+    let word = args.from(2).find(|word| glob::is_match_any_case(word, name))?;
+    let is_pattern = word.iter().any(|byte| b"[*?\\".contains(byte));
+    Some(if is_pattern { name } else { word })
 }
 
 /// CONFIG SET name value [name value ...]

@@ -13,7 +13,7 @@ mod server;
 mod table;
 
 pub(crate) use client_list::line;
-pub use client_list::{Filter, KillReply, Kind, Selection};
+pub use client_list::{Filter, Ids, KillReply, Kind, Selection};
 pub use info::Sections;
 pub(crate) use info::report;
 
@@ -90,6 +90,16 @@ pub enum Job {
     Errand(Errand),
     /// A graceful stop of the server, without a reply.
     Stop,
+}
+
+/// Words of a request that asks about names or patterns, so that none is answered with a thousand
+/// times its own size, or keeps its core from the other clients.
+const NAMES_MAX: usize = 1024;
+/// Longest name of a client, and of its library, in bytes.
+const CLIENT_NAME_BYTES_MAX: usize = 64 * 1024;
+
+fn check_names(args: &Args<'_>) -> Result<(), Error> {
+    if args.len() > NAMES_MAX { Err(Error::Text("ERR too many names")) } else { Ok(()) }
 }
 
 /// Writes the answer of a HELP subcommand: how to use `container`, and what it can do.

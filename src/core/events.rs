@@ -20,12 +20,12 @@ impl Core {
     /// Takes the ring's events; false if there is none.
     pub(super) fn reap(&mut self) -> bool {
         let mut busy = false;
-        while let Some(event) = self.ring.next() {
+        while let Some(event) = self.ring.next_event() {
             busy = true;
             match event {
                 Event::Received { socket, chunk } => self.inbox.push(socket, chunk),
                 Event::Sent { socket, buffer } => self.sent(socket, buffer),
-                Event::Rung => {}
+                Event::Rung | Event::Heartbeat => {}
                 Event::Accepted { socket, .. } => self.accepted(socket),
                 Event::Direct { socket, buffer } => self.received_direct(socket, buffer),
                 Event::Paused { socket } => self.paused(socket),

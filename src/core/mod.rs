@@ -31,8 +31,9 @@ use gather::Gathers;
 use inbox::Inbox;
 use jobs::Jobs;
 use pinion_io::clock::Clock;
+use pinion_io::limits::HEARTBEAT;
 use pinion_io::mesh::{Owner, Post, Rest};
-use pinion_io::ring::{Ring, SocketId};
+use pinion_io::ring::{Ring, SocketId, Wait};
 use pinion_io::runtime::Background;
 use pinion_shards::route::Route;
 use pinion_shards::{Millis, Shard};
@@ -96,9 +97,22 @@ struct Work {
     asked: Vec<jobs::Asked>,
     stats: CoreStats,
     now: Millis,
+    /// The instant of this tick on the steady clock.
+    steady: Duration,
     clock: Clock,
     random: u64,
     unix_path: Peer,
+}
+
+/// What a tick did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Tick {
+    /// Nothing came.
+    Idle,
+    /// All that came is done; what was queued goes out with the rest's own call.
+    Done,
+    /// There is more to do at once.
+    Again,
 }
 
 /// Serves until the server stops.
@@ -108,14 +122,14 @@ struct Work {
 pub async fn serve(start: Start) -> io::Result<()> {
     let mut core = Core::new(start)?;
     while !core.is_stopped() {
-        let busy = core.tick()?;
+        let tick = core.tick()?;
         if core.background.is_active() {
-            if busy {
-                core.background.give_turn().await;
-            } else {
+            if tick == Tick::Idle {
                 core.rest_beside_jobs().await?;
+            } else {
+                core.background.give_turn().await;
             }
-        } else if !busy {
+        } else if tick != Tick::Again {
             core.rest()?;
         }
     }
@@ -152,7 +166,8 @@ impl Core {
             spare: Vec::new(),
             asked: Vec::new(),
             stats: CoreStats::new(),
-            now: clock.wall_ms(),
+            now: server.started,
+            steady: Duration::ZERO,
             clock,
             random: server.started ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             server,
@@ -160,13 +175,14 @@ impl Core {
         Ok(Self { ring, inbox: Inbox::default(), work, jobs: Jobs::default(), cron, background })
     }
 
-    /// Does everything there is to do now; false if there was nothing.
-    fn tick(&mut self) -> io::Result<bool> {
+    /// Does everything there is to do now.
+    fn tick(&mut self) -> io::Result<Tick> {
         // What ended a rest is taken before the ring is asked again.
         if !self.ring.has_events() {
-            self.ring.poll(None)?;
+            self.ring.poll(Wait::No)?;
         }
-        self.work.now = self.work.clock.wall_ms();
+        self.work.steady = self.work.clock.steady();
+        self.work.now = self.work.clock.wall_ms(self.work.steady);
         self.work.stats.ticks += 1;
         self.work.refresh_settings();
         let mut busy = self.reap();
@@ -176,28 +192,39 @@ impl Core {
         self.run_inbox();
         self.start_jobs();
         self.flush();
-        busy |= self.run_cron();
-        Ok(busy)
+        let again = self.run_cron() || !self.work.resumable.is_empty();
+        Ok(match (again, busy) {
+            (true, _) => Tick::Again,
+            (false, true) => Tick::Done,
+            (false, false) => Tick::Idle,
+        })
     }
 
-    /// Sleeps in the ring until something happens; meanwhile neighbours may borrow the shard.
+    /// Sends what is queued and sleeps until something happens, in one call; meanwhile neighbours
+    /// may borrow the shard.
     fn rest(&mut self) -> io::Result<()> {
         let wait = self.cron.wait(&self.work);
         self.work.stats.parks += 1;
+        if self.work.hops.cores() == 1 {
+            return self.ring.poll(wait);
+        }
         let lend = if self.work.settings.borrow { Rest::Lent } else { Rest::Kept };
         self.work.owner.park(lend);
-        let slept = if self.work.hops.is_quiet() { self.ring.poll(Some(wait)) } else { Ok(()) };
+        let slept = if self.work.hops.is_quiet() { self.ring.poll(wait) } else { Ok(()) };
         self.work.owner.unpark();
         slept
     }
 
     /// The same while jobs run beside the loop: waits through glommio, and keeps the shard.
     async fn rest_beside_jobs(&mut self) -> io::Result<()> {
-        let wait = self.cron.wait(&self.work);
+        let wait = match self.cron.wait(&self.work) {
+            Wait::AtMost(time) => time,
+            Wait::No | Wait::Event => HEARTBEAT,
+        };
         self.work.owner.park(Rest::Kept);
         if self.work.hops.is_quiet() {
             self.ring.notify(self.background.signal())?;
-            self.ring.poll(None)?;
+            self.ring.poll(Wait::No)?;
             if !self.ring.has_events() {
                 self.background.wait(wait).await;
             }
@@ -269,6 +296,3 @@ impl Work {
         self.clock.steady().as_micros() as u64
     }
 }
-
-/// Longest sleep, so that what is not announced by an event is noticed all the same.
-const SLEEP_MAX: Duration = Duration::from_millis(100);

@@ -79,6 +79,7 @@ impl Buffers {
 
     /// Frees a chunk's buffer; the kernel may have it from the next `publish` on.
     #[inline]
+    #[expect(clippy::needless_pass_by_value, reason = "a chunk is given back once")]
     pub(super) fn give_back(&mut self, chunk: Chunk) {
         let Chunk { id, .. } = chunk;
         self.put(id);

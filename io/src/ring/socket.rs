@@ -1,7 +1,7 @@
 //! One socket of a ring: what is wanted of it, what is armed, and the memory in flight.
 
 use super::{Chunk, Completion, Event, Op, Ring, buffers};
-use io_uring::{cqueue, opcode, types};
+use io_uring::{cqueue, opcode, squeue, types};
 use nix::sys::socket::{MsgFlags, Shutdown, shutdown};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -27,6 +27,8 @@ pub(super) enum Armed {
 pub(super) struct Socket {
     fd: OwnedFd,
     generation: u32,
+    /// The kernel has it in its table, at its index.
+    registered: bool,
     wanted: bool,
     armed: Armed,
     /// A cancellation of the multishot receive is on its way.
@@ -43,7 +45,12 @@ pub(super) struct Socket {
 struct Sending {
     buffer: Vec<u8>,
     sent: usize,
+    /// Sent at once or not at all: it has a completion only if it failed (`push_send`).
+    at_once: bool,
 }
+
+/// Longest send that is first tried at once: more would seldom fit a socket's buffer.
+const AT_ONCE_BYTES_MAX: usize = 64 * 1024;
 
 impl Socket {
     pub(super) fn leak_in_flight(&mut self) {
@@ -62,6 +69,15 @@ impl Socket {
         nix::sys::socket::recv(self.fd.as_raw_fd(), &mut [0], flags) == Ok(0)
     }
 
+    /// What an entry names it by: its place in the kernel's table, if it has one.
+    #[inline]
+    fn target(&self, socket: SocketId) -> (types::Fd, squeue::Flags) {
+        if self.registered {
+            return (types::Fd(socket.index as i32), squeue::Flags::FIXED_FILE);
+        }
+        (types::Fd(self.fd.as_raw_fd()), squeue::Flags::empty())
+    }
+
     fn is_idle(&self) -> bool {
         self.armed == Armed::No && self.sending.is_none()
     }
@@ -75,6 +91,7 @@ impl Ring {
         let index = self.sockets.insert(Socket {
             fd,
             generation,
+            registered: false,
             wanted: true,
             armed: Armed::No,
             cancelling: false,
@@ -84,6 +101,10 @@ impl Ring {
             direct: Vec::new(),
             sending: None,
         }) as u32;
+        if index < self.files {
+            let state = &mut self.sockets[index as usize];
+            state.registered = self.queue.set_file(index, state.fd.as_raw_fd());
+        }
         let socket = SocketId { index, generation };
         self.arm_receive(socket);
         socket
@@ -137,14 +158,16 @@ impl Ring {
         assert!(buffer.capacity() - buffer.len() >= bytes, "a direct receive has room");
         state.armed = Armed::Direct;
         state.direct = buffer;
+        let (target, flags) = state.target(socket);
         let spare = state.direct.spare_capacity_mut();
         let entry = opcode::Recv::new(
-            types::Fd(state.fd.as_raw_fd()),
+            target,
             spare.as_mut_ptr().cast(),
             u32::try_from(bytes).unwrap_or(u32::MAX),
         )
         .flags(libc::MSG_WAITALL)
         .build()
+        .flags(flags)
         .user_data(Op::Direct.token(socket));
         // SAFETY: the buffer stays in this socket, untouched, until its completion; the socket is
         // removed only when idle.
@@ -159,8 +182,37 @@ impl Ring {
     pub fn send(&mut self, socket: SocketId, buffer: Vec<u8>) {
         let Some(state) = self.state(socket) else { return };
         assert!(state.sending.is_none(), "one send in flight a socket");
-        state.sending = Some(Sending { buffer, sent: 0 });
+        let at_once = buffer.len() <= AT_ONCE_BYTES_MAX;
+        state.sending = Some(Sending { buffer, sent: 0, at_once });
+        if at_once {
+            self.at_once.push(socket);
+        }
         self.push_send(socket);
+    }
+
+    /// After an `enter` that took every entry: those sends at once that have no completion are out.
+    pub(super) fn settle_sends(&mut self) {
+        for completion in &self.reaped {
+            if completion.token >> 56 == Op::Send as u64 {
+                let index = (completion.token & u64::from(u32::MAX)) as usize;
+                if let Some(Socket { sending: Some(sending), .. }) = self.sockets.get_mut(index) {
+                    sending.at_once = false;
+                }
+            }
+        }
+        for socket in std::mem::take(&mut self.at_once) {
+            let index = socket.index as usize;
+            let Some(state) = self.sockets.get_mut(index) else { continue };
+            if state.generation != socket.generation {
+                continue;
+            }
+            let Some(sending) = state.sending.take_if(|sending| sending.at_once) else { continue };
+            if state.closing {
+                self.reap_closed(socket);
+            } else {
+                self.completed.push((socket, sending.buffer));
+            }
+        }
     }
 
     /// Closes a socket: ends its operations, then its descriptor. No event of it follows.
@@ -169,7 +221,7 @@ impl Ring {
         state.closing = true;
         state.wanted = false;
         if state.is_idle() {
-            self.sockets.remove(socket.index as usize);
+            self.forget(socket);
             return;
         }
         // Ends the receive and the send in flight; fails only where the peer did it first.
@@ -188,8 +240,10 @@ impl Ring {
             return;
         }
         state.armed = Armed::Multishot;
-        let entry = opcode::RecvMulti::new(types::Fd(state.fd.as_raw_fd()), buffers::GROUP)
+        let (target, flags) = state.target(socket);
+        let entry = opcode::RecvMulti::new(target, buffers::GROUP)
             .build()
+            .flags(flags)
             .user_data(Op::Receive.token(socket));
         // SAFETY: the memory is the registered buffers', which live as long as the process.
         unsafe { self.queue.push(entry) };
@@ -200,14 +254,21 @@ impl Ring {
         let state = &self.sockets[socket.index as usize];
         let sending = state.sending.as_ref().expect("a send is under way");
         let rest = &sending.buffer[sending.sent..];
-        let entry = opcode::Send::new(
-            types::Fd(state.fd.as_raw_fd()),
-            rest.as_ptr(),
-            u32::try_from(rest.len()).unwrap_or(u32::MAX),
-        )
-        .flags(libc::MSG_NOSIGNAL)
-        .build()
-        .user_data(Op::Send.token(socket));
+        // At once: the kernel does not wait for room (DONTWAIT), takes less than all of it for a
+        // failure (WAITALL), and reports nothing but failures (SKIP_SUCCESS). So the send is over
+        // when the call returns, and the common case costs no completion.
+        let (waiting, quiet) = if sending.at_once {
+            (libc::MSG_DONTWAIT | libc::MSG_WAITALL, squeue::Flags::SKIP_SUCCESS)
+        } else {
+            (0, squeue::Flags::empty())
+        };
+        let (target, flags) = state.target(socket);
+        let entry =
+            opcode::Send::new(target, rest.as_ptr(), u32::try_from(rest.len()).unwrap_or(u32::MAX))
+                .flags(libc::MSG_NOSIGNAL | waiting)
+                .build()
+                .flags(flags | quiet)
+                .user_data(Op::Send.token(socket));
         // SAFETY: the buffer stays in this socket, untouched, until its completion; the socket is
         // removed only when idle.
         unsafe { self.queue.push(entry) };
@@ -335,7 +396,13 @@ impl Ring {
     /// Frees a closing socket once nothing of it is in flight.
     fn reap_closed(&mut self, socket: SocketId) {
         if self.sockets[socket.index as usize].is_idle() {
-            self.sockets.remove(socket.index as usize);
+            self.forget(socket);
+        }
+    }
+
+    fn forget(&mut self, socket: SocketId) {
+        if self.sockets.remove(socket.index as usize).registered {
+            self.queue.set_file(socket.index, -1);
         }
     }
 }

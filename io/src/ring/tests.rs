@@ -1,1 +1,1 @@
-
+//! The ring on sockets of this machine.

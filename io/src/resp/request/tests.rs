@@ -1,3 +1,5 @@
+//! Requests whole, cut anywhere, and broken.
+
 use super::*;
 
 fn parse_all(input: &[u8]) -> Result<Vec<Vec<Vec<u8>>>, ProtocolError> {
