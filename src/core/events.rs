@@ -82,7 +82,7 @@ impl Core {
 
     fn paused(&mut self, socket: SocketId) {
         // What came before the pause is parsed first: the inbox holds it.
-        self.run_inbox();
+        self.run_inbox(usize::MAX);
         let Some(connection) = self.work.connection(socket) else { return };
         connection.intake = Intake::Stopped;
         if connection.runs() {

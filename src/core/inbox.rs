@@ -7,9 +7,12 @@ use crate::dispatch;
 use pinion_io::resp::{Limits, Parser, ProtocolError, Range, Step};
 use pinion_io::ring::{Chunk, Ring, SocketId};
 use pinion_shards::commands::Args;
+use std::collections::VecDeque;
 
 /// Requests parsed before they are run; bounds the buffers held meanwhile.
 pub(super) const REQUESTS_MAX: usize = 512;
+/// Requests that one tick runs, so that nobody's replies wait for all of a flood: some ms of work.
+pub(super) const TICK_REQUESTS_MAX: usize = 4096;
 /// Missing bytes of one argument from which it is received straight into its buffer.
 const DIRECT_BYTES_MIN: usize = 64 * 1024;
 /// Growth of a buffer for direct receives at a time, at least: a client that only announces much
@@ -24,7 +27,7 @@ const REWRITTEN: u32 = 1 << 31;
 /// What arrived in this tick, and the requests found in it.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    arrived: Vec<(SocketId, Chunk)>,
+    arrived: VecDeque<(SocketId, Chunk)>,
     /// Bytes whose requests have not run.
     held: Vec<Held>,
     /// Inline requests with quotes, rewritten; sources above `REWRITTEN`.
@@ -79,7 +82,7 @@ struct Pass<'a> {
 
 impl Inbox {
     pub(super) fn push(&mut self, socket: SocketId, chunk: Chunk) {
-        self.arrived.push((socket, chunk));
+        self.arrived.push_back((socket, chunk));
     }
 
     /// The words of a request.
@@ -120,17 +123,20 @@ impl Inbox {
 }
 
 impl Core {
-    /// Parses and runs everything that arrived.
-    pub(super) fn run_inbox(&mut self) {
-        let mut arrived = std::mem::take(&mut self.inbox.arrived);
-        for (socket, chunk) in arrived.drain(..) {
+    /// Parses and runs what arrived, up to about `requests_max` requests; true if more is left.
+    pub(super) fn run_inbox(&mut self, requests_max: usize) -> bool {
+        let mut done = 0;
+        while done < requests_max
+            && let Some((socket, chunk)) = self.inbox.arrived.pop_front()
+        {
             self.take_chunk(socket, chunk);
             if self.inbox.requests.len() >= REQUESTS_MAX {
+                done += self.inbox.requests.len();
                 self.run_requests();
             }
         }
-        self.inbox.arrived = arrived;
         self.run_requests();
+        !self.inbox.arrived.is_empty()
     }
 
     fn take_chunk(&mut self, socket: SocketId, chunk: Chunk) {

@@ -189,10 +189,10 @@ impl Core {
         busy |= self.drain();
         busy |= self.finish_jobs();
         busy |= self.resume();
-        self.run_inbox();
+        let more = self.run_inbox(inbox::TICK_REQUESTS_MAX);
         self.start_jobs();
         self.flush();
-        let again = self.run_cron() || !self.work.resumable.is_empty();
+        let again = self.run_cron() | more || !self.work.resumable.is_empty();
         Ok(match (again, busy) {
             (true, _) => Tick::Again,
             (false, true) => Tick::Done,

@@ -26,7 +26,7 @@ impl Core {
             return self.inbox.clear(&mut self.ring);
         }
         let requests = std::mem::take(&mut self.inbox.requests);
-        let mut started = self.work.steady.as_micros() as u64;
+        let mut started = self.work.steady_us();
         for group in requests.chunks(PREFETCH_DEPTH) {
             self.work.prefetch(group);
             for request in group {
