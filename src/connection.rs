@@ -30,6 +30,8 @@ pub struct Connection {
     pub dirty: bool,
     /// The peer sends no more; close once everything is answered.
     pub ended: bool,
+    /// It stood still and goes on in the next tick, before anything is decided about it.
+    pub resumes: bool,
     /// Close at once.
     pub killed: bool,
     /// Over the soft output limit since this instant (ms), or 0.
@@ -79,6 +81,7 @@ impl Connection {
             sending: 0,
             dirty: false,
             ended: false,
+            resumes: false,
             killed: false,
             over_soft_since: 0,
         }
@@ -93,7 +96,7 @@ impl Connection {
     /// True if there is nothing more to do for it than to close it.
     pub fn is_done(&self) -> bool {
         self.killed
-            || (self.session.closing || self.ended && self.stall == Stall::None)
+            || (self.session.closing || self.ended && self.stall == Stall::None && !self.resumes)
                 && self.pipeline.is_settled()
                 && !self.pipeline.has_output()
                 && self.sending == 0
@@ -108,6 +111,16 @@ impl Connection {
         input.append(&mut self.input);
         self.input = input;
         self.parser.reset();
+    }
+
+    /// Puts a direct receive's buffer behind the requests that came to a stand meanwhile.
+    pub fn take_back(&mut self, mut buffer: Vec<u8>) {
+        if self.input.is_empty() {
+            self.input = buffer;
+        } else {
+            self.input.append(&mut buffer);
+            self.parser.reset();
+        }
     }
 
     /// Bytes received and waiting to be run.

@@ -35,14 +35,14 @@ pub fn guard(
     found: Result<Found, FindError>,
     args: &Args<'_>,
     session: &Session,
-    _settings: &Settings,
+    settings: &Settings,
 ) -> Result<Found, Refusal> {
     let found = found.map_err(Refusal::Unknown)?;
     let row = found.row();
     if !row.accepts(args.len()) {
         return Err(Refusal::Arity(row));
     }
-    if !session.authenticated && !row.flags.has(Flags::NO_AUTH) {
+    if session.is_locked_out(settings) && !row.flags.has(Flags::NO_AUTH) {
         return Err(Refusal::Auth(row));
     }
     Ok(found)

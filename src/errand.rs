@@ -70,6 +70,8 @@ pub enum Answer {
 /// What a core tells of itself for INFO.
 #[derive(Clone, Debug, Default)]
 pub struct CoreFigures {
+    /// Which core.
+    pub core: usize,
     /// Its counters.
     pub stats: CoreStats,
     /// Those of its shard.
@@ -114,7 +116,7 @@ impl Errand {
         }
     }
 
-    /// Folds the answers of all cores, in their order, into the reply.
+    /// Folds the answers of all cores, in any order, into the reply.
     pub fn finish(&self, answers: Vec<Answer>, at_home: &Context<'_>, reply: &mut Reply<'_>) {
         match self {
             Self::ClientList(selection) => {
@@ -140,7 +142,9 @@ impl Errand {
                     Answer::Figures(figures) => Some(*figures),
                     _ => None,
                 });
-                let text = report(*sections, &cores.collect::<Vec<_>>(), at_home);
+                let mut cores: Vec<_> = cores.collect();
+                cores.sort_unstable_by_key(|figures| figures.core);
+                let text = report(*sections, &cores, at_home);
                 reply.verbatim(b"txt", text.as_bytes());
             }
             Self::ResetStats | Self::SetActiveExpiry(_) => reply.ok(),
@@ -168,6 +172,7 @@ fn kill(filter: &Filter, core: &mut CoreView<'_>) -> usize {
 
 fn figures(core: &mut CoreView<'_>) -> CoreFigures {
     let mut figures = CoreFigures {
+        core: core.core,
         stats: core.stats.clone(),
         shard: core.shard.stats(),
         rates: core.stats.rates(core.now),
@@ -189,6 +194,7 @@ fn join(selection: &Selection, mut lines: Vec<(u64, String)>) -> String {
     let text = |(_, line): &(u64, String)| line.clone();
     match selection {
         Selection::Ids(ids) => ids
+            .order()
             .iter()
             .filter_map(|id| lines.binary_search_by_key(id, |(id, _)| *id).ok())
             .map(|at| text(&lines[at]))
@@ -264,7 +270,8 @@ mod tests {
         let cores: &[&[u64]] = &[&[4, 1], &[3, 2]];
         let (all, _) = run(&Errand::ClientList(Selection::All), cores);
         assert_eq!(ids(&all), ["1", "2", "3", "4"]);
-        let (some, _) = run(&Errand::ClientList(Selection::Ids(vec![3, 9, 1])), cores);
+        let (some, _) =
+            run(&Errand::ClientList(Selection::Ids([3, 9, 1, 3].into_iter().collect())), cores);
         assert_eq!(ids(&some), ["3", "1"]);
     }
 

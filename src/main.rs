@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 /// Serves until asked to stop.
 fn serve(settings: Settings, warnings: &[String]) -> Result<(), String> {
     let _log = Log::begin(&settings)?;
-    for warning in warnings {
+    for warning in warnings.iter().chain(&settings.warnings()) {
         tracing::warn!("{warning}");
     }
     pinion::start::serve(settings).map_err(|error| error.to_string())

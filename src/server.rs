@@ -2,7 +2,7 @@
 
 use crate::census::Census;
 use crate::config::Config;
-use crate::process::Memory;
+use crate::process::allocated;
 use pinion_shards::Millis;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
@@ -47,7 +47,7 @@ impl Server {
             cores,
             port: AtomicU16::new(0),
             stopping: AtomicBool::new(false),
-            memory_at_start: Memory::now().allocated,
+            memory_at_start: allocated(),
             memory_peak: AtomicU64::new(0),
             census: Census::new(cores),
             next_client_id: AtomicU64::new(1),
@@ -62,7 +62,7 @@ impl Server {
     /// Asks the allocator and notes what is in use; to be called once a second or so, or the peak
     /// is that of the times somebody asked.
     pub fn sample_memory(&self) {
-        self.note_memory(Memory::now().allocated);
+        self.note_memory(allocated());
     }
 
     /// A number for a new client: rising, never given twice.

@@ -45,7 +45,7 @@ fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
 ///
 /// # Errors
 /// An address cannot be listened on, io_uring is not available, or a core broke.
-pub fn serve(settings: Settings) -> Result<(), StartError> {
+pub fn serve(mut settings: Settings) -> Result<(), StartError> {
     let signals = StopSignals::block().map_err(failed("block signals"))?;
     let processors = processors(&settings)?;
     let cores = if settings.threads == 0 { processors.len() } else { settings.threads as usize };
@@ -54,6 +54,7 @@ pub fn serve(settings: Settings) -> Result<(), StartError> {
         return Err(failed(format!("serve on {cores} threads"))(source));
     }
     let (listeners, port) = listen(&settings)?;
+    settings.port = port.map_or(0, i64::from);
     let unix = (!settings.unixsocket.is_empty()).then(|| PathBuf::from(&settings.unixsocket));
     let databases = settings.databases as u16;
     let random = random().map_err(failed("read /dev/urandom"))?;

@@ -1,5 +1,7 @@
 //! Every bound of this package, each checked against the ones it depends on.
 
+use std::time::Duration;
+
 /// Longest inline request, and longest count line of a request, in bytes (Redis: 64 KiB).
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// Most arguments of one request (Redis: the largest 32-bit integer; memory bounds it first).
@@ -30,5 +32,10 @@ pub const BUFFER_COUNT: u16 = 256;
 pub const LANE_LEN: usize = 64;
 /// Most open sockets of one core.
 pub const SOCKETS_MAX: usize = 1 << 24;
+
+/// From one heartbeat of a ring to the next: the longest sleep of a core.
+pub const HEARTBEAT: Duration = Duration::from_millis(100);
+/// Sockets of a core that the kernel finds without a look-up; others work as well.
+pub const FILES_MAX: u32 = 16 * 1024;
 
 const _: () = assert!(COMPLETION_ENTRIES as usize > BUFFER_COUNT as usize);

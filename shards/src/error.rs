@@ -7,6 +7,8 @@ pub enum Error {
     Syntax,
     /// Text that is not a 64-bit integer.
     NotInteger,
+    /// An integer beyond 32 bits, where those are all.
+    BeyondInt,
     /// Text that is not a float.
     NotFloat,
     /// A value of another type than the command works on.
@@ -38,6 +40,9 @@ impl Error {
         match self {
             Self::Syntax => "ERR syntax error".into(),
             Self::NotInteger => "ERR value is not an integer or out of range".into(),
+            Self::BeyondInt => "ERR value is out of range, value must between \
+                 -2147483648 and 2147483647"
+                .into(),
             Self::NotFloat => "ERR value is not a valid float".into(),
             Self::WrongType => {
                 "WRONGTYPE Operation against a key holding the wrong kind of value".into()

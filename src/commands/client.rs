@@ -1,7 +1,7 @@
 //! CLIENT: what a client tells of itself, and what it may ask about others.
 
 use super::client_list::{Filter, KillReply, line, parse_kill, parse_list};
-use super::{Context, Job, Outcome, SessionRow, write_help};
+use super::{CLIENT_NAME_BYTES_MAX, Context, Job, Outcome, SessionRow, write_help};
 use crate::errand::{ClientView, Errand};
 use crate::session::ReplyMode;
 use pinion_io::resp::Reply;
@@ -10,7 +10,9 @@ use pinion_shards::error::Error;
 
 /// A name of a client, if it is one: printable, and without spaces.
 pub(super) fn check_name(name: &[u8]) -> Result<&[u8], Error> {
-    if name.iter().all(u8::is_ascii_graphic) {
+    if name.len() > CLIENT_NAME_BYTES_MAX {
+        Err(Error::Text("ERR Client names cannot be longer than 64 KiB."))
+    } else if name.iter().all(u8::is_ascii_graphic) {
         Ok(name)
     } else {
         Err(Error::Text("ERR Client names cannot contain spaces, newlines or special characters."))
@@ -88,6 +90,9 @@ fn setinfo(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
         return Ok(Outcome::Done);
     }
     let text = args.at(3);
+    if text.len() > CLIENT_NAME_BYTES_MAX {
+        return Err(Error::Text("ERR Client attributes cannot be longer than 64 KiB."));
+    }
     if !text.iter().all(u8::is_ascii_graphic) {
         return Err(Error::Text(if is_name {
             "ERR LIB-NAME cannot contain spaces, newlines or special characters."

@@ -6,6 +6,7 @@ use pinion_io::resp::Protocol;
 use pinion_shards::Millis;
 use pinion_shards::commands::{Args, parse_int};
 use pinion_shards::error::Error;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 /// What a client is. All are ordinary until there are subscribers and replicas.
@@ -47,8 +48,34 @@ pub enum Selection {
     All,
     /// Those of a kind, in order of age.
     Kind(Kind),
-    /// Those with these ids, in this order.
-    Ids(Vec<u64>),
+    /// Those with these ids.
+    Ids(Ids),
+}
+
+/// Ids in the order in which they were given, each once, so that a line is never shown twice.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Ids {
+    order: Vec<u64>,
+    all: HashSet<u64>,
+}
+
+impl Ids {
+    /// The ids in order.
+    pub fn order(&self) -> &[u64] {
+        &self.order
+    }
+}
+
+impl FromIterator<u64> for Ids {
+    fn from_iter<I: IntoIterator<Item = u64>>(ids: I) -> Self {
+        let mut unique = Self::default();
+        for id in ids {
+            if unique.all.insert(id) {
+                unique.order.push(id);
+            }
+        }
+        unique
+    }
 }
 
 impl Selection {
@@ -57,7 +84,7 @@ impl Selection {
         match self {
             Self::All => true,
             Self::Kind(kind) => Kind::of(session) == *kind,
-            Self::Ids(ids) => ids.contains(&session.id),
+            Self::Ids(ids) => ids.all.contains(&session.id),
         }
     }
 }

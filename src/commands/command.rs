@@ -1,18 +1,11 @@
 //! COMMAND: what the server can do, told from the rows.
 
-use super::command_rows::{Entry, categories, write_words};
-use super::{Context, Outcome, SessionRow, find, glob, write_help};
+use super::command_rows::{Entry, categories, write_access};
+use super::{Context, Outcome, SessionRow, check_names, find, write_help};
 use pinion_io::resp::Reply;
-use pinion_shards::commands::{Args, CONNECTION, Flags, Group, Plan, Row};
+use pinion_shards::commands::{Access, Args, CONNECTION, Flags, Group, Plan, Row};
 use pinion_shards::error::Error;
-
-/// Names that COMMAND INFO and COMMAND DOCS take at once, so that a request is not answered with
-/// a thousand times its own size.
-const NAMES_MAX: usize = 1024;
-
-fn check_names(args: &Args<'_>) -> Result<(), Error> {
-    if args.len() > NAMES_MAX { Err(Error::Text("ERR too many command names")) } else { Ok(()) }
-}
+use pinion_shards::glob;
 
 /// COMMAND, and COMMAND INFO [name ...]
 fn info(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
@@ -57,29 +50,25 @@ fn count(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Out
 
 /// COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]
 fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
-    let names: Vec<&str> = if args.len() == 2 {
-        Entry::all().map(|entry| entry.row.name).collect()
-    } else if args.len() == 5 && args.is(2, "FILTERBY") {
-        let word = args.at(4);
-        let fits: &dyn Fn(&Row) -> bool = if args.is(3, "MODULE") {
-            &|_| false
-        } else if args.is(3, "ACLCAT") {
-            &|row| {
-                let word = String::from_utf8_lossy(word).to_lowercase();
-                categories(row).iter().any(|category| category[1..] == word)
-            }
-        } else if args.is(3, "PATTERN") {
-            &|row| glob::matches(word, row.name.as_bytes())
-        } else {
-            return Err(Error::Syntax);
-        };
-        // With a filter, subcommands are listed as well.
-        let all = Entry::all()
-            .flat_map(|entry| std::iter::once(entry.row).chain(entry.subcommands.clone()));
-        all.filter(|row| fits(row)).map(|row| row.name).collect()
+    let word = args.try_at(4).unwrap_or_default();
+    let fits: &dyn Fn(&Row) -> bool = if args.len() == 2 {
+        &|_| true
+    } else if args.len() != 5 || !args.is(2, "FILTERBY") {
+        return Err(Error::Syntax);
+    } else if args.is(3, "MODULE") {
+        &|_| false
+    } else if args.is(3, "ACLCAT") {
+        &|row| {
+            let word = String::from_utf8_lossy(word).to_lowercase();
+            categories(row).iter().any(|category| category[1..] == word)
+        }
+    } else if args.is(3, "PATTERN") {
+        &|row| glob::is_match_any_case(word, row.name.as_bytes())
     } else {
         return Err(Error::Syntax);
     };
+    let all = Entry::all().flat_map(|entry| std::iter::once(entry.row).chain(entry.subcommands));
+    let names: Vec<&str> = all.filter(|row| fits(row)).map(|row| row.name).collect();
     reply.array(names.len());
     for name in names {
         reply.bulk(name.as_bytes());
@@ -105,16 +94,16 @@ fn getkeys_flags(
 ) -> Result<Outcome, Error> {
     let keys = keys(args)?;
     reply.array(keys.len());
-    for (key, flags) in keys {
+    for (key, access) in keys {
         reply.array(2);
         reply.bulk(key);
-        write_words(flags, reply);
+        write_access(access, reply);
     }
     Ok(Outcome::Done)
 }
 
 /// A key, and what its command does with it.
-type KeyAccess<'a> = (&'a [u8], &'static [&'static str]);
+type KeyAccess<'a> = (&'a [u8], Access);
 
 /// The keys of the command that stands after the first two words.
 fn keys<'a>(args: &Args<'a>) -> Result<Vec<KeyAccess<'a>>, Error> {
@@ -129,9 +118,21 @@ fn keys<'a>(args: &Args<'a>) -> Result<Vec<KeyAccess<'a>>, Error> {
     }
     let mut keys = Vec::new();
     for spec in row.keys {
-        keys.extend(spec.indexes(inner.len()).map(|index| (inner.at(index), spec.access.0)));
+        let access = access(row, spec.access, &inner);
+        keys.extend(spec.indexes(inner.len()).map(|index| (inner.at(index), access)));
     }
     Ok(keys)
+}
+
+/// What this request does with a key: for SET, the arguments say whether it is read as well.
+fn access(row: &Row, general: Access, inner: &Args<'_>) -> Access {
+    if row.name != "set" {
+        general
+    } else if (3..inner.len()).any(|index| inner.is(index, "GET")) {
+        Access(&["RW", "ACCESS", "UPDATE"])
+    } else {
+        Access(&["OW", "UPDATE"])
+    }
 }
 
 /// COMMAND HELP

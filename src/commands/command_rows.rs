@@ -4,7 +4,7 @@ use super::SessionRow;
 use super::table::{FindError, Found, find_word, session_rows};
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{
-    CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, KeySpec, Plan, Row, rows,
+    Access, CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, KeySpec, Plan, Row, rows,
 };
 use pinion_shards::fold::Fold;
 
@@ -108,10 +108,22 @@ fn write_head(row: &Row, reply: &mut Reply<'_>) {
 }
 
 /// Writes a set of words, each a simple string.
-pub(super) fn write_words(words: &[&str], reply: &mut Reply<'_>) {
+fn write_words(words: &[&str], reply: &mut Reply<'_>) {
     reply.set(words.len());
     for word in words {
         reply.simple(word);
+    }
+}
+
+/// Writes what happens to a key: its kind of access in capitals, as in `RW`, and details.
+pub(super) fn write_access(access: Access, reply: &mut Reply<'_>) {
+    reply.set(access.0.len());
+    for word in access.0 {
+        if word.len() == 2 {
+            reply.simple(word);
+        } else {
+            reply.simple(&word.to_ascii_lowercase());
+        }
     }
 }
 
@@ -125,9 +137,14 @@ fn write_about(row: &Row, reply: &mut Reply<'_>) {
 }
 
 fn write_key_spec(spec: &KeySpec, reply: &mut Reply<'_>) {
-    reply.map(3);
+    let varies = spec.access.0.iter().any(|word| word.eq_ignore_ascii_case("variable_flags"));
+    reply.map(3 + usize::from(varies));
+    if varies {
+        reply.bulk(b"notes");
+        reply.bulk(b"The arguments say which of the flags hold");
+    }
     reply.bulk(b"flags");
-    write_words(spec.access.0, reply);
+    write_access(spec.access, reply);
     reply.bulk(b"begin_search");
     reply.map(2);
     reply.bulk(b"type");

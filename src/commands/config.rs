@@ -1,39 +1,54 @@
 //! CONFIG: settings asked for and changed while serving.
 
-use super::{Context, Job, Outcome, SessionRow, glob, write_help};
-use crate::config::{FLAGS, SetError, Settings};
+use super::{Context, Job, Outcome, SessionRow, check_names, write_help};
+use crate::config::{FLAGS, Flag, SetError, Settings};
 use crate::errand::Errand;
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
 use pinion_shards::error::Error;
+use pinion_shards::glob;
 
 /// CONFIG GET pattern ...
 fn get(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    check_names(args)?;
     // The settings in force, not this core's copy, which may be a tick behind a CONFIG SET.
     let mut settings = Settings::clone(&at.server.config.settings());
-    let chosen = FLAGS
-        .iter()
-        .filter(|flag| args.from(2).any(|pattern| glob::matches(pattern, flag.config.as_bytes())));
-    let chosen: Vec<_> = chosen.collect();
+    let chosen: Vec<_> = FLAGS.iter().filter_map(|flag| Some((flag, asked(args, flag)?))).collect();
     reply.map(chosen.len());
-    for flag in chosen {
-        reply.bulk(flag.config.as_bytes());
+    for (flag, name) in chosen {
+        reply.bulk(name);
         reply.bulk(flag.show(&mut settings).as_bytes());
     }
     Ok(Outcome::Done)
 }
 
+/// The name to answer for a flag, if it is asked for: the client's own word where that is no
+/// pattern, in its case.
+fn asked<'a>(args: &Args<'a>, flag: &Flag) -> Option<&'a [u8]> {
+    let name = flag.config.as_bytes();
+    let word = args.from(2).find(|word| glob::is_match_any_case(word, name))?;
+    let is_pattern = word.iter().any(|byte| b"[*?\\".contains(byte));
+    Some(if is_pattern { name } else { word })
+}
+
 /// CONFIG SET name value [name value ...]
 fn set(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     if !args.len().is_multiple_of(2) {
-        return Err(Error::Arity("config|set"));
+        return Err(Error::Syntax);
     }
     let words: Vec<String> =
         args.from(2).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
     let pairs: Vec<(&str, &str)> =
         words.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
     match at.server.config.set(&pairs) {
-        Ok(()) => reply.ok(),
+        Ok(()) => {
+            if pairs.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("maxmemory")) {
+                for warning in at.server.config.settings().warnings() {
+                    tracing::warn!("{warning}");
+                }
+            }
+            reply.ok();
+        }
         Err(SetError::Unknown(name)) => {
             let text = "ERR Unknown option or number of arguments for CONFIG SET - ";
             reply.error(format!("{text}'{name}'").as_bytes());

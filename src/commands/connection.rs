@@ -25,6 +25,11 @@ fn echo(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
 /// SELECT index
 fn select(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     let db = args.int(1)?;
+    if i32::try_from(db).is_err() {
+        return Err(Error::Text(
+            "ERR value is out of range, value must between -2147483648 and 2147483647",
+        ));
+    }
     if !u64::try_from(db).is_ok_and(|db| db < at.settings.databases) {
         return Err(Error::DatabaseIndex);
     }

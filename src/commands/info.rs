@@ -184,9 +184,9 @@ fn persistence(lines: &mut Lines, report: &Report<'_>) {
 }
 
 fn threads(lines: &mut Lines, report: &Report<'_>) {
-    for (core, figures) in report.cores.iter().enumerate() {
+    for figures in report.cores {
         let (clients, stats) = (figures.clients, &figures.stats);
-        let name = format!("io_thread_{core}");
+        let name = format!("io_thread_{}", figures.core);
         lines.add(&name, format!("clients={clients},commands={}", stats.commands));
     }
 }
@@ -315,10 +315,10 @@ fn keyspace(lines: &mut Lines, report: &Report<'_>) {
 
 fn pinion(lines: &mut Lines, report: &Report<'_>) {
     lines.add("cores", report.cores.len());
-    for (core, figures) in report.cores.iter().enumerate() {
+    for figures in report.cores {
         let stats = &figures.stats;
         lines.add(
-            &format!("core{core}"),
+            &format!("core{}", figures.core),
             format_args!(
                 "ticks={},parks={},batches_out={},batches_borrowed={},lane_waits={}",
                 stats.ticks,

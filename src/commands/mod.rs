@@ -7,14 +7,13 @@ mod command_rows;
 mod config;
 mod connection;
 mod debug;
-mod glob;
 mod info;
 mod info_memory;
 mod server;
 mod table;
 
 pub(crate) use client_list::line;
-pub use client_list::{Filter, KillReply, Kind, Selection};
+pub use client_list::{Filter, Ids, KillReply, Kind, Selection};
 pub use info::Sections;
 pub(crate) use info::report;
 
@@ -93,6 +92,16 @@ pub enum Job {
     Stop,
 }
 
+/// Words of a request that asks about names or patterns, so that none is answered with a thousand
+/// times its own size, or keeps its core from the other clients.
+const NAMES_MAX: usize = 1024;
+/// Longest name of a client, and of its library, in bytes.
+const CLIENT_NAME_BYTES_MAX: usize = 64 * 1024;
+
+fn check_names(args: &Args<'_>) -> Result<(), Error> {
+    if args.len() > NAMES_MAX { Err(Error::Text("ERR too many names")) } else { Ok(()) }
+}
+
 /// Writes the answer of a HELP subcommand: how to use `container`, and what it can do.
 fn write_help(reply: &mut Reply<'_>, container: &str, lines: &[&str]) {
     reply.array(lines.len() + 3);
@@ -103,3 +112,6 @@ fn write_help(reply: &mut Reply<'_>, container: &str, lines: &[&str]) {
     reply.simple("HELP");
     reply.simple("    Print this help.");
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,8 @@ pub enum Value {
     Switch(fn(&mut Settings) -> &mut bool),
     /// A whole number within bounds.
     Count(fn(&mut Settings) -> &mut u64, u64, u64),
-    /// Memory within bounds: a number and perhaps `b`, `k`, `kb`, `m`, `mb`, `g`, `gb`.
+    /// An amount of memory within bounds: a number, and perhaps `b`, `k`, `kb`, `m`, `mb`, `g` or
+    /// `gb`.
     Bytes(fn(&mut Settings) -> &mut u64, u64, u64),
     /// Any text.
     Text(fn(&mut Settings) -> &mut String),

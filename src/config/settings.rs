@@ -89,4 +89,19 @@ impl Settings {
         }
         settings
     }
+
+    /// What was asked for and is only reported so far, one sentence each, for the log.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.memory_bytes_max > 0 {
+            let limit = self.memory_bytes_max;
+            warnings
+                .push(format!("maxmemory is {limit} bytes, and this build does not enforce it"));
+        }
+        if self.memory_policy != "noeviction" {
+            let policy = &self.memory_policy;
+            warnings.push(format!("maxmemory_policy is {policy}, and this build evicts nothing"));
+        }
+        warnings
+    }
 }

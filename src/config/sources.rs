@@ -1,4 +1,4 @@
-//! Reads the settings a server starts with: command line, over flag files, over environment.
+//! Reads the settings to start with: the command line, over flag files, over the environment.
 
 use super::flag::{Flag, Value};
 use super::settings::Settings;

@@ -76,7 +76,7 @@ pub static FLAGS: &[Flag] = &[
         "protected_mode",
         Value::Switch(|settings| &mut settings.protected_mode),
         "yes",
-        "Refuse clients from other machines while there is no password",
+        "Refuse clients from other machines while there is neither a password nor a --bind",
     )
     .config("protected-mode")
     .live(),

@@ -1,4 +1,4 @@
-//! Flags of Dragonfly that are accepted, and named in a warning: nothing is built behind them.
+//! Flags of Dragonfly with nothing built behind them: accepted, and named in a warning.
 
 /// Those that are on or off.
 #[rustfmt::skip]

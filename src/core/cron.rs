@@ -1,14 +1,15 @@
 //! What happens by the clock: expiry, samples, idle clients, and where the thread runs.
 
-use super::{Core, SLEEP_MAX, Work};
+use super::{Core, Work};
 use crate::config::{Pin, Settings};
-use pinion_io::ring::Ring;
+use pinion_io::limits::HEARTBEAT;
+use pinion_io::ring::{Ring, Wait};
 use pinion_io::runtime::{Crowding, pin_to, unpin};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// From one tick of the clock to the next.
-const PERIOD: Duration = Duration::from_millis(100);
+/// From one tick of the clock to the next; a heartbeat that comes a little early counts.
+const PERIOD: Duration = HEARTBEAT.saturating_sub(PERIOD_BUSY);
 /// The same while many keys are due.
 const PERIOD_BUSY: Duration = Duration::from_millis(1);
 /// From one look at idle clients and at the processors to the next.
@@ -58,10 +59,13 @@ impl Cron {
         Self { next: Duration::ZERO, next_second: SECOND, pin, stopping_since: None }
     }
 
-    /// How long the core may sleep.
-    pub(super) fn wait(&self, work: &Work) -> Duration {
-        let most = if self.stopping_since.is_some() { STOP_MIN } else { SLEEP_MAX };
-        self.next.saturating_sub(work.steady).min(most)
+    /// How long the core may sleep: to the next heartbeat, unless something is due before.
+    pub(super) fn wait(&self, work: &Work) -> Wait {
+        if self.stopping_since.is_some() {
+            return Wait::AtMost(STOP_MIN);
+        }
+        let until = self.next.saturating_sub(work.steady);
+        if until >= PERIOD_BUSY * 2 { Wait::Event } else { Wait::AtMost(until) }
     }
 
     /// Called while the server stops; true once this core may end.
@@ -131,6 +135,9 @@ impl Core {
                 self.cron.pin.watch(elapsed);
             }
             self.work.close_idle();
+            if self.work.index == 0 {
+                self.work.server.sample_memory();
+            }
         }
         more
     }

@@ -25,7 +25,7 @@ impl Core {
             match event {
                 Event::Received { socket, chunk } => self.inbox.push(socket, chunk),
                 Event::Sent { socket, buffer } => self.sent(socket, buffer),
-                Event::Rung => {}
+                Event::Rung | Event::Heartbeat => {}
                 Event::Accepted { socket, .. } => self.accepted(socket),
                 Event::Direct { socket, buffer } => self.received_direct(socket, buffer),
                 Event::Paused { socket } => self.paused(socket),
@@ -73,7 +73,7 @@ impl Core {
         };
         let received = (buffer.len() - before) as u64;
         connection.intake = Intake::Stopped;
-        connection.input = buffer;
+        connection.take_back(buffer);
         connection.session.last_active = now;
         connection.session.input_bytes_total += received;
         self.work.stats.input_bytes += received;

@@ -46,7 +46,7 @@ impl Core {
             if self.work.hops.has_room(usize::from(owner), &mut self.work.stats) {
                 if let Some(connection) = self.work.connection(socket) {
                     connection.stall = Stall::None;
-                    self.work.resumable.push(socket);
+                    self.work.go_on(socket);
                     self.work.mark_dirty(socket);
                 }
             } else {
@@ -71,7 +71,10 @@ impl Core {
             self.work.stats.output_bytes += buffer.len() as u64;
             self.ring.send(socket, buffer);
         }
-        if connection.stall != Stall::None || connection.output_bytes() > SPARE_BYTES_MAX {
+        if connection.stall != Stall::None
+            || connection.output_bytes() > SPARE_BYTES_MAX
+            || connection.over_soft_since > 0
+        {
             self.see_to_output(socket);
         }
         let Some(connection) = self.work.connection(socket) else { return };
@@ -106,7 +109,7 @@ impl Core {
             && bytes < WAITING_REPLY_BYTES_MAX / 2
         {
             connection.stall = Stall::None;
-            self.work.resumable.push(socket);
+            self.work.go_on(socket);
         }
     }
 
@@ -125,6 +128,7 @@ impl Core {
         let resumable = std::mem::take(&mut self.work.resumable);
         for &socket in &resumable {
             if let Some(connection) = self.work.connection(socket) {
+                connection.resumes = false;
                 connection.restore_deferred();
                 self.take_input(socket);
                 self.work.mark_dirty(socket);

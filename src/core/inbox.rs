@@ -259,14 +259,17 @@ impl Core {
 impl Work {
     fn limits(&mut self, socket: SocketId) -> Limits {
         let bulk_bytes_max = self.settings.bulk_bytes_max as i64;
+        let password = !self.settings.password.is_empty();
         match self.connection(socket) {
-            Some(Connection { session, .. }) if !session.authenticated => Limits::unauthenticated(),
+            Some(Connection { session, .. }) if password && !session.authenticated => {
+                Limits::unauthenticated()
+            }
             _ => Limits { bulk_bytes_max, ..Limits::default() },
         }
     }
 
     /// Appends the requests that lie whole in a pass's bytes to the inbox; returns how many bytes
-    /// the next one is known to miss. Before authentication one at a time: AUTH lifts limits.
+    /// the next one is known to miss. What only AUTH allows waits for what was sent before it.
     fn parse(&mut self, pass: &mut Pass<'_>, parser: &mut Parser, inbox: &mut Inbox) -> usize {
         loop {
             let end = match parser.next(pass.bytes, pass.at, &pass.limits) {
@@ -286,6 +289,13 @@ impl Work {
                     end
                 }
                 Ok(Step::Partial { need }) => return need,
+                Err(error)
+                    if error.is_lifted_by_auth()
+                        && inbox.requests.iter().any(|earlier| earlier.socket == pass.socket) =>
+                {
+                    self.go_on(pass.socket);
+                    return 0;
+                }
                 Err(error) => {
                     inbox.requests.push(Request {
                         what: What::Violation(error),
@@ -296,12 +306,6 @@ impl Work {
                 }
             };
             pass.at = end;
-            if !pass.limits.authenticated {
-                if pass.at < pass.bytes.len() {
-                    self.resumable.push(pass.socket);
-                }
-                return 0;
-            }
         }
     }
 

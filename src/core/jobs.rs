@@ -110,7 +110,7 @@ impl Core {
         self.work.fill(socket, sequence, reply);
         if let Some(connection) = self.work.connection(socket) {
             connection.stall = Stall::None;
-            self.work.resumable.push(socket);
+            self.work.go_on(socket);
         }
     }
 }

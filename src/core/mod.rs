@@ -31,8 +31,9 @@ use gather::Gathers;
 use inbox::Inbox;
 use jobs::Jobs;
 use pinion_io::clock::Clock;
+use pinion_io::limits::HEARTBEAT;
 use pinion_io::mesh::{Owner, Post, Rest};
-use pinion_io::ring::{Ring, SocketId};
+use pinion_io::ring::{Ring, SocketId, Wait};
 use pinion_io::runtime::Background;
 use pinion_shards::route::Route;
 use pinion_shards::{Millis, Shard};
@@ -178,7 +179,7 @@ impl Core {
     fn tick(&mut self) -> io::Result<Tick> {
         // What ended a rest is taken before the ring is asked again.
         if !self.ring.has_events() {
-            self.ring.poll(None)?;
+            self.ring.poll(Wait::No)?;
         }
         self.work.steady = self.work.clock.steady();
         self.work.now = self.work.clock.wall_ms(self.work.steady);
@@ -205,22 +206,25 @@ impl Core {
         let wait = self.cron.wait(&self.work);
         self.work.stats.parks += 1;
         if self.work.hops.cores() == 1 {
-            return self.ring.poll(Some(wait));
+            return self.ring.poll(wait);
         }
         let lend = if self.work.settings.borrow { Rest::Lent } else { Rest::Kept };
         self.work.owner.park(lend);
-        let slept = if self.work.hops.is_quiet() { self.ring.poll(Some(wait)) } else { Ok(()) };
+        let slept = if self.work.hops.is_quiet() { self.ring.poll(wait) } else { Ok(()) };
         self.work.owner.unpark();
         slept
     }
 
     /// The same while jobs run beside the loop: waits through glommio, and keeps the shard.
     async fn rest_beside_jobs(&mut self) -> io::Result<()> {
-        let wait = self.cron.wait(&self.work);
+        let wait = match self.cron.wait(&self.work) {
+            Wait::AtMost(time) => time,
+            Wait::No | Wait::Event => HEARTBEAT,
+        };
         self.work.owner.park(Rest::Kept);
         if self.work.hops.is_quiet() {
             self.ring.notify(self.background.signal())?;
-            self.ring.poll(None)?;
+            self.ring.poll(Wait::No)?;
             if !self.ring.has_events() {
                 self.background.wait(wait).await;
             }
@@ -268,6 +272,16 @@ impl Work {
         }
     }
 
+    /// Has a connection that stood still go on in the next tick with what it has received.
+    fn go_on(&mut self, socket: SocketId) {
+        if let Some(connection) = self.connection(socket)
+            && !connection.resumes
+        {
+            connection.resumes = true;
+            self.resumable.push(socket);
+        }
+    }
+
     /// A random number, from the seed of this core (xorshift64*, Vigna 2016).
     fn random(&mut self) -> u64 {
         self.random ^= self.random >> 12;
@@ -282,6 +296,3 @@ impl Work {
         self.clock.steady().as_micros() as u64
     }
 }
-
-/// Longest sleep, so that what is not announced by an event is noticed all the same.
-const SLEEP_MAX: Duration = Duration::from_millis(100);

@@ -183,6 +183,9 @@ impl Work {
             if failed {
                 self.stats.error(Some(row), b"-ERR", false);
             }
+            if connection.output_bytes() > WAITING_REPLY_BYTES_MAX {
+                connection.stall = Stall::Replies;
+            }
             return true;
         }
         let sequence = connection.pipeline.reserve(!answers);

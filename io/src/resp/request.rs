@@ -80,6 +80,11 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
+    /// True if the same request may be right once the client has authenticated.
+    pub fn is_lifted_by_auth(self) -> bool {
+        matches!(self, Self::CountUnauthenticated | Self::BulkUnauthenticated)
+    }
+
     /// The text after `-`, as Redis words it.
     pub fn text(self) -> Vec<u8> {
         let text: &[u8] = match self {

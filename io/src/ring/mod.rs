@@ -13,8 +13,10 @@ mod queue;
 mod socket;
 
 pub use buffers::Chunk;
+pub use queue::Wait;
 pub use socket::SocketId;
 
+use crate::limits::{FILES_MAX, HEARTBEAT};
 use crate::mesh::Doorbell;
 use buffers::Buffers;
 use io_uring::{cqueue, opcode, types};
@@ -82,6 +84,8 @@ pub enum Event {
     },
     /// A neighbour rang.
     Rung,
+    /// `HEARTBEAT` has passed since the last one.
+    Heartbeat,
 }
 
 /// A core's ring.
@@ -96,6 +100,11 @@ pub struct Ring {
     /// Where the kernel puts the doorbell's count; it lives as long as the ring.
     rings: Box<u64>,
     bell_armed: bool,
+    /// The time between heartbeats, where the kernel can read it.
+    period: Box<types::Timespec>,
+    heart_armed: bool,
+    /// Sockets in the table of registered files are those with an index below this.
+    files: u32,
     /// Sockets whose receive ended for want of buffers: armed again once some are back.
     starved: Vec<SocketId>,
     /// Sends of this round that have a completion only if they fail.
@@ -125,6 +134,7 @@ enum Op {
     Send = 4,
     Bell = 5,
     Cancel = 6,
+    Heart = 7,
 }
 
 impl Op {
@@ -136,6 +146,7 @@ impl Op {
             4 => Self::Send,
             5 => Self::Bell,
             6 => Self::Cancel,
+            7 => Self::Heart,
             other => unreachable!("token kind {other} was never queued"),
         }
     }
@@ -153,6 +164,7 @@ impl Ring {
     pub fn new(doorbell: Arc<Doorbell>) -> io::Result<Self> {
         let queue = Queue::new()?;
         let buffers = Buffers::new(queue.ring())?;
+        let files = queue.make_file_table(FILES_MAX);
         Ok(Self {
             queue,
             buffers,
@@ -162,6 +174,9 @@ impl Ring {
             doorbell,
             rings: Box::new(0),
             bell_armed: false,
+            period: Box::new(HEARTBEAT.into()),
+            heart_armed: false,
+            files,
             starved: Vec::new(),
             at_once: Vec::new(),
             completed: Vec::new(),
@@ -227,12 +242,12 @@ impl Ring {
         }
     }
 
-    /// Submits, reaps, and waits for a first completion until `wait` is over, if there is a wait.
-    /// Events of the last poll must have been taken.
+    /// Submits, reaps, and waits for a first completion as `wait` says. Events of the last poll
+    /// must have been taken.
     ///
     /// # Errors
     /// The ring is broken; the core cannot go on.
-    pub fn poll(&mut self, wait: Option<Duration>) -> io::Result<()> {
+    pub fn poll(&mut self, wait: Wait) -> io::Result<()> {
         debug_assert!(
             self.reaped_next == self.reaped.len(),
             "events are taken before the next poll"
@@ -241,8 +256,8 @@ impl Ring {
         self.arm();
         self.reaped.clear();
         self.reaped_next = 0;
-        let wait = wait.filter(|_| self.follow.is_empty());
-        if wait.is_none() && !self.queue.has_work() {
+        let wait = if self.follow.is_empty() { wait } else { Wait::No };
+        if wait == Wait::No && !self.queue.has_work() {
             return Ok(());
         }
         self.queue.enter(wait, &mut self.reaped)?;
@@ -266,6 +281,14 @@ impl Ring {
                 .build()
                 .user_data((Op::Bell as u64) << 56);
             // SAFETY: `rings` is boxed, used for nothing else, and outlives the ring's operations.
+            unsafe { self.queue.push(entry) };
+        }
+        if !self.heart_armed {
+            self.heart_armed = true;
+            let entry = opcode::Timeout::new(std::ptr::from_ref(self.period.as_ref()))
+                .build()
+                .user_data((Op::Heart as u64) << 56);
+            // SAFETY: `period` is boxed, never written, and outlives the ring's operations.
             unsafe { self.queue.push(entry) };
         }
     }
@@ -295,6 +318,10 @@ impl Ring {
                 Op::Direct => self.received_direct(completion),
                 Op::Accept => self.accepted(completion),
                 Op::Cancel => None,
+                Op::Heart => {
+                    self.heart_armed = false;
+                    Some(Event::Heartbeat)
+                }
                 Op::Bell => {
                     self.bell_armed = false;
                     Some(Event::Rung)
@@ -354,11 +381,12 @@ impl Drop for Ring {
         let all = types::CancelBuilder::any();
         let wait = types::Timespec::from(Duration::from_secs(1));
         let _ = self.queue.ring().submitter().register_sync_cancel(Some(wait), all);
-        let _ = self.queue.enter(None, &mut self.reaped);
+        let _ = self.queue.enter(Wait::No, &mut self.reaped);
         for (_, socket) in &mut self.sockets {
             socket.leak_in_flight();
         }
         Box::leak(std::mem::replace(&mut self.rings, Box::new(0)));
+        Box::leak(std::mem::replace(&mut self.period, Box::new(types::Timespec::new())));
     }
 }
 

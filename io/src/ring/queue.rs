@@ -12,6 +12,17 @@ use std::time::Duration;
 /// `IORING_ENTER_GETEVENTS`: run deferred task work and deliver its completions.
 const ENTER_GETEVENTS: u32 = 1;
 
+/// How long a call waits for a first completion.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wait {
+    /// Not at all.
+    No,
+    /// Until there is one: the heartbeat comes at the latest. The kernel sets up no timer for it.
+    Event,
+    /// This long.
+    AtMost(Duration),
+}
+
 /// One completion, copied out of the ring.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Completion {
@@ -50,6 +61,17 @@ impl Queue {
         Ok(Self { ring, deferred: VecDeque::new() })
     }
 
+    /// Makes room for descriptors that the kernel need not look up on every operation; returns how
+    /// many, which is none where it will not.
+    pub(super) fn make_file_table(&self, count: u32) -> u32 {
+        self.ring.submitter().register_files_sparse(count).map_or(0, |()| count)
+    }
+
+    /// Puts a descriptor in the table, or takes what is there out (-1); false if that failed.
+    pub(super) fn set_file(&self, index: u32, descriptor: i32) -> bool {
+        self.ring.submitter().register_files_update(index, &[descriptor]).is_ok()
+    }
+
     pub(super) fn ring(&self) -> &IoUring {
         &self.ring
     }
@@ -85,28 +107,23 @@ impl Queue {
         submission.is_empty() && self.deferred.is_empty()
     }
 
-    /// Submits everything and appends every completion to `reaped`; waits for one until `wait` is
-    /// over, if there is a wait.
-    pub(super) fn enter(
-        &mut self,
-        wait: Option<Duration>,
-        reaped: &mut Vec<Completion>,
-    ) -> io::Result<()> {
+    /// Submits everything and appends every completion to `reaped`; waits for one as `wait` says.
+    pub(super) fn enter(&mut self, wait: Wait, reaped: &mut Vec<Completion>) -> io::Result<()> {
         loop {
             self.refill();
-            let more = !self.deferred.is_empty();
+            let wait = if self.deferred.is_empty() { wait } else { Wait::No };
             let result = match wait {
-                Some(wait) if !more => {
-                    let until = types::Timespec::from(wait);
+                Wait::AtMost(time) => {
+                    let until = types::Timespec::from(time);
                     let args = types::SubmitArgs::new().timespec(&until);
                     self.ring.submitter().submit_with_args(1, &args)
                 }
-                _ => {
+                Wait::No | Wait::Event => {
                     let len = self.ring.submission().len() as u32;
+                    let want = u32::from(wait == Wait::Event);
+                    let submitter = self.ring.submitter();
                     // SAFETY: no argument is passed; the entries were promised at `push`.
-                    unsafe {
-                        self.ring.submitter().enter::<libc::sigset_t>(len, 0, ENTER_GETEVENTS, None)
-                    }
+                    unsafe { submitter.enter::<libc::sigset_t>(len, want, ENTER_GETEVENTS, None) }
                 }
             };
             let before = reaped.len();

@@ -27,6 +27,8 @@ pub(super) enum Armed {
 pub(super) struct Socket {
     fd: OwnedFd,
     generation: u32,
+    /// The kernel has it in its table, at its index.
+    registered: bool,
     wanted: bool,
     armed: Armed,
     /// A cancellation of the multishot receive is on its way.
@@ -67,6 +69,15 @@ impl Socket {
         nix::sys::socket::recv(self.fd.as_raw_fd(), &mut [0], flags) == Ok(0)
     }
 
+    /// What an entry names it by: its place in the kernel's table, if it has one.
+    #[inline]
+    fn target(&self, socket: SocketId) -> (types::Fd, squeue::Flags) {
+        if self.registered {
+            return (types::Fd(socket.index as i32), squeue::Flags::FIXED_FILE);
+        }
+        (types::Fd(self.fd.as_raw_fd()), squeue::Flags::empty())
+    }
+
     fn is_idle(&self) -> bool {
         self.armed == Armed::No && self.sending.is_none()
     }
@@ -80,6 +91,7 @@ impl Ring {
         let index = self.sockets.insert(Socket {
             fd,
             generation,
+            registered: false,
             wanted: true,
             armed: Armed::No,
             cancelling: false,
@@ -89,6 +101,10 @@ impl Ring {
             direct: Vec::new(),
             sending: None,
         }) as u32;
+        if index < self.files {
+            let state = &mut self.sockets[index as usize];
+            state.registered = self.queue.set_file(index, state.fd.as_raw_fd());
+        }
         let socket = SocketId { index, generation };
         self.arm_receive(socket);
         socket
@@ -141,14 +157,16 @@ impl Ring {
         assert!(buffer.capacity() > buffer.len(), "a direct receive has room");
         state.armed = Armed::Direct;
         state.direct = buffer;
+        let (target, flags) = state.target(socket);
         let spare = state.direct.spare_capacity_mut();
         let entry = opcode::Recv::new(
-            types::Fd(state.fd.as_raw_fd()),
+            target,
             spare.as_mut_ptr().cast(),
             u32::try_from(spare.len()).unwrap_or(u32::MAX),
         )
         .flags(libc::MSG_WAITALL)
         .build()
+        .flags(flags)
         .user_data(Op::Direct.token(socket));
         // SAFETY: the buffer stays in this socket, untouched, until its completion; the socket is
         // removed only when idle.
@@ -202,7 +220,7 @@ impl Ring {
         state.closing = true;
         state.wanted = false;
         if state.is_idle() {
-            self.sockets.remove(socket.index as usize);
+            self.forget(socket);
             return;
         }
         // Ends the receive and the send in flight; fails only where the peer did it first.
@@ -221,8 +239,10 @@ impl Ring {
             return;
         }
         state.armed = Armed::Multishot;
-        let entry = opcode::RecvMulti::new(types::Fd(state.fd.as_raw_fd()), buffers::GROUP)
+        let (target, flags) = state.target(socket);
+        let entry = opcode::RecvMulti::new(target, buffers::GROUP)
             .build()
+            .flags(flags)
             .user_data(Op::Receive.token(socket));
         // SAFETY: the memory is the registered buffers', which live as long as the process.
         unsafe { self.queue.push(entry) };
@@ -241,15 +261,13 @@ impl Ring {
         } else {
             (0, squeue::Flags::empty())
         };
-        let entry = opcode::Send::new(
-            types::Fd(state.fd.as_raw_fd()),
-            rest.as_ptr(),
-            u32::try_from(rest.len()).unwrap_or(u32::MAX),
-        )
-        .flags(libc::MSG_NOSIGNAL | waiting)
-        .build()
-        .flags(quiet)
-        .user_data(Op::Send.token(socket));
+        let (target, flags) = state.target(socket);
+        let entry =
+            opcode::Send::new(target, rest.as_ptr(), u32::try_from(rest.len()).unwrap_or(u32::MAX))
+                .flags(libc::MSG_NOSIGNAL | waiting)
+                .build()
+                .flags(flags | quiet)
+                .user_data(Op::Send.token(socket));
         // SAFETY: the buffer stays in this socket, untouched, until its completion; the socket is
         // removed only when idle.
         unsafe { self.queue.push(entry) };
@@ -377,7 +395,13 @@ impl Ring {
     /// Frees a closing socket once nothing of it is in flight.
     fn reap_closed(&mut self, socket: SocketId) {
         if self.sockets[socket.index as usize].is_idle() {
-            self.sockets.remove(socket.index as usize);
+            self.forget(socket);
+        }
+    }
+
+    fn forget(&mut self, socket: SocketId) {
+        if self.sockets.remove(socket.index as usize).registered {
+            self.queue.set_file(socket.index, -1);
         }
     }
 }

@@ -14,14 +14,12 @@ use crate::keyspace::Keyspace;
 /// # Errors
 /// `NotInteger`, or what says that it is too large for a number or for a database.
 fn database(keyspace: &Keyspace, args: &Args<'_>, index: usize) -> Result<u16, Error> {
-    let number = i32::try_from(args.int(index)?).map_err(|_| BEYOND_32_BITS)?;
+    let number = i32::try_from(args.int(index)?).map_err(|_| Error::BeyondInt)?;
     match u16::try_from(number) {
         Ok(db) if db < keyspace.databases() => Ok(db),
         _ => Err(Error::DatabaseIndex),
     }
 }
 
-const BEYOND_32_BITS: Error =
-    Error::Text("ERR value is out of range, value must between -2147483648 and 2147483647");
 /// COPY or MOVE of a key to itself.
 const SAME_KEY: Error = Error::Text("ERR source and destination objects are the same");
