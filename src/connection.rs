@@ -26,6 +26,8 @@ pub struct Connection {
     pub intake: Intake,
     /// Bytes given to the ring and not yet sent.
     pub sending: usize,
+    /// Replies that may be awaited before it stands still.
+    pub window: usize,
     /// In the core's list of connections with something to flush.
     pub dirty: bool,
     /// The peer sends no more; close once everything is answered.
@@ -37,6 +39,13 @@ pub struct Connection {
     /// Over the soft output limit since this instant (ms), or 0.
     pub over_soft_since: u64,
 }
+
+/// Replies a connection may await from other cores: at first, and at most.
+const WINDOW_FIRST: usize = 512;
+const WINDOW_MAX: usize = 8192;
+/// Bytes of replies on their way to one connection, about: what is asked of other cores cannot be
+/// taken back, so large replies narrow the window.
+const WINDOW_BYTES: usize = 32 * 1024 * 1024;
 
 /// Why a connection runs no further request.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -79,12 +88,20 @@ impl Connection {
             stall: Stall::None,
             intake: Intake::Chunks,
             sending: 0,
+            window: WINDOW_FIRST,
             dirty: false,
             ended: false,
             resumes: false,
             killed: false,
             over_soft_since: 0,
         }
+    }
+
+    /// Learns from a reply of `len` bytes how many such may be awaited.
+    #[inline]
+    pub fn widen(&mut self, len: usize) {
+        let fit = WINDOW_BYTES / len.max(1);
+        self.window = (self.window * 2).min(WINDOW_MAX).min(fit).max(1);
     }
 
     /// True if a request may run.

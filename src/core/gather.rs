@@ -258,6 +258,7 @@ impl Work {
         }
         connection.pipeline.lend(|| self.spare.pop().unwrap_or_default());
         connection.pipeline.fill(sequence, reply);
+        connection.widen(reply.len());
         if !connection.dirty {
             connection.dirty = true;
             self.dirty.push(socket);

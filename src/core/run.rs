@@ -13,8 +13,6 @@ use pinion_shards::commands::{Args, Plan, Row, Run};
 use pinion_shards::error::Error;
 use pinion_shards::limits::PREFETCH_DEPTH;
 
-/// Replies that may be awaited by one connection before it stands still.
-const AWAITED_MAX: usize = 8192;
 /// Bytes of replies that a slow reader may leave before it stands still. Large, since some clients
 /// write a whole pipeline before they read: below this nothing of theirs waits.
 pub(super) const WAITING_REPLY_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -62,6 +60,9 @@ impl Work {
         let Some(connection) = self.connections[index].as_mut() else { return true };
         if connection.socket != request.socket || connection.session.closing {
             return true;
+        }
+        if connection.stall == Stall::None && connection.pipeline.awaited() >= connection.window {
+            connection.stall = Stall::Replies;
         }
         if connection.stall != Stall::None {
             return false;
@@ -180,8 +181,8 @@ impl Work {
             let failed = connection.pipeline.write(session.protocol, answers, |reply| {
                 shard.run(now, &call, reply);
             });
-            if failed {
-                self.stats.error(Some(row), b"-ERR", false);
+            if let Some(line) = failed {
+                self.stats.error(Some(row), &line, false);
             }
             if connection.output_bytes() > WAITING_REPLY_BYTES_MAX {
                 connection.stall = Stall::Replies;
@@ -196,9 +197,6 @@ impl Work {
             protocol: session.protocol,
             tag: Ticket { socket: request.socket, sequence, gather: NO_GATHER, part: 0 },
         };
-        if connection.pipeline.awaited() >= AWAITED_MAX {
-            connection.stall = Stall::Replies;
-        }
         let (bytes, ranges) = args.parts();
         self.hops.push(owner, &order, bytes, ranges.iter().copied());
         true
