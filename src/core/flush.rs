@@ -9,8 +9,6 @@ use pinion_io::ring::SocketId;
 /// Output buffers kept for use again, and the largest that is.
 pub(super) const SPARE_COUNT_MAX: usize = 1024;
 pub(super) const SPARE_BYTES_MAX: usize = 32 * 1024;
-/// Awaited replies below which a connection that had too many goes on.
-const AWAITED_RESUME: usize = 1024;
 
 impl Core {
     /// Sends everything this tick produced.
@@ -105,7 +103,7 @@ impl Core {
         if connection.stall == Stall::None && bytes > WAITING_REPLY_BYTES_MAX {
             connection.stall = Stall::Replies;
         } else if connection.stall == Stall::Replies
-            && awaited < AWAITED_RESUME
+            && awaited <= connection.awaited_max / 2
             && bytes < WAITING_REPLY_BYTES_MAX / 2
         {
             connection.stall = Stall::None;

@@ -13,8 +13,6 @@ use pinion_shards::commands::{Args, Plan, Row, Run};
 use pinion_shards::error::Error;
 use pinion_shards::limits::PREFETCH_DEPTH;
 
-/// Replies that may be awaited by one connection before it stands still.
-const AWAITED_MAX: usize = 8192;
 /// Bytes of replies that a slow reader may leave before it stands still. Large, since some clients
 /// write a whole pipeline before they read: below this nothing of theirs waits.
 pub(super) const WAITING_REPLY_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -196,7 +194,7 @@ impl Work {
             protocol: session.protocol,
             tag: Ticket { socket: request.socket, sequence, gather: NO_GATHER, part: 0 },
         };
-        if connection.pipeline.awaited() >= AWAITED_MAX {
+        if connection.pipeline.awaited() >= connection.awaited_max {
             connection.stall = Stall::Replies;
         }
         let (bytes, ranges) = args.parts();
