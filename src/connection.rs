@@ -5,6 +5,13 @@ use crate::session::Session;
 use pinion_io::resp::Parser;
 use pinion_io::ring::SocketId;
 
+/// Replies that one connection may await from other cores: at first, least, and most.
+const AWAITED_FIRST: usize = 128;
+const AWAITED_MIN: usize = 4;
+const AWAITED_MAX: usize = 8192;
+/// Bytes that the awaited replies of one connection may come to, by the size of the last ones.
+const AWAITED_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Plain state in the core's table; no task, and no buffer while idle.
 #[derive(Debug)]
 pub struct Connection {
@@ -26,8 +33,6 @@ pub struct Connection {
     pub intake: Intake,
     /// Bytes given to the ring and not yet sent.
     pub sending: usize,
-    /// Replies that may be awaited before it stands still.
-    pub window: usize,
     /// In the core's list of connections with something to flush.
     pub dirty: bool,
     /// The peer sends no more; close once everything is answered.
@@ -36,16 +41,11 @@ pub struct Connection {
     pub resumes: bool,
     /// Close at once.
     pub killed: bool,
+    /// Replies that may be awaited before it stands still: few at first and while they are large.
+    pub awaited_max: usize,
     /// Over the soft output limit since this instant (ms), or 0.
     pub over_soft_since: u64,
 }
-
-/// Replies a connection may await from other cores: at first, and at most.
-const WINDOW_FIRST: usize = 512;
-const WINDOW_MAX: usize = 8192;
-/// Bytes of replies on their way to one connection, about: what is asked of other cores cannot be
-/// taken back, so large replies narrow the window.
-const WINDOW_BYTES: usize = 32 * 1024 * 1024;
 
 /// Why a connection runs no further request.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -88,20 +88,25 @@ impl Connection {
             stall: Stall::None,
             intake: Intake::Chunks,
             sending: 0,
-            window: WINDOW_FIRST,
             dirty: false,
             ended: false,
             resumes: false,
             killed: false,
+            awaited_max: AWAITED_FIRST,
             over_soft_since: 0,
         }
     }
 
-    /// Learns from a reply of `len` bytes how many such may be awaited.
+    /// Learns from a reply of `bytes` that came from elsewhere how many may be awaited at once.
+    /// They are made before anyone can know whether the client reads: grown one by one while they
+    /// are small, as a TCP window is, and cut at once when they are large.
     #[inline]
-    pub fn widen(&mut self, len: usize) {
-        let fit = WINDOW_BYTES / len.max(1);
-        self.window = (self.window * 2).min(WINDOW_MAX).min(fit).max(1);
+    pub fn learn(&mut self, bytes: usize) {
+        if bytes <= AWAITED_BYTES_MAX / AWAITED_MAX {
+            self.awaited_max = (self.awaited_max + 1).min(AWAITED_MAX);
+        } else {
+            self.awaited_max = self.awaited_max.min(AWAITED_BYTES_MAX / bytes).max(AWAITED_MIN);
+        }
     }
 
     /// True if a request may run.

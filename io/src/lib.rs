@@ -15,5 +15,4 @@ pub mod net;
 #[allow(unsafe_code)]
 // Room: memory the kernel reads and writes. Tests: `ring::tests`, the black box.
 pub mod ring;
-#[allow(unsafe_code)] // Room: one descriptor handed to glommio.
 pub mod runtime;

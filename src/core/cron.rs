@@ -1,5 +1,6 @@
 //! What happens by the clock: expiry, samples, idle clients, and where the thread runs.
 
+use super::jobs::Jobs;
 use super::{Core, Work};
 use crate::config::{Pin, Settings};
 use pinion_io::limits::HEARTBEAT;
@@ -60,9 +61,12 @@ impl Cron {
     }
 
     /// How long the core may sleep: to the next heartbeat, unless something is due before.
-    pub(super) fn wait(&self, work: &Work) -> Wait {
+    pub(super) fn wait(&self, work: &Work, jobs: &Jobs) -> Wait {
         if self.stopping_since.is_some() {
             return Wait::AtMost(STOP_MIN);
+        }
+        if let Some(end) = jobs.next_end() {
+            return Wait::AtMost(end.min(self.next).saturating_sub(work.steady));
         }
         let until = self.next.saturating_sub(work.steady);
         if until >= PERIOD_BUSY * 2 { Wait::Event } else { Wait::AtMost(until) }

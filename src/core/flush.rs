@@ -103,7 +103,7 @@ impl Core {
         if connection.stall == Stall::None && bytes > WAITING_REPLY_BYTES_MAX {
             connection.stall = Stall::Replies;
         } else if connection.stall == Stall::Replies
-            && awaited <= connection.window / 2
+            && awaited <= connection.awaited_max / 2
             && bytes < WAITING_REPLY_BYTES_MAX / 2
         {
             connection.stall = Stall::None;

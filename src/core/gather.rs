@@ -183,6 +183,9 @@ impl Work {
         let (db, protocol) = (session.db, session.protocol);
         gather.protocol = protocol;
         gather.sequence = connection.pipeline.reserve(!answers);
+        if connection.pipeline.awaited() >= connection.awaited_max {
+            connection.stall = Stall::Replies;
+        }
         gather.left = gather.owners.len();
         let id = self.gathers.table.vacant_key();
         let mut own = None;
@@ -257,8 +260,8 @@ impl Work {
             return;
         }
         connection.pipeline.lend(|| self.spare.pop().unwrap_or_default());
+        connection.learn(reply.len());
         connection.pipeline.fill(sequence, reply);
-        connection.widen(reply.len());
         if !connection.dirty {
             connection.dirty = true;
             self.dirty.push(socket);

@@ -9,10 +9,11 @@ use pinion_io::resp::Reply;
 use pinion_io::ring::SocketId;
 use pinion_io::runtime;
 use slab::Slab;
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// A job that a command asked for, with the place of its reply.
 #[derive(Debug)]
@@ -26,8 +27,23 @@ pub(super) struct Asked {
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     errands: Slab<Under>,
-    /// Sleeps that have ended: their clients and places.
-    ended: Rc<RefCell<Vec<(SocketId, u32)>>>,
+    /// Sleeps, the first to end on top, by the steady clock; each client has at most one.
+    sleeps: BinaryHeap<Reverse<Sleep>>,
+}
+
+/// A client that sleeps until `end`, and the place of its reply.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Sleep {
+    end: Duration,
+    sequence: u32,
+    socket: SocketId,
+}
+
+impl Jobs {
+    /// When the next sleep ends.
+    pub(super) fn next_end(&self) -> Option<Duration> {
+        self.sleeps.peek().map(|Reverse(sleep)| sleep.end)
+    }
 }
 
 /// An errand under way.
@@ -46,11 +62,8 @@ impl Core {
             let Asked { socket, sequence, job } = asked;
             match job {
                 Job::Sleep(time) => {
-                    let ended = Rc::clone(&self.jobs.ended);
-                    self.background.spawn(async move {
-                        runtime::sleep(time).await;
-                        ended.borrow_mut().push((socket, sequence));
-                    });
+                    let end = self.work.steady.saturating_add(time);
+                    self.jobs.sleeps.push(Reverse(Sleep { end, sequence, socket }));
                 }
                 Job::Errand(errand) => self.start_errand(socket, sequence, errand),
                 Job::Stop => {
@@ -98,11 +111,15 @@ impl Core {
 
     /// Answers the clients whose jobs have ended; false if there is none.
     pub(super) fn finish_jobs(&mut self) -> bool {
-        let ended = std::mem::take(&mut *self.jobs.ended.borrow_mut());
-        for &(socket, sequence) in &ended {
+        let mut any = false;
+        while let Some(&Reverse(Sleep { end, sequence, socket })) = self.jobs.sleeps.peek()
+            && end <= self.work.steady
+        {
+            self.jobs.sleeps.pop();
             self.finish(socket, sequence, b"+OK\r\n");
+            any = true;
         }
-        !ended.is_empty()
+        any
     }
 
     /// Gives a job's client its reply, and lets it go on.

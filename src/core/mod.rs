@@ -31,7 +31,6 @@ use gather::Gathers;
 use inbox::Inbox;
 use jobs::Jobs;
 use pinion_io::clock::Clock;
-use pinion_io::limits::HEARTBEAT;
 use pinion_io::mesh::{Owner, Post, Rest};
 use pinion_io::ring::{Ring, SocketId, Wait};
 use pinion_io::runtime::Background;
@@ -115,6 +114,9 @@ enum Tick {
     Again,
 }
 
+/// Longest sleep while work runs beside the loop, which waits as long for its turn.
+const BESIDE_JOBS_MAX: Duration = Duration::from_micros(500);
+
 /// Serves until the server stops.
 ///
 /// # Errors
@@ -140,7 +142,7 @@ impl Core {
     fn new(start: Start) -> io::Result<Self> {
         let Start { index, processor, processors, post, listeners, server } = start;
         let mut ring = Ring::new(Arc::clone(&post.doorbell))?;
-        let background = Background::new(post.doorbell)?;
+        let background = Background::new(post.doorbell);
         for listener in listeners {
             ring.listen(listener);
         }
@@ -203,7 +205,7 @@ impl Core {
     /// Sends what is queued and sleeps until something happens, in one call; meanwhile neighbours
     /// may borrow the shard.
     fn rest(&mut self) -> io::Result<()> {
-        let wait = self.cron.wait(&self.work);
+        let wait = self.cron.wait(&self.work, &self.jobs);
         self.work.stats.parks += 1;
         if self.work.hops.cores() == 1 {
             return self.ring.poll(wait);
@@ -215,22 +217,18 @@ impl Core {
         slept
     }
 
-    /// The same while jobs run beside the loop: waits through glommio, and keeps the shard.
+    /// The same while work runs beside the loop: sleeps only briefly, then lets that work run.
     async fn rest_beside_jobs(&mut self) -> io::Result<()> {
-        let wait = match self.cron.wait(&self.work) {
-            Wait::AtMost(time) => time,
-            Wait::No | Wait::Event => HEARTBEAT,
+        let wait = match self.cron.wait(&self.work, &self.jobs) {
+            Wait::AtMost(time) => time.min(BESIDE_JOBS_MAX),
+            Wait::No | Wait::Event => BESIDE_JOBS_MAX,
         };
         self.work.owner.park(Rest::Kept);
         if self.work.hops.is_quiet() {
-            self.ring.notify(self.background.signal())?;
-            self.ring.poll(Wait::No)?;
-            if !self.ring.has_events() {
-                self.background.wait(wait).await;
-            }
-            self.ring.stop_notifying()?;
+            self.ring.poll(Wait::AtMost(wait))?;
         }
         self.work.owner.unpark();
+        self.background.give_turn().await;
         Ok(())
     }
 

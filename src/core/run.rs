@@ -61,9 +61,6 @@ impl Work {
         if connection.socket != request.socket || connection.session.closing {
             return true;
         }
-        if connection.stall == Stall::None && connection.pipeline.awaited() >= connection.window {
-            connection.stall = Stall::Replies;
-        }
         if connection.stall != Stall::None {
             return false;
         }
@@ -197,6 +194,9 @@ impl Work {
             protocol: session.protocol,
             tag: Ticket { socket: request.socket, sequence, gather: NO_GATHER, part: 0 },
         };
+        if connection.pipeline.awaited() >= connection.awaited_max {
+            connection.stall = Stall::Replies;
+        }
         let (bytes, ranges) = args.parts();
         self.hops.push(owner, &order, bytes, ranges.iter().copied());
         true

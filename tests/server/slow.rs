@@ -6,8 +6,8 @@ use pinion_io::resp::Value;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-/// A reply is held for its reader up to 256 MiB; twice that and a process is far below this.
-const MEMORY_KB_MAX: u64 = 900 * 1024;
+/// Replies are held for a reader up to 256 MiB, and somewhat more is on its way.
+const MEMORY_KB_MAX: u64 = 600 * 1024;
 
 /// The resident memory of a process, in KiB.
 pub(super) fn memory_kb(process: u32) -> u64 {

@@ -55,6 +55,9 @@ impl Server {
     /// Asks it to end; returns how it ended, or `None` if it did not within `patience`.
     #[allow(dead_code, reason = "not every test stops a server itself")]
     pub(crate) fn stop(&mut self, patience: Duration) -> Option<ExitStatus> {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Some(status);
+        }
         // SIGTERM, by the shell's own tool: the standard library knows only SIGKILL.
         Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().ok()?;
         let deadline = Instant::now() + patience;

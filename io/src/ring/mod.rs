@@ -186,22 +186,6 @@ impl Ring {
         })
     }
 
-    /// Has the ring tell `event` of every completion, for waits outside the ring.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub fn notify(&self, event: impl AsFd) -> io::Result<()> {
-        self.queue.ring().submitter().register_eventfd(event.as_fd().as_raw_fd())
-    }
-
-    /// Ends `notify`.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub fn stop_notifying(&self) -> io::Result<()> {
-        self.queue.ring().submitter().unregister_eventfd()
-    }
-
     /// Accepts connections from a listening socket from now on.
     pub fn listen(&mut self, socket: OwnedFd) {
         self.listeners.push(Listener { socket, armed: false, failed: false });

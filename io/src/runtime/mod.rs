@@ -1,8 +1,8 @@
 //! The one door to glommio: a pinned executor per core, its background queue, its waits.
 //!
 //! The serving loop is the executor's first task. Jobs run beside it in a queue of few shares; the
-//! loop counts them, and while there are any it waits through glommio (an eventfd that the ring
-//! signals) instead of blocking in its own ring, so that both make progress.
+//! loop counts them, and while there are any it sleeps in its own ring only briefly and gives them
+//! a turn. It never waits inside glommio: woken there by an eventfd it hung within seconds of load.
 
 mod pin;
 mod signals;
@@ -11,17 +11,11 @@ pub use pin::{Crowding, available_cores, pin_to, unpin};
 pub use signals::{StopSignals, ask_to_stop};
 
 use crate::mesh::Doorbell;
-use glommio::io::BufferedFile;
-use glommio::timer::Timer;
 use glommio::{Latency, LocalExecutorBuilder, Placement, Shares, TaskQueueHandle};
 use std::cell::Cell;
-use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 /// How long a task may run before it should yield to others, while there are others.
@@ -68,33 +62,24 @@ where
         .map_err(|error| io::Error::other(error.to_string()))
 }
 
-/// The background work of one core, and the wait that lets it run.
+/// The background work of one core.
 #[derive(Debug)]
 pub struct Background {
     queue: TaskQueueHandle,
     active: Rc<Cell<usize>>,
     doorbell: Arc<Doorbell>,
-    signal: Doorbell,
-    file: BufferedFile,
 }
 
 impl Background {
     /// To be called on an executor; jobs that end ring `doorbell`.
-    ///
-    /// # Errors
-    /// No descriptor left.
-    pub fn new(doorbell: Arc<Doorbell>) -> io::Result<Self> {
+    pub fn new(doorbell: Arc<Doorbell>) -> Self {
         let executor = glommio::executor();
         let queue = executor.create_task_queue(
             Shares::Static(BACKGROUND_SHARES),
             Latency::NotImportant,
             "background",
         );
-        let signal = Doorbell::new()?;
-        let descriptor = signal.as_fd().try_clone_to_owned()?.into_raw_fd();
-        // SAFETY: the descriptor was just made, and passes to the file.
-        let file = unsafe { BufferedFile::from_raw_fd(descriptor) };
-        Ok(Self { queue, active: Rc::new(Cell::new(0)), doorbell, signal, file })
+        Self { queue, active: Rc::new(Cell::new(0)), doorbell }
     }
 
     /// Starts a job beside the serving loop.
@@ -118,33 +103,40 @@ impl Background {
         self.active.get() > 0
     }
 
-    /// The event that the ring must signal (`Ring::notify`) for `wait` to end.
-    pub fn signal(&self) -> BorrowedFd<'_> {
-        self.signal.as_fd()
-    }
-
-    /// Lets jobs run until the ring signals, or a short time has passed.
-    pub async fn wait(&self, at_most: Duration) {
-        let mut read = pin!(self.file.read_at(0, size_of::<u64>()));
-        let mut timer = pin!(Timer::new(at_most));
-        poll_fn(|context| {
-            // An error of the read ends the wait early, and the loop looks at its ring again.
-            let signalled = read.as_mut().poll(context).is_ready();
-            if signalled || timer.as_mut().poll(context).is_ready() {
-                return Poll::Ready(());
-            }
-            Poll::Pending
-        })
-        .await;
-    }
-
-    /// Lets jobs have their share of the core, if their turn has come.
+    /// Lets jobs have their share of the core.
     pub async fn give_turn(&self) {
-        glommio::yield_if_needed().await;
+        glommio::executor().yield_task_queue_now().await;
     }
 }
 
 /// Completes after `time`, on an executor.
 pub async fn sleep(time: Duration) {
     glommio::timer::sleep(time).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_run_beside_a_loop_that_gives_them_turns() {
+        let thread = start(0, || async {
+            let background = Background::new(Arc::new(Doorbell::new().expect("an eventfd")));
+            let done = Rc::new(Cell::new(0));
+            for time in [0, 1, 5, 20] {
+                let done = Rc::clone(&done);
+                background.spawn(async move {
+                    sleep(Duration::from_millis(time)).await;
+                    done.set(done.get() + 1);
+                });
+            }
+            assert!(background.is_active());
+            while background.is_active() {
+                std::thread::sleep(Duration::from_micros(100));
+                background.give_turn().await;
+            }
+            assert_eq!(done.get(), 4);
+        });
+        thread.expect("a core").join().expect("it ends");
+    }
 }
