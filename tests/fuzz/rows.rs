@@ -1,0 +1,199 @@
+//! Every row's function, with arguments that are nearly right: no panic, one whole reply, memory
+//! counted as recounted, and nothing changed by what is refused.
+
+use super::source::Source;
+use pinion_io::resp::{Protocol, Range, Reply, Value, decode};
+use pinion_shards::commands::{Args, Plan, Row, Run, rows};
+use pinion_shards::{Call, Millis, Shard};
+
+/// Commands between recounts, which walk everything.
+const RECOUNT_EVERY: usize = 500;
+/// Commands between flushes, so that values do not grow for ever.
+const FLUSH_EVERY: usize = 3000;
+
+/// Words that commands look for among their arguments.
+const OPTIONS: &[&str] = &[
+    "EX",
+    "PX",
+    "EXAT",
+    "PXAT",
+    "NX",
+    "XX",
+    "GT",
+    "LT",
+    "GET",
+    "KEEPTTL",
+    "PERSIST",
+    "MATCH",
+    "COUNT",
+    "TYPE",
+    "string",
+    "LEN",
+    "IDX",
+    "MINMATCHLEN",
+    "WITHMATCHLEN",
+    "DB",
+    "REPLACE",
+    "ASYNC",
+    "SYNC",
+    "ENCODING",
+    "HELP",
+    "*",
+    "k[1-3]",
+    "?*\\",
+];
+
+/// Numbers at the edges of what is allowed, and texts that are nearly numbers.
+const NUMBERS: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "2",
+    "15",
+    "16",
+    "100",
+    "4000",
+    "-4000",
+    "536870912",
+    "2147483647",
+    "2147483648",
+    "-2147483649",
+    "1700000000",
+    "1700000000500",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "9223372036854775",
+    "01",
+    "+1",
+    " 1",
+    "1.5",
+    "-0",
+    "1e3",
+    "1e400",
+    "inf",
+    "nan",
+    "0x10",
+    "3.0e-5",
+    "",
+    "12345678901234567890123",
+];
+
+/// A row with a function of its own.
+struct Target {
+    row: &'static Row,
+    run: Run,
+}
+
+fn targets() -> Vec<Target> {
+    let mut all: Vec<&'static Row> = Vec::new();
+    for row in rows() {
+        match row.plan {
+            Plan::Container(inner) => all.extend(inner),
+            _ => all.push(row),
+        }
+    }
+    let run = |row: &'static Row| {
+        let run = match row.plan {
+            Plan::One(run) | Plan::Scan(run) => run,
+            Plan::Each { run, .. } | Plan::Every { run, .. } => run,
+            Plan::Container(_) | Plan::Session => return None,
+        };
+        Some(Target { row, run })
+    };
+    all.into_iter().filter_map(run).collect()
+}
+
+fn word(source: &mut Source, index: usize) -> Vec<u8> {
+    let key = |source: &mut Source| format!("k{}", source.below(8)).into_bytes();
+    if index == 1 && !source.once_in(6) {
+        return key(source);
+    }
+    match source.below(7) {
+        0 | 1 => key(source),
+        2 | 3 => source.one_of(NUMBERS).as_bytes().to_vec(),
+        4 => source.one_of(OPTIONS).as_bytes().to_vec(),
+        5 => source.one_of(OPTIONS).to_lowercase().into_bytes(),
+        _ => {
+            let len = *source.one_of(&[&3, &60, &300]);
+            source.bytes(len)
+        }
+    }
+}
+
+/// The words of a request for `row`, as many as it accepts.
+fn words(source: &mut Source, row: &Row) -> Vec<Vec<u8>> {
+    let least = usize::from(row.arity.unsigned_abs());
+    let count = if row.arity > 0 { least } else { least + source.below(8) };
+    assert!(row.accepts(count), "{} accepts {count} words", row.name);
+    let mut words: Vec<Vec<u8>> =
+        row.name.split('|').map(|name| name.as_bytes().to_vec()).collect();
+    while words.len() < count {
+        words.push(word(source, words.len()));
+    }
+    words
+}
+
+/// What a refusal must not change.
+fn state(shard: &Shard) -> (u64, Vec<u64>) {
+    let stats = shard.stats();
+    (stats.changes, stats.databases.iter().map(|database| database.keys).collect())
+}
+
+fn run(shard: &mut Shard, now: Millis, target: &Target, words: &[Vec<u8>], protocol: Protocol) {
+    let bytes = words.concat();
+    let mut start = 0;
+    let range = |word: &Vec<u8>| {
+        let range = Range { start, len: word.len() as u32 };
+        start += range.len;
+        range
+    };
+    let ranges: Vec<Range> = words.iter().map(range).collect();
+    let args = Args::new(&bytes, &ranges);
+    let first = target.row.keys.first().and_then(|keys| args.try_at(usize::from(keys.first)));
+    let hash = first.map_or(0, |key| shard.hash(key));
+    let before = state(shard);
+    let expired = shard.stats().expired_keys;
+    let mut out = Vec::new();
+    let mut reply = Reply::new(&mut out, protocol);
+    shard.run(now, &Call { run: target.run, db: 0, hash, args }, &mut reply);
+    let told = || words.iter().map(|word| word.escape_ascii().to_string()).collect::<Vec<_>>();
+    let decoded = decode(&out);
+    let Ok(Some((value, len))) = decoded else {
+        panic!("{:?} answers {}: {decoded:?}", told(), out.escape_ascii());
+    };
+    assert_eq!(len, out.len(), "{:?} answers once: {}", told(), out.escape_ascii());
+    if matches!(value, Value::Error(_)) && shard.stats().expired_keys == expired {
+        assert_eq!(state(shard), before, "{:?} was refused, and changed something", told());
+    }
+}
+
+#[test]
+fn any_arguments() {
+    let mut source = Source::new("rows");
+    let targets = targets();
+    let flush = targets.iter().find(|target| target.row.name == "flushall").expect("FLUSHALL");
+    let mut shard = Shard::new(0, 1, 16, 7);
+    let mut now = 1_700_000_000_000;
+    let mut count = 0;
+    while source.goes_on() {
+        for _ in 0..100 {
+            count += 1;
+            now += source.below(40) as Millis;
+            let target = &targets[source.below(targets.len())];
+            let words = words(&mut source, target.row);
+            let protocol = [Protocol::Resp2, Protocol::Resp3][source.below(2)];
+            run(&mut shard, now, target, &words, protocol);
+            if source.once_in(50) {
+                shard.tick(now);
+            }
+            if count % RECOUNT_EVERY == 0 {
+                shard.keyspace().recount();
+            }
+            if count % FLUSH_EVERY == 0 {
+                run(&mut shard, now, flush, &[b"FLUSHALL".to_vec()], protocol);
+            }
+        }
+    }
+    eprintln!("{count} commands of {} rows", targets.len());
+}
