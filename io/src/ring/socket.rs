@@ -372,6 +372,7 @@ impl Ring {
         let socket = self.socket_of(completion);
         let state = &mut self.sockets[socket.index as usize];
         let sending = state.sending.as_mut().expect("a send completes once");
+        sending.at_once = false;
         if state.closing {
             state.sending = None;
             self.reap_closed(socket);
