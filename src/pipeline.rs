@@ -26,20 +26,20 @@ enum Slot {
 }
 
 impl Pipeline {
-    /// Writes a reply, now or in its turn, unless the client wants none (`answers`). Returns true
-    /// if it is an error.
+    /// Writes a reply, now or in its turn, unless the client wants none (`answers`). Returns the
+    /// reply if it is an error.
     #[inline]
     pub fn write(
         &mut self,
         protocol: Protocol,
         answers: bool,
         write: impl FnOnce(&mut Reply<'_>),
-    ) -> bool {
+    ) -> Option<Vec<u8>> {
         let direct = self.slots.is_empty();
         let to = if direct { &mut self.out } else { &mut self.stash };
         let start = to.len();
         write(&mut Reply::new(to, protocol));
-        let failed = to.get(start) == Some(&b'-');
+        let failed = (to.get(start) == Some(&b'-')).then(|| to[start..].to_vec());
         if !answers {
             to.truncate(start);
         }

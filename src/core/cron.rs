@@ -13,10 +13,12 @@ use std::time::Duration;
 const PERIOD: Duration = HEARTBEAT.saturating_sub(PERIOD_BUSY);
 /// The same while many keys are due.
 const PERIOD_BUSY: Duration = Duration::from_millis(1);
-/// From one look at idle clients and at the processors to the next.
+/// From one look at idle clients to the next, and what waiting is a share of.
 const SECOND: Duration = Duration::from_secs(1);
 /// Share of a second spent waiting for a processor from which a pinned thread is let go.
 const CROWDED_SHARE: f64 = 0.02;
+/// A wait between two looks that is enough by itself: somebody else is on the processor for good.
+const CROWDED_AT_ONCE: Duration = Duration::from_millis(10);
 /// The share below which a second counts as calm.
 const CALM_SHARE: f64 = 0.005;
 /// Calm seconds before a thread is pinned again; doubled each time that proves too soon.
@@ -41,6 +43,9 @@ struct PinWatch {
     processor: usize,
     processors: Arc<[usize]>,
     crowding: Crowding,
+    /// Time waited since the instant `since`.
+    waited: Duration,
+    since: Duration,
     pinned: bool,
     calm: u32,
     calm_needed: u32,
@@ -52,6 +57,8 @@ impl Cron {
             processor,
             processors,
             crowding: Crowding::default(),
+            waited: Duration::ZERO,
+            since: Duration::ZERO,
             pinned: false,
             calm: 0,
             calm_needed: CALM_SECONDS,
@@ -97,12 +104,20 @@ impl PinWatch {
         }
     }
 
-    /// Looks at how long the thread waited in the last second, and moves it if that says so.
-    fn watch(&mut self, elapsed: Duration) {
-        let share = self.crowding.sample().as_secs_f64() / elapsed.as_secs_f64().max(1e-3);
+    /// Looks at how long the thread waited for its processor since the last look and within the
+    /// last second, and moves it if that says so.
+    fn watch(&mut self, now: Duration) {
+        let waited = self.crowding.sample();
+        self.waited += waited;
+        let elapsed = now.saturating_sub(self.since);
+        if elapsed < SECOND && !(self.pinned && waited > CROWDED_AT_ONCE) {
+            return;
+        }
+        let share = self.waited.as_secs_f64() / elapsed.max(SECOND).as_secs_f64();
+        (self.waited, self.since) = (Duration::ZERO, now);
         if self.pinned {
             self.calm = self.calm.saturating_add(1);
-            if share > CROWDED_SHARE {
+            if share > CROWDED_SHARE || waited > CROWDED_AT_ONCE {
                 if self.calm < self.calm_needed {
                     self.calm_needed = (self.calm_needed * 2).min(CALM_SECONDS_MAX);
                 }
@@ -132,12 +147,11 @@ impl Core {
         self.cron.next = now + if more { PERIOD_BUSY } else { PERIOD };
         self.work.stats.sample(self.work.now);
         self.ring.retry_listeners();
+        if self.work.settings.pin == Pin::Auto {
+            self.cron.pin.watch(now);
+        }
         if now >= self.cron.next_second {
-            let elapsed = now.saturating_sub(self.cron.next_second) + SECOND;
             self.cron.next_second = now + SECOND;
-            if self.work.settings.pin == Pin::Auto {
-                self.cron.pin.watch(elapsed);
-            }
             self.work.close_idle();
             if self.work.index == 0 {
                 self.work.server.sample_memory();

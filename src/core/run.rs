@@ -178,8 +178,8 @@ impl Work {
             let failed = connection.pipeline.write(session.protocol, answers, |reply| {
                 shard.run(now, &call, reply);
             });
-            if failed {
-                self.stats.error(Some(row), b"-ERR", false);
+            if let Some(line) = failed {
+                self.stats.error(Some(row), &line, false);
             }
             if connection.output_bytes() > WAITING_REPLY_BYTES_MAX {
                 connection.stall = Stall::Replies;

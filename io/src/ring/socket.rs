@@ -150,7 +150,7 @@ impl Ring {
     /// a time, and only after `Paused`.
     ///
     /// # Panics
-    /// If the buffer has not that much spare capacity, or none was asked for, or a receive is armed.
+    /// If the buffer has not that much to spare, none was asked for, or a receive is armed.
     pub fn receive_direct(&mut self, socket: SocketId, buffer: Vec<u8>, bytes: usize) {
         let Some(state) = self.state(socket) else { return };
         assert!(state.armed == Armed::No, "a direct receive follows `Paused`");
