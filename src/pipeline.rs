@@ -22,7 +22,7 @@ enum Slot {
     /// Its reply comes from elsewhere; `muted` replies are dropped (CLIENT REPLY OFF).
     Awaited { muted: bool },
     /// Its reply lies in the stash.
-    Ready { start: usize, len: usize },
+    Ready { start: u32, len: u32 },
 }
 
 impl Pipeline {
@@ -45,7 +45,7 @@ impl Pipeline {
         }
         if !direct {
             let len = to.len() - start;
-            self.slots.push_back(Slot::Ready { start, len });
+            self.slots.push_back(Slot::Ready { start: start as u32, len: len as u32 });
         }
         failed
     }
@@ -70,13 +70,14 @@ impl Pipeline {
         if offset > 0 {
             let start = self.stash.len();
             self.stash.extend_from_slice(reply);
-            *slot = Slot::Ready { start, len: reply.len() };
+            *slot = Slot::Ready { start: start as u32, len: reply.len() as u32 };
             return;
         }
         self.out.extend_from_slice(reply);
         self.advance();
         while let Some(&Slot::Ready { start, len }) = self.slots.front() {
-            self.out.extend_from_slice(&self.stash[start..start + len]);
+            let start = start as usize;
+            self.out.extend_from_slice(&self.stash[start..start + len as usize]);
             self.advance();
         }
         if self.slots.is_empty() {
@@ -112,24 +113,38 @@ impl Pipeline {
         self.out.len() + self.stash.len()
     }
 
-    /// Lends memory for output where there is none.
+    /// Lends memory for replies where there is none.
     #[inline]
-    pub fn lend(&mut self, buffer: impl FnOnce() -> Vec<u8>) {
+    pub fn lend(&mut self, mut buffer: impl FnMut() -> Vec<u8>) {
         if self.out.capacity() == 0 {
             self.out = buffer();
         }
+        if !self.slots.is_empty() && self.stash.capacity() == 0 {
+            self.stash = buffer();
+        }
     }
 
-    /// Takes what can be sent, with its memory; an idle connection keeps none.
+    /// Takes what can be sent, with its memory.
     #[inline]
     pub fn take_output(&mut self) -> Vec<u8> {
-        if self.slots.is_empty() && self.stash.capacity() > 0 {
-            self.stash = Vec::new();
-            self.slots = VecDeque::new();
-        }
         std::mem::take(&mut self.out)
     }
+
+    /// Takes the memory of the stash once nothing needs it: an idle connection keeps none.
+    #[inline]
+    pub fn take_stash(&mut self) -> Option<Vec<u8>> {
+        if !self.slots.is_empty() || self.stash.capacity() == 0 {
+            return None;
+        }
+        self.slots.shrink_to(SLOTS_KEPT_MAX);
+        Some(std::mem::take(&mut self.stash))
+    }
 }
+
+/// Slots an idle connection keeps the memory of: a dozen bytes each.
+const SLOTS_KEPT_MAX: usize = 32;
+
+const _: () = assert!(size_of::<Slot>() <= 12);
 
 #[cfg(test)]
 mod tests {

@@ -69,10 +69,14 @@ impl Core {
             self.work.stats.output_bytes += buffer.len() as u64;
             self.ring.send(socket, buffer);
         }
-        if connection.stall != Stall::None
+        let stash = connection.pipeline.take_stash();
+        let strained = connection.stall != Stall::None
             || connection.output_bytes() > SPARE_BYTES_MAX
-            || connection.over_soft_since > 0
-        {
+            || connection.over_soft_since > 0;
+        if let Some(stash) = stash {
+            self.work.keep_buffer(stash);
+        }
+        if strained {
             self.see_to_output(socket);
         }
         let Some(connection) = self.work.connection(socket) else { return };

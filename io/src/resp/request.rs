@@ -134,6 +134,9 @@ pub enum Step {
     },
 }
 
+/// Arguments an idle parser keeps the memory of.
+const ARGS_KEPT_MAX: usize = 64;
+
 /// An incremental parser of one connection's input.
 #[derive(Clone, Debug, Default)]
 pub struct Parser {
@@ -159,6 +162,7 @@ impl Parser {
         self.left = 0;
         self.bulk = None;
         self.args.clear();
+        self.args.shrink_to(ARGS_KEPT_MAX);
     }
 
     /// True while a request has begun and not ended.
