@@ -67,6 +67,8 @@ impl Core {
             connection.sending = buffer.len();
             connection.session.output_bytes_total += buffer.len() as u64;
             self.work.stats.output_bytes += buffer.len() as u64;
+            // Of a small send nothing is heard but at the next call; its end closes this one.
+            self.work.leaving |= connection.ended || connection.session.closing;
             self.ring.send(socket, buffer);
         }
         let stash = connection.pipeline.take_stash();

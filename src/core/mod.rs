@@ -88,6 +88,8 @@ struct Work {
     dirty: Vec<SocketId>,
     /// Connections that stood still and may go on.
     resumable: Vec<SocketId>,
+    /// A connection was given its last replies, and closes once they are out.
+    leaving: bool,
     /// Connections that wait for a lane.
     stalled: Vec<SocketId>,
     /// Empty buffers for output.
@@ -164,6 +166,7 @@ impl Core {
             clients: 0,
             dirty: Vec::new(),
             resumable: Vec::new(),
+            leaving: false,
             stalled: Vec::new(),
             spare: Vec::new(),
             asked: Vec::new(),
@@ -194,7 +197,8 @@ impl Core {
         let more = self.run_inbox(inbox::TICK_REQUESTS_MAX);
         self.start_jobs();
         self.flush();
-        let again = self.run_cron() | more || !self.work.resumable.is_empty();
+        let leaving = std::mem::take(&mut self.work.leaving);
+        let again = self.run_cron() | more | leaving || !self.work.resumable.is_empty();
         Ok(match (again, busy) {
             (true, _) => Tick::Again,
             (false, true) => Tick::Done,

@@ -42,6 +42,29 @@ fn sleep_delays_only_its_own_client() {
     assert!(started.elapsed() < Duration::from_secs(5), "it slept too long");
 }
 
+#[test]
+fn quit_closes_at_once() {
+    let server = Server::start(2, &[]).expect("a server");
+    let mut times = Vec::new();
+    for round in 0..21 {
+        let mut client = Client::connect(server.address()).expect("a connection");
+        // At different moments between two heartbeats of the server.
+        std::thread::sleep(Duration::from_millis(5 * round));
+        client.send_raw(b"SET k v\r\nQUIT\r\n").expect("sent");
+        for _ in 0..2 {
+            let reply = client.receive(Duration::from_secs(20));
+            assert_eq!(reply, Ok(Got::Value(Value::Simple(b"OK".to_vec()))));
+        }
+        let answered = Instant::now();
+        assert_eq!(client.receive(Duration::from_secs(20)), Ok(Got::Closed));
+        times.push(answered.elapsed());
+    }
+    // The middle one: this machine may be busy with other things.
+    times.sort_unstable();
+    eprintln!("after its reply to QUIT the server closes within {:?}", times[10]);
+    assert!(times[10] < Duration::from_millis(15), "it closes within {times:?}");
+}
+
 /// Sends until the server ends; every reply that comes is whole and in order.
 fn load_until_the_end(server: &Server, name: &str, answered: &AtomicUsize) {
     let mut client = Client::connect(server.address()).expect("a connection");
