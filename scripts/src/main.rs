@@ -1,5 +1,6 @@
 //! The one door to the project's tasks: `cargo x <task>`.
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// What a task gets after its name; the error is a sentence.
@@ -13,6 +14,8 @@ static TASKS: &[(&str, &str, &str, Run)] = &[
     ("fuzz", "TARGET [SECONDS]", "random input to one target, 60 seconds if not said", fuzz),
 ];
 
+/// The top of the repository.
+const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Seconds of a `fuzz` that names none.
 const FUZZ_SECONDS: &str = "60";
 
@@ -77,7 +80,11 @@ fn fuzz(arguments: &[String]) -> Result<(), String> {
     if seconds.parse::<u32>().is_err() {
         return Err(format!("{seconds} is not a number of seconds"));
     }
-    let all = ["test", "--profile", "checked", "--test", "fuzz", target, "--", "--nocapture"];
+    if !Path::new(TOP).join(format!("tests/fuzz/{target}.rs")).is_file() {
+        return Err(format!("there is no tests/fuzz/{target}.rs"));
+    }
+    let tests = format!("fuzz::{target}::");
+    let all = ["test", "--profile", "checked", "--test", "fuzz", &tests, "--", "--nocapture"];
     cargo(&all, &[("PINION_FUZZ_SECONDS", seconds)])
 }
 
@@ -93,7 +100,7 @@ fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> Result<(), String> {
     let status = Command::new(program)
         .args(arguments)
         .envs(variables.iter().copied())
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .current_dir(TOP)
         .status()
         .map_err(|error| format!("starting {line}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("failed: {line}")) }
