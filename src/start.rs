@@ -53,6 +53,7 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
         let source = io::Error::other(format!("there are {SHARDS_MAX} at most"));
         return Err(failed(format!("serve on {cores} threads"))(source));
     }
+    see_to_descriptors(settings.clients_max, cores);
     let (listeners, port) = listen(&settings)?;
     settings.port = port.map_or(0, i64::from);
     let unix = (!settings.unixsocket.is_empty()).then(|| PathBuf::from(&settings.unixsocket));
@@ -99,6 +100,23 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
         let _ = std::fs::remove_file(path);
     }
     Ok(())
+}
+
+/// Descriptors besides those of clients: of each core, and of the rest of the process.
+const DESCRIPTORS_A_CORE: u64 = 16;
+const DESCRIPTORS_OTHER: u64 = 32;
+
+/// Has the process open a descriptor for each client there may be, or says that it may not.
+fn see_to_descriptors(clients_max: u64, cores: usize) {
+    let other = DESCRIPTORS_A_CORE * cores as u64 + DESCRIPTORS_OTHER;
+    let limit = runtime::raise_descriptor_limit(clients_max.saturating_add(other)).unwrap_or(0);
+    if limit < clients_max.saturating_add(other) {
+        tracing::warn!(
+            "maxclients is {clients_max}, but the process may have only {limit} descriptors open: \
+             about {} clients fit (raise LimitNOFILE or ulimit -n)",
+            limit.saturating_sub(other)
+        );
+    }
 }
 
 /// Starts a core's thread. A core that breaks takes the server down: its shard is gone.

@@ -4,9 +4,11 @@
 //! loop counts them, and while there are any it sleeps in its own ring only briefly and gives them
 //! a turn. It never waits inside glommio: woken there by an eventfd it hung within seconds of load.
 
+mod descriptors;
 mod pin;
 mod signals;
 
+pub use descriptors::raise_descriptor_limit;
 pub use pin::{Crowding, available_cores, pin_to, unpin};
 pub use signals::{StopSignals, ask_to_stop};
 
