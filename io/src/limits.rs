@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// Most arguments of one request (Redis: the largest 32-bit integer; memory bounds it first).
 pub const ARGS_MAX: i64 = i32::MAX as i64;
+/// Arguments that an idle parser keeps room for.
+pub const ARGS_KEPT_MAX: usize = 64;
 /// Most arguments of a request before the client has authenticated.
 pub const ARGS_UNAUTHENTICATED_MAX: i64 = 10;
 /// Longest argument before the client has authenticated, in bytes.

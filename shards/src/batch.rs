@@ -132,6 +132,7 @@ impl<T: Copy> Batch<T> {
     pub fn clear(&mut self) {
         self.entries.clear();
         self.ranges.clear();
+        self.ranges.shrink_to(BATCH_KEEP_BYTES_MAX / size_of::<Range>());
         for bytes in [&mut self.arena, &mut self.replies] {
             bytes.clear();
             bytes.shrink_to(BATCH_KEEP_BYTES_MAX);

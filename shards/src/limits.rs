@@ -42,7 +42,7 @@ const _: () = assert!(INLINE_BYTES_MAX <= u16::MAX as usize, "a record's header 
 const _: () = assert!(DIRECTORY_DEPTH_MAX < 32, "the directory holds 32-bit indexes");
 const _: () = assert!(SHARDS_MAX <= SLOT_COUNT as usize, "each shard owns a slot at least");
 const _: () = assert!(PREFETCH_DEPTH <= BATCH_COMMANDS_MAX);
-/// Bytes an idle batch keeps for its next use, in each of its two buffers.
+/// Bytes an idle batch keeps for its next use, in each of its buffers.
 pub const BATCH_KEEP_BYTES_MAX: usize = 256 * 1024;
 
 const _: () = assert!(BATCH_KEEP_BYTES_MAX <= BATCH_BYTES_MAX);

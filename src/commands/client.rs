@@ -94,11 +94,9 @@ fn setinfo(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
         return Err(Error::Text("ERR Client attributes cannot be longer than 64 KiB."));
     }
     if !text.iter().all(u8::is_ascii_graphic) {
-        return Err(Error::Text(if is_name {
-            "ERR LIB-NAME cannot contain spaces, newlines or special characters."
-        } else {
-            "ERR LIB-VER cannot contain spaces, newlines or special characters."
-        }));
+        let rest = b" cannot contain spaces, newlines or special characters.";
+        reply.error(&[b"ERR ", args.at(2), rest.as_slice()].concat());
+        return Ok(Outcome::Done);
     }
     let text = String::from_utf8_lossy(text).into_owned();
     let library = at.session.library.get_or_insert_default();

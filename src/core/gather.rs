@@ -67,6 +67,7 @@ impl Gathers {
         }
         gather.owners.clear();
         gather.places.clear();
+        gather.places.shrink_to(WORDS_KEPT_MAX);
         for words in &mut gather.words {
             words.clear();
             words.shrink_to(WORDS_KEPT_MAX);

@@ -7,6 +7,7 @@ use crate::dispatch;
 use pinion_io::resp::{Limits, Parser, ProtocolError, Range, Step};
 use pinion_io::ring::{Chunk, Ring, SocketId};
 use pinion_shards::commands::Args;
+use pinion_shards::limits::{BATCH_BYTES_MAX, STRING_BYTES_MAX};
 use std::collections::VecDeque;
 
 /// Requests parsed before they are run; bounds the buffers held meanwhile.
@@ -18,8 +19,21 @@ const DIRECT_BYTES_MIN: usize = 64 * 1024;
 /// Growth of a buffer for direct receives at a time, at least: a client that only announces much
 /// gets little.
 const DIRECT_STEP_BYTES: usize = 1024 * 1024;
+/// Most input of one connection, whatever `client_query_buffer_limit` allows: ranges and positions
+/// within it have 32 bits.
+const INPUT_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
+/// Requests and words of requests that the inbox keeps room for.
+const REQUESTS_KEPT_MAX: usize = 4096;
+const WORDS_KEPT_MAX: usize = 32 * 1024;
 /// Input that may wait for a connection that stands still, before its peer is held back.
 const WAITING_BYTES_MAX: usize = 64 * 1024;
+
+// Beyond the bound, one direct receive may arrive before it is checked, and what was received is
+// then copied behind the commands of a batch.
+const _: () = assert!(
+    INPUT_BYTES_MAX + STRING_BYTES_MAX + BATCH_BYTES_MAX + DIRECT_STEP_BYTES < u32::MAX as usize,
+    "a range reaches all input"
+);
 
 /// Set in the source of a request that lies in `rewritten`.
 const REWRITTEN: u32 = 1 << 31;
@@ -112,7 +126,9 @@ impl Inbox {
     /// Gives back what the requests lay in, once they have run.
     pub(super) fn clear(&mut self, ring: &mut Ring) {
         self.requests.clear();
+        self.requests.shrink_to(REQUESTS_KEPT_MAX);
         self.ranges.clear();
+        self.ranges.shrink_to(WORDS_KEPT_MAX);
         self.rewritten.clear();
         for held in self.held.drain(..) {
             if let Held::Chunk(chunk) = held {
@@ -170,7 +186,7 @@ impl Core {
 
     /// Parses what a connection has gathered, as far as it may run.
     pub(super) fn take_input(&mut self, socket: SocketId) {
-        let limit = self.work.settings.query_buffer_bytes_max as usize;
+        let limit = (self.work.settings.query_buffer_bytes_max as usize).min(INPUT_BYTES_MAX);
         let Some(connection) = self.work.connection(socket) else { return };
         if connection.input_bytes() > limit {
             connection.killed = true;
@@ -198,8 +214,7 @@ impl Core {
             connection.input = input;
             connection.parser = parser;
         } else {
-            parser.reset();
-            connection.parser = parser;
+            // The connection has a fresh parser, without the memory of this one's words.
             connection.input.extend_from_slice(&input[at..]);
             self.inbox.held.push(Held::Bytes(input));
         }

@@ -4,8 +4,8 @@
 //! a million arguments in a thousand pieces is read once, not a thousand times.
 
 use crate::limits::{
-    ARGS_MAX, ARGS_UNAUTHENTICATED_MAX, BULK_BYTES_MAX, BULK_UNAUTHENTICATED_BYTES_MAX,
-    INLINE_BYTES_MAX,
+    ARGS_KEPT_MAX, ARGS_MAX, ARGS_UNAUTHENTICATED_MAX, BULK_BYTES_MAX,
+    BULK_UNAUTHENTICATED_BYTES_MAX, INLINE_BYTES_MAX,
 };
 
 /// A piece of an input buffer: `len` bytes from `start`.
@@ -134,9 +134,6 @@ pub enum Step {
     },
 }
 
-/// Arguments an idle parser keeps the memory of.
-const ARGS_KEPT_MAX: usize = 64;
-
 /// An incremental parser of one connection's input.
 #[derive(Clone, Debug, Default)]
 pub struct Parser {
@@ -156,7 +153,7 @@ impl Parser {
         &self.args
     }
 
-    /// Forgets a request under way.
+    /// Forgets a request under way, and the memory that many arguments took.
     pub fn reset(&mut self) {
         self.at = 0;
         self.left = 0;

@@ -245,7 +245,7 @@ impl Ring {
             return Ok(());
         }
         self.queue.enter(wait, &mut self.reaped)?;
-        if !self.at_once.is_empty() && self.queue.is_submitted() {
+        if !self.at_once.is_empty() && self.queue.is_settled() {
             self.settle_sends();
         }
         Ok(())

@@ -100,11 +100,12 @@ impl Queue {
             || !self.deferred.is_empty()
     }
 
-    /// True if the kernel has taken every entry.
-    pub(super) fn is_submitted(&mut self) -> bool {
+    /// True if the kernel has taken every entry and keeps no completion back: those that found the
+    /// completion queue full come with the next `enter`.
+    pub(super) fn is_settled(&mut self) -> bool {
         let mut submission = self.ring.submission();
         submission.sync();
-        submission.is_empty() && self.deferred.is_empty()
+        submission.is_empty() && self.deferred.is_empty() && !submission.cq_overflow()
     }
 
     /// Submits everything and appends every completion to `reaped`; waits for one as `wait` says.

@@ -190,7 +190,8 @@ impl Ring {
         self.push_send(socket);
     }
 
-    /// After an `enter` that took every entry: those sends at once that have no completion are out.
+    /// After an `enter` that left nothing behind, neither entries nor completions: those sends at
+    /// once that have no completion are out.
     pub(super) fn settle_sends(&mut self) {
         for completion in &self.reaped {
             if completion.token >> 56 == Op::Send as u64 {
@@ -372,12 +373,13 @@ impl Ring {
         let socket = self.socket_of(completion);
         let state = &mut self.sockets[socket.index as usize];
         let sending = state.sending.as_mut().expect("a send completes once");
-        sending.at_once = false;
         if state.closing {
             state.sending = None;
             self.reap_closed(socket);
             return None;
         }
+        // It has a completion, so it did not go at once; the rest is sent the patient way.
+        sending.at_once = false;
         match completion.result {
             0.. => sending.sent += completion.result as usize,
             code if matches!(-code, libc::EINTR | libc::EAGAIN) => {}

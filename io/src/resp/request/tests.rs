@@ -108,3 +108,15 @@ fn a_partial_argument_says_how_much_is_missing() {
     assert_eq!(step, Step::Partial { need: 9 });
     assert!(parser.is_inside());
 }
+
+#[test]
+fn a_reset_parser_keeps_little_memory() {
+    let count = 10 * ARGS_KEPT_MAX;
+    let input = [format!("*{count}\r\n").into_bytes(), b"$1\r\na\r\n".repeat(count)].concat();
+    let mut parser = Parser::default();
+    let end = input.len();
+    assert_eq!(parser.next(&input, 0, &Limits::default()), Ok(Step::Request { end }));
+    assert_eq!(parser.args().len(), count);
+    parser.reset();
+    assert!(parser.args.capacity() <= ARGS_KEPT_MAX);
+}
