@@ -30,11 +30,7 @@ impl Core {
                 Event::Direct { socket, buffer } => self.received_direct(socket, buffer),
                 Event::Paused { socket } => self.paused(socket),
                 Event::Ended { socket, error } => {
-                    if let Some(connection) = self.work.connection(socket) {
-                        connection.ended = true;
-                        connection.killed |= error.is_some();
-                        self.work.mark_dirty(socket);
-                    }
+                    self.inbox.push_end(socket, error.is_some());
                 }
                 Event::SendFailed { socket } => {
                     if let Some(connection) = self.work.connection(socket) {

@@ -41,7 +41,7 @@ const REWRITTEN: u32 = 1 << 31;
 /// What arrived in this tick, and the requests found in it.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    arrived: VecDeque<(SocketId, Chunk)>,
+    arrived: VecDeque<(SocketId, Arrival)>,
     /// Bytes whose requests have not run.
     held: Vec<Held>,
     /// Inline requests with quotes, rewritten; sources above `REWRITTEN`.
@@ -49,6 +49,16 @@ pub(super) struct Inbox {
     pub(super) requests: Vec<Request>,
     pub(super) ranges: Vec<Range>,
     parser: Parser,
+}
+
+/// What the ring said of a connection, in the order it did.
+#[derive(Debug)]
+enum Arrival {
+    Chunk(Chunk),
+    /// The peer sends no more, or the socket `failed`: known only behind what came before.
+    End {
+        failed: bool,
+    },
 }
 
 /// Bytes that requests lie in.
@@ -96,7 +106,11 @@ struct Pass<'a> {
 
 impl Inbox {
     pub(super) fn push(&mut self, socket: SocketId, chunk: Chunk) {
-        self.arrived.push_back((socket, chunk));
+        self.arrived.push_back((socket, Arrival::Chunk(chunk)));
+    }
+
+    pub(super) fn push_end(&mut self, socket: SocketId, failed: bool) {
+        self.arrived.push_back((socket, Arrival::End { failed }));
     }
 
     /// The words of a request.
@@ -143,9 +157,12 @@ impl Core {
     pub(super) fn run_inbox(&mut self, requests_max: usize) -> bool {
         let mut done = 0;
         while done < requests_max
-            && let Some((socket, chunk)) = self.inbox.arrived.pop_front()
+            && let Some((socket, arrival)) = self.inbox.arrived.pop_front()
         {
-            self.take_chunk(socket, chunk);
+            match arrival {
+                Arrival::Chunk(chunk) => self.take_chunk(socket, chunk),
+                Arrival::End { failed } => self.work.take_end(socket, failed),
+            }
             if self.inbox.requests.len() >= REQUESTS_MAX {
                 done += self.inbox.requests.len();
                 self.run_requests();
@@ -278,6 +295,15 @@ impl Core {
 }
 
 impl Work {
+    /// Closes a connection whose peer is done, once all that came from it has run.
+    fn take_end(&mut self, socket: SocketId, failed: bool) {
+        if let Some(connection) = self.connection(socket) {
+            connection.ended = true;
+            connection.killed |= failed;
+            self.mark_dirty(socket);
+        }
+    }
+
     fn limits(&mut self, socket: SocketId) -> Limits {
         let bulk_bytes_max = self.settings.bulk_bytes_max as i64;
         let password = !self.settings.password.is_empty();
