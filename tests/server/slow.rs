@@ -3,7 +3,10 @@
 use crate::support::client::{Client, Got, request};
 use crate::support::server::Server;
 use pinion_io::resp::Value;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Replies are held for a reader up to 256 MiB, and somewhat more is on its way.
@@ -102,4 +105,37 @@ fn the_soft_output_limit_closes_after_its_time() {
         let reply = other.ask(&["GET", "big0"]);
         assert!(matches!(reply, Ok(Value::Bulk(value)) if value.len() == 1_000_000));
     }
+}
+
+#[test]
+fn a_peer_that_ends_beside_a_flood_is_answered_all_the_same() {
+    let server = Server::start(1, &[]).expect("a server");
+    let flooding = AtomicBool::new(true);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            let mut flood = TcpStream::connect(server.address()).expect("a connection");
+            let mut replies = flood.try_clone().expect("a second handle");
+            scope.spawn(move || std::io::copy(&mut replies, &mut std::io::sink()));
+            let flooding = &flooding;
+            scope.spawn(move || {
+                let requests = b"*2\r\n$4\r\nINCR\r\n$1\r\na\r\n".repeat(20_000);
+                while flooding.load(Ordering::Relaxed) && flood.write_all(&requests).is_ok() {}
+                let _ = flood.shutdown(Shutdown::Both);
+            });
+        }
+        thread::sleep(Duration::from_millis(200));
+        let answers = (0..20).map(|_| {
+            let mut peer = TcpStream::connect(server.address()).expect("a connection");
+            peer.write_all(b"*2\r\n$4\r\nINCR\r\n$1\r\nb\r\n").expect("a request");
+            peer.shutdown(Shutdown::Write).expect("half a close");
+            let mut reply = Vec::new();
+            let read = peer.read_to_end(&mut reply);
+            read.map(|_| reply)
+        });
+        let answers: Vec<_> = answers.collect();
+        flooding.store(false, Ordering::Relaxed);
+        for (index, reply) in answers.into_iter().enumerate() {
+            assert_eq!(reply.expect("a reply"), format!(":{}\r\n", index + 1).into_bytes());
+        }
+    });
 }
