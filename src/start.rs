@@ -53,8 +53,8 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
         let source = io::Error::other(format!("there are {SHARDS_MAX} at most"));
         return Err(failed(format!("serve on {cores} threads"))(source));
     }
-    see_to_descriptors(settings.clients_max, cores);
     let (listeners, port) = listen(&settings)?;
+    see_to_descriptors(settings.clients_max, cores);
     settings.port = port.map_or(0, i64::from);
     let unix = (!settings.unixsocket.is_empty()).then(|| PathBuf::from(&settings.unixsocket));
     let databases = settings.databases as u16;
