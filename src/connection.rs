@@ -109,6 +109,15 @@ impl Connection {
         }
     }
 
+    /// Puts it in the list of those that the tick's flush looks at, once.
+    #[inline]
+    pub fn mark(&mut self, dirty: &mut Vec<SocketId>) {
+        if !self.dirty {
+            self.dirty = true;
+            dirty.push(self.socket);
+        }
+    }
+
     /// True if a request may run.
     #[inline]
     pub fn runs(&self) -> bool {

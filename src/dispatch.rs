@@ -1,6 +1,6 @@
 //! The guards between a parsed request and its run, in Redis's order.
 
-use crate::commands::{FindError, Found, find};
+use crate::commands::{FindError, Found};
 use crate::config::Settings;
 use crate::session::Session;
 use pinion_io::resp::Reply;
@@ -15,15 +15,6 @@ pub enum Refusal {
     Arity(&'static Row),
     /// The client has not authenticated.
     Auth(&'static Row),
-}
-
-/// Finds the row of a request.
-///
-/// # Errors
-/// There is none.
-#[inline]
-pub fn row_of(args: &Args<'_>) -> Result<Found, FindError> {
-    find(args)
 }
 
 /// Passes a request, or says why not.

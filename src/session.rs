@@ -144,6 +144,14 @@ impl Session {
         }
     }
 
+    /// Counts a command by CLIENT REPLY's rules: whether the client wants its reply.
+    #[inline]
+    pub fn takes_reply(&mut self) -> bool {
+        let answers = self.reply_mode.answers();
+        self.reply_mode = self.reply_mode.next();
+        answers
+    }
+
     /// RESET: as if it had just connected. `open` is true where no password is asked for.
     /// The library's name and the no-evict mark stay, as in Redis.
     pub fn reset(&mut self, open: bool) {

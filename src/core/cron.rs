@@ -170,9 +170,8 @@ impl Work {
             if timeout > 0 && idle > timeout && connection.pipeline.is_settled() {
                 connection.killed = true;
             }
-            if (connection.killed || connection.over_soft_since > 0) && !connection.dirty {
-                connection.dirty = true;
-                self.dirty.push(connection.socket);
+            if connection.killed || connection.over_soft_since > 0 {
+                connection.mark(&mut self.dirty);
             }
         }
     }

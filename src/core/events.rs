@@ -150,6 +150,5 @@ impl Core {
             self.work.connections.resize_with(index + 1, || None);
         }
         self.work.connections[index] = Some(Box::new(Connection::new(socket, session)));
-        self.work.clients += 1;
     }
 }

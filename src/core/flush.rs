@@ -122,7 +122,6 @@ impl Core {
         if let Some(connection) = self.work.connections[socket.index as usize].take() {
             debug_assert_eq!(connection.socket, socket);
             self.ring.close(socket);
-            self.work.clients -= 1;
             self.work.server.census.leave(self.work.index);
         }
     }

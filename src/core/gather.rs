@@ -179,8 +179,7 @@ impl Work {
         self.count(request, row);
         let Some(connection) = self.connection(request.socket) else { return true };
         let session = &mut connection.session;
-        let answers = session.reply_mode.answers();
-        session.reply_mode = session.reply_mode.next();
+        let answers = session.takes_reply();
         let (db, protocol) = (session.db, session.protocol);
         gather.protocol = protocol;
         gather.sequence = connection.pipeline.reserve(!answers);
@@ -263,9 +262,6 @@ impl Work {
         connection.pipeline.lend(|| self.spare.pop().unwrap_or_default());
         connection.learn(reply.len());
         connection.pipeline.fill(sequence, reply);
-        if !connection.dirty {
-            connection.dirty = true;
-            self.dirty.push(socket);
-        }
+        connection.mark(&mut self.dirty);
     }
 }

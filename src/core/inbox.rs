@@ -1,9 +1,8 @@
 //! From bytes to requests: parses what arrived where it lies, and asks for the buckets of its keys.
 
 use super::{Core, Work};
-use crate::commands::{FindError, Found};
+use crate::commands::{FindError, Found, find};
 use crate::connection::{Connection, Intake};
-use crate::dispatch;
 use pinion_io::resp::{Limits, Parser, ProtocolError, Range, Step};
 use pinion_io::ring::{Chunk, Ring, SocketId};
 use pinion_shards::commands::Args;
@@ -395,7 +394,7 @@ impl Work {
         if words.is_empty() {
             return request;
         }
-        let found = dispatch::row_of(&args);
+        let found = find(&args);
         request.what = What::Command(found);
         if let Ok(Found::Shard(row)) = found
             && let Some(keys) = row.keys.first()

@@ -162,9 +162,8 @@ impl Clients for Table<'_> {
                 session: &mut connection.session,
                 kill: &mut connection.killed,
             });
-            if (connection.killed || connection.session.closing) && !connection.dirty {
-                connection.dirty = true;
-                self.dirty.push(connection.socket);
+            if connection.killed || connection.session.closing {
+                connection.mark(self.dirty);
             }
         }
     }

@@ -82,8 +82,6 @@ struct Work {
     hops: Hops,
     gathers: Gathers,
     connections: Vec<Option<Box<Connection>>>,
-    /// How many of them there are.
-    clients: usize,
     /// Connections with something to flush or to end.
     dirty: Vec<SocketId>,
     /// Connections that stood still and may go on.
@@ -163,7 +161,6 @@ impl Core {
             owner: post.owner,
             gathers: Gathers::default(),
             connections: Vec::new(),
-            clients: 0,
             dirty: Vec::new(),
             resumable: Vec::new(),
             leaving: false,

@@ -64,10 +64,7 @@ impl Work {
         if connection.stall != Stall::None {
             return false;
         }
-        if !connection.dirty {
-            connection.dirty = true;
-            self.dirty.push(request.socket);
-        }
+        connection.mark(&mut self.dirty);
         connection.pipeline.lend(|| self.spare.pop().unwrap_or_default());
         let found = match request.what {
             What::Command(found) => found,
@@ -105,13 +102,10 @@ impl Work {
         let run = match row.plan {
             Plan::One(run) => {
                 if !self.is_alone(row, args) {
-                    if !row.has_whole_steps(args.len()) {
-                        self.count(request, row);
-                        self.fail(request, row, Error::Arity(row.name));
-                        return true;
-                    }
+                    let whole = row.has_whole_steps(args.len());
                     self.count(request, row);
-                    self.fail(request, row, Error::CrossShard);
+                    let error = if whole { Error::CrossShard } else { Error::Arity(row.name) };
+                    self.fail(request, row, error);
                     return true;
                 }
                 run
@@ -169,8 +163,7 @@ impl Work {
         let index = request.socket.index as usize;
         let connection = self.connections[index].as_mut().expect("the request's connection");
         let session = &mut connection.session;
-        let answers = session.reply_mode.answers();
-        session.reply_mode = session.reply_mode.next();
+        let answers = session.takes_reply();
         if owner == self.index {
             let call = Call { run, db: session.db, hash: request.hash, args: *args };
             let shard = self.owner.value();
@@ -224,8 +217,7 @@ impl Work {
             }
         };
         let session = &mut connection.session;
-        let answers = session.reply_mode.answers();
-        session.reply_mode = session.reply_mode.next();
+        let answers = session.takes_reply();
         match outcome {
             Outcome::Done => {
                 if text.first() == Some(&b'-') {
@@ -276,8 +268,7 @@ impl Work {
     ) {
         let Some(connection) = self.connection(request.socket) else { return };
         let session = &mut connection.session;
-        let answers = session.reply_mode.answers();
-        session.reply_mode = session.reply_mode.next();
+        let answers = session.takes_reply();
         connection.pipeline.write(session.protocol, answers, write);
     }
 
