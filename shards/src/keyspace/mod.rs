@@ -4,18 +4,10 @@
 //! due at that time is removed before anything else is done with it. Every change passes
 //! `touched`, so that there is one place to hang on to what changes.
 //!
-//! `table` finds entries, `segment` holds them, `record` owns their memory, `hash` says which bits
-//! of a hash mean what, `sweep` removes what is due, `walk` goes over all keys.
+//! A database is a `table::Table`; `sweep` removes what is due, `walk` goes over all keys.
 
 mod cursor;
-mod hash;
-#[allow(unsafe_code)] // Room: a hint to the processor.
-mod prefetch;
-#[allow(unsafe_code)] // Room: tagged pointers to records. Model test in `record/tests.rs`.
-mod record;
-mod segment;
 mod sweep;
-mod table;
 mod walk;
 
 pub use cursor::Cursor;
@@ -25,11 +17,9 @@ use crate::commands::parse_int;
 use crate::error::Error;
 use crate::limits::{DATABASES_MAX, STRING_BYTES_MAX};
 use crate::shard::Millis;
+use crate::table::{Entry, Hasher, Place, Table, prefetch};
 use crate::value::{Content, Value};
-use hash::Hasher;
-use record::Entry;
 use sweep::Sweep;
-use table::{Place, Table};
 
 /// The databases of one shard.
 pub struct Keyspace {

@@ -1,9 +1,9 @@
 //! Over all keys of a database: SCAN, KEYS, RANDOMKEY, and the recount that tests rely on.
 
-use super::table::Position;
 use super::{Keyspace, Record};
 use crate::limits::RANDOM_PICKS_MAX;
 use crate::shard::Millis;
+use crate::table::Position;
 
 impl Keyspace {
     /// Shows the keys of a database from `position` on (0 is the start) until about `count` have

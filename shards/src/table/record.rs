@@ -23,12 +23,12 @@ use std::ptr::{copy_nonoverlapping, with_exposed_provenance_mut};
 
 /// A place of the table: empty, or the owner of a record. Its hash bits and marks can be read
 /// without touching the record.
-pub(super) struct Entry(u64);
+pub(crate) struct Entry(u64);
 
 const _: () = assert!(size_of::<Entry>() == 8, "a table slot is one word");
 
 /// Hash bits that a word keeps.
-pub(super) const TAG_BITS: u8 = 17;
+pub(crate) const TAG_BITS: u8 = 17;
 
 const TAG_MASK: u64 = (0x3fff << 48) | 7;
 const ADDRESS_MASK: u64 = (1 << 48) - 8;
@@ -37,7 +37,7 @@ const EXPIRES: u64 = 1 << 63;
 
 /// The hash bits of `hash` as they stand in a word.
 #[inline]
-pub(super) fn tag(hash: u64) -> u64 {
+pub(crate) fn tag(hash: u64) -> u64 {
     ((hash >> 50) << 48) | ((hash >> 47) & 7)
 }
 
@@ -78,10 +78,10 @@ impl<'a> Payload<'a> {
 
 impl Entry {
     /// A place without a record.
-    pub(super) const EMPTY: Self = Self(0);
+    pub(crate) const EMPTY: Self = Self(0);
 
     /// A record of `key`, tagged with the bits of its `hash`.
-    pub(super) fn new(
+    pub(crate) fn new(
         hash: u64,
         key: &[u8],
         content: Content<'_>,
@@ -111,19 +111,19 @@ impl Entry {
 
     /// True if there is no record.
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0 == 0
     }
 
     /// True if there is a record whose word has the hash bits `tag`.
     #[inline]
-    pub(super) fn matches(&self, tag: u64) -> bool {
+    pub(crate) fn matches(&self, tag: u64) -> bool {
         self.0 != 0 && (self.0 ^ tag) & TAG_MASK == 0
     }
 
     /// The hash bit `bit`, counted from the top, 0 being the highest; `bit` is below `TAG_BITS`.
     #[inline]
-    pub(super) fn hash_bit(&self, bit: u8) -> bool {
+    pub(crate) fn hash_bit(&self, bit: u8) -> bool {
         debug_assert!(bit < TAG_BITS, "the word keeps so many bits");
         let place = if bit < 14 { 61 - bit } else { 16 - bit };
         self.0 >> place & 1 == 1
@@ -131,25 +131,25 @@ impl Entry {
 
     /// True if it lies in the bucket after its home.
     #[inline]
-    pub(super) fn displaced(&self) -> bool {
+    pub(crate) fn displaced(&self) -> bool {
         self.0 & DISPLACED != 0
     }
 
     /// Marks where it lies.
     #[inline]
-    pub(super) fn set_displaced(&mut self, displaced: bool) {
+    pub(crate) fn set_displaced(&mut self, displaced: bool) {
         self.0 = if displaced { self.0 | DISPLACED } else { self.0 & !DISPLACED };
     }
 
     /// True if it has an expiry; known without the record.
     #[inline]
-    pub(super) fn expires(&self) -> bool {
+    pub(crate) fn expires(&self) -> bool {
         self.0 & EXPIRES != 0
     }
 
     /// Where the record lies, to be prefetched.
     #[inline]
-    pub(super) fn address(&self) -> usize {
+    pub(crate) fn address(&self) -> usize {
         (self.0 & ADDRESS_MASK) as usize
     }
 
@@ -176,7 +176,7 @@ impl Entry {
 
     /// The key.
     #[inline]
-    pub(super) fn key(&self) -> &[u8] {
+    pub(crate) fn key(&self) -> &[u8] {
         let header = self.header();
         // SAFETY: the header says where the key lies; the record lives as long as `self`.
         unsafe { std::slice::from_raw_parts(self.record().add(header.key_at()), header.key_len) }
@@ -184,7 +184,7 @@ impl Entry {
 
     /// The value.
     #[inline]
-    pub(super) fn value(&self) -> Value<'_> {
+    pub(crate) fn value(&self) -> Value<'_> {
         let header = self.header();
         // SAFETY: the header says where the value lies and of what kind it is; the record, and an
         // object it points to, live as long as `self` and change only through `&mut self`.
@@ -199,13 +199,13 @@ impl Entry {
     }
 
     /// True if the value is a string that came from an edit.
-    pub(super) fn is_raw(&self) -> bool {
+    pub(crate) fn is_raw(&self) -> bool {
         self.header().bits & RAW != 0
     }
 
     /// When it expires, in milliseconds since the Unix epoch.
     #[inline]
-    pub(super) fn expiry(&self) -> Option<Millis> {
+    pub(crate) fn expiry(&self) -> Option<Millis> {
         if !self.expires() {
             return None;
         }
@@ -218,18 +218,18 @@ impl Entry {
     /// True if its time has passed at `now`: as with Redis, a key is there in the very millisecond
     /// in which it expires, so that one millisecond to live is never none.
     #[inline]
-    pub(super) fn is_due(&self, now: Millis) -> bool {
+    pub(crate) fn is_due(&self, now: Millis) -> bool {
         self.expiry().is_some_and(|at| at < now)
     }
 
     /// Second of the last access, modulo 2^24.
-    pub(super) fn seconds(&self) -> u32 {
+    pub(crate) fn seconds(&self) -> u32 {
         ((self.header().bits & SECONDS_MASK) >> SECONDS_SHIFT) as u32
     }
 
     /// Notes an access; writes only in a new second, so that reads leave the cache line clean.
     #[inline]
-    pub(super) fn touch(&mut self, seconds: u32) {
+    pub(crate) fn touch(&mut self, seconds: u32) {
         let header = self.header();
         let touched = header.with_seconds(seconds);
         if touched.bits != header.bits {
@@ -239,7 +239,7 @@ impl Entry {
     }
 
     /// Bytes allocated for the record and its object.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let header = self.header();
         let object = if header.kind() == OBJECT { self.object().bytes() } else { 0 };
         header.total() + object
@@ -262,7 +262,7 @@ impl Entry {
     }
 
     /// Puts another value in. What is of the same size is overwritten where it lies.
-    pub(super) fn replace(&mut self, content: Content<'_>, expiry: Option<Millis>, seconds: u32) {
+    pub(crate) fn replace(&mut self, content: Content<'_>, expiry: Option<Millis>, seconds: u32) {
         if self.refill(content) {
             self.set_expiry(expiry);
             return self.touch(seconds);
@@ -329,7 +329,7 @@ impl Entry {
     }
 
     /// Sets or clears when it expires.
-    pub(super) fn set_expiry(&mut self, expiry: Option<Millis>) {
+    pub(crate) fn set_expiry(&mut self, expiry: Option<Millis>) {
         let old = self.header();
         let header = old.with(EXPIRY, expiry.is_some());
         let record = self.record();
@@ -354,7 +354,7 @@ impl Entry {
     ///
     /// # Panics
     /// If the value is no string: the caller has looked.
-    pub(super) fn grow(&mut self, len: usize) -> &mut [u8] {
+    pub(crate) fn grow(&mut self, len: usize) -> &mut [u8] {
         let old = self.header();
         if let Value::Int(value) = self.value() {
             let mut digits = itoa::Buffer::new();
@@ -431,7 +431,7 @@ impl Entry {
     }
 
     /// The same value under another key; objects move without being copied.
-    pub(super) fn rename(mut self, hash: u64, key: &[u8]) -> Self {
+    pub(crate) fn rename(mut self, hash: u64, key: &[u8]) -> Self {
         let old = self.header();
         let header = Header::new(old.kind(), key.len(), old.value_len());
         let kept = old.bits & (EXPIRY | RAW | SECONDS_MASK);
@@ -453,7 +453,7 @@ impl Entry {
     }
 
     /// A copy of the value under another key, with the same expiry.
-    pub(super) fn duplicate(&self, hash: u64, key: &[u8], seconds: u32) -> Self {
+    pub(crate) fn duplicate(&self, hash: u64, key: &[u8], seconds: u32) -> Self {
         let header = self.header();
         if header.kind() == OBJECT {
             let object = Payload::Object(Box::new(self.object().duplicate()));
