@@ -76,8 +76,9 @@ impl Keyspace {
         for table in &self.databases {
             assert_eq!(table.recount(), table.sums(), "what is counted is what is there");
         }
-        let flushed: usize = self.flushed.iter().map(|table| table.recount().bytes).sum();
         let kept: usize = self.databases.iter().map(|table| table.recount().bytes).sum();
-        assert_eq!(flushed + kept, self.memory_bytes(), "memory counted is memory recounted");
+        let all = kept + self.graves.recount();
+        assert_eq!(all, self.memory_bytes(), "memory counted is memory recounted");
+        self.recount_due();
     }
 }

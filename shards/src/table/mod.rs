@@ -38,6 +38,12 @@ pub(crate) struct Table {
     record_bytes: usize,
 }
 
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
 /// What is known of a segment.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Counts {
@@ -139,6 +145,18 @@ impl Table {
     #[inline]
     pub(crate) fn touch(&mut self, place: Place, seconds: u32) {
         self.segments[place.segment as usize].entry_mut(place.spot).touch(seconds);
+    }
+
+    /// An entry, to be changed; the caller says with `resized` what that did to its size.
+    #[inline]
+    pub(crate) fn entry_mut(&mut self, place: Place) -> &mut Entry {
+        self.segments[place.segment as usize].entry_mut(place.spot)
+    }
+
+    /// Counts what a change did to an entry that had `before` bytes.
+    #[inline]
+    pub(crate) fn resized(&mut self, place: Place, before: usize) {
+        self.record_bytes = self.record_bytes - before + self.entry(place).bytes();
     }
 
     /// Changes an entry, and counts what that changed.
@@ -329,16 +347,19 @@ impl Table {
         (seen, left)
     }
 
-    /// Frees up to `count` segments with all they hold; true while some are left. For a table
-    /// that nobody looks into any more.
-    pub(crate) fn free_some(&mut self, count: usize) -> bool {
+    /// Takes apart up to `count` segments and gives what they held to `bury`; true while some are
+    /// left. For a table that nobody looks into any more.
+    pub(crate) fn free_some(&mut self, count: usize, bury: &mut dyn FnMut(Entry)) -> bool {
         self.directory = Vec::new();
         for _ in 0..count {
             let Some(segment) = self.segments.pop() else { break };
             let counts = self.counts.pop().unwrap_or_default();
-            segment.each(|entry| self.record_bytes -= entry.bytes());
             self.keys -= usize::from(counts.keys);
             self.expires -= usize::from(counts.expires);
+            segment.into_each(|entry| {
+                self.record_bytes -= entry.bytes();
+                bury(entry);
+            });
         }
         !self.segments.is_empty()
     }

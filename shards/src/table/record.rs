@@ -13,12 +13,14 @@
 //! What the record holds, byte by byte, says `header`.
 
 mod header;
+mod parts;
 
-use crate::limits::{INLINE_BYTES_MAX, SPARE_BYTES_MAX};
+use crate::limits::INLINE_BYTES_MAX;
 use crate::shard::Millis;
 use crate::value::{Content, Object, Value};
 use header::{EXPIRY, Header, INT, LONG, OBJECT, RAW, SECONDS_MASK, SECONDS_SHIFT, TEXT};
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use parts::{Payload, allocate, drop_object, grow_text, read_object, write_head, write_payload};
+use std::alloc::{dealloc, handle_alloc_error, realloc};
 use std::ptr::{copy_nonoverlapping, with_exposed_provenance_mut};
 
 /// A place of the table: empty, or the owner of a record. Its hash bits and marks can be read
@@ -41,41 +43,6 @@ pub(crate) fn tag(hash: u64) -> u64 {
     ((hash >> 50) << 48) | ((hash >> 47) & 7)
 }
 
-/// A value's part of a record, ready to be copied in.
-enum Payload<'a> {
-    Text(&'a [u8]),
-    Int([u8; 8]),
-    Object(Box<Object>),
-}
-
-impl<'a> Payload<'a> {
-    fn of(content: Content<'a>) -> (Self, bool) {
-        let raw = matches!(content, Content::Raw(_));
-        match content {
-            Content::Int(value) => (Self::Int(value.to_ne_bytes()), raw),
-            Content::Str(bytes) | Content::Raw(bytes) if bytes.len() > INLINE_BYTES_MAX => {
-                (Self::Object(Box::new(Object::Str(bytes.to_vec()))), raw)
-            }
-            Content::Str(bytes) | Content::Raw(bytes) => (Self::Text(bytes), raw),
-        }
-    }
-
-    fn kind(&self) -> u64 {
-        match self {
-            Self::Text(_) => TEXT,
-            Self::Int(_) => INT,
-            Self::Object(_) => OBJECT,
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Text(bytes) => bytes.len(),
-            Self::Int(_) | Self::Object(_) => 8,
-        }
-    }
-}
-
 impl Entry {
     /// A place without a record.
     pub(crate) const EMPTY: Self = Self(0);
@@ -89,6 +56,27 @@ impl Entry {
         seconds: u32,
     ) -> Self {
         let (payload, raw) = Payload::of(content);
+        Self::build((hash, key), payload, raw, expiry, seconds)
+    }
+
+    /// A record of `key` that holds an object.
+    pub(crate) fn of_object(
+        hash: u64,
+        key: &[u8],
+        object: Object,
+        expiry: Option<Millis>,
+        seconds: u32,
+    ) -> Self {
+        Self::build((hash, key), Payload::Object(Box::new(object)), true, expiry, seconds)
+    }
+
+    fn build(
+        (hash, key): (u64, &[u8]),
+        payload: Payload<'_>,
+        raw: bool,
+        expiry: Option<Millis>,
+        seconds: u32,
+    ) -> Self {
         let header = Header::new(payload.kind(), key.len(), payload.len())
             .with(RAW, raw)
             .with(EXPIRY, expiry.is_some())
@@ -101,6 +89,24 @@ impl Entry {
             write_payload(record, header, payload);
         }
         Self::owning(record, tag(hash), expiry.is_some())
+    }
+
+    /// The object of a record that has one, without key and record.
+    pub(crate) fn into_object(mut self) -> Option<Box<Object>> {
+        let header = self.header();
+        if header.kind() != OBJECT {
+            return None;
+        }
+        let record = self.record();
+        // SAFETY: the record owned the object, which the box owns from here on; the record is
+        // freed once, and `self` forgets it.
+        let object = unsafe {
+            let object = Box::from_raw(read_object(record.add(header.value_at())));
+            dealloc(record, header.layout());
+            object
+        };
+        self.0 = 0;
+        Some(object)
     }
 
     fn owning(record: *mut u8, marks: u64, expires: bool) -> Self {
@@ -241,18 +247,23 @@ impl Entry {
     /// Bytes allocated for the record and its object.
     pub(crate) fn bytes(&self) -> usize {
         let header = self.header();
-        let object = if header.kind() == OBJECT { self.object().bytes() } else { 0 };
-        header.total() + object
+        header.total() + self.object().map_or(0, Object::bytes)
     }
 
-    fn object(&self) -> &Object {
+    /// The object that the record points at, if it does.
+    #[inline]
+    pub(crate) fn object(&self) -> Option<&Object> {
         let header = self.header();
-        assert!(header.kind() == OBJECT, "only asked where there is one");
+        if header.kind() != OBJECT {
+            return None;
+        }
         // SAFETY: of that kind, the value is the address of a boxed object that the record owns.
-        unsafe { &*read_object(self.record().add(header.value_at())) }
+        Some(unsafe { &*read_object(self.record().add(header.value_at())) })
     }
 
-    fn object_mut(&mut self) -> Option<&mut Object> {
+    /// The same, to be changed.
+    #[inline]
+    pub(crate) fn object_mut(&mut self) -> Option<&mut Object> {
         let header = self.header();
         if header.kind() != OBJECT {
             return None;
@@ -371,6 +382,7 @@ impl Entry {
                 grow_text(text, len);
                 text
             }
+            Some(_) => unreachable!("the caller has looked: it is a string"),
             // SAFETY: the value of a record without object, no longer an integer, is text; it is
             // lent out as long as `self` is.
             None => unsafe {
@@ -454,26 +466,15 @@ impl Entry {
 
     /// A copy of the value under another key, with the same expiry.
     pub(crate) fn duplicate(&self, hash: u64, key: &[u8], seconds: u32) -> Self {
-        let header = self.header();
-        if header.kind() == OBJECT {
-            let object = Payload::Object(Box::new(self.object().duplicate()));
-            let mut copy = Self::new(hash, key, Content::Raw(b""), self.expiry(), seconds);
-            copy.put_object(object);
-            copy.set_raw(self.is_raw());
-            return copy;
-        }
         let content = match self.value() {
             Value::Int(value) => Content::Int(value),
             Value::Str(bytes) if self.is_raw() => Content::Raw(bytes),
             Value::Str(bytes) => Content::Str(bytes),
+            rich => {
+                return Self::of_object(hash, key, rich.duplicate(), self.expiry(), seconds);
+            }
         };
         Self::new(hash, key, content, self.expiry(), seconds)
-    }
-
-    fn set_raw(&mut self, raw: bool) {
-        let header = self.header().with(RAW, raw);
-        // SAFETY: a record begins with 8 aligned bytes; the flag moves nothing.
-        unsafe { self.record().cast::<u64>().write(header.bits) };
     }
 }
 
@@ -489,85 +490,6 @@ impl Drop for Entry {
             drop_object(self.record(), header);
             dealloc(self.record(), header.layout());
         }
-    }
-}
-
-/// Grows `text` to `len` bytes with zeros, with spare room as Redis leaves it: as much again, up
-/// to a bound.
-fn grow_text(text: &mut Vec<u8>, len: usize) {
-    if len <= text.len() {
-        return;
-    }
-    if len > text.capacity() {
-        text.reserve_exact(len - text.len() + len.min(SPARE_BYTES_MAX));
-    }
-    text.resize(len, 0);
-}
-
-fn allocate(layout: Layout) -> *mut u8 {
-    // SAFETY: a record is never empty: it has a header.
-    let record = unsafe { alloc(layout) };
-    if record.is_null() {
-        handle_alloc_error(layout);
-    }
-    record
-}
-
-/// Writes what stands before the key.
-///
-/// # Safety
-/// `record` must be as long as `header` says.
-#[inline]
-unsafe fn write_head(record: *mut u8, header: Header, expiry: Option<Millis>) {
-    // SAFETY: the caller's promise; the fields are aligned to 8.
-    unsafe {
-        record.cast::<u64>().write(header.bits);
-        if header.bits & LONG != 0 {
-            record.cast::<u64>().add(1).write(header.key_len as u64);
-        }
-        if let Some(expiry) = expiry {
-            record.add(header.expiry_at()).cast::<Millis>().write(expiry);
-        }
-    }
-}
-
-/// Writes a value, whose objects from then on belong to the record.
-///
-/// # Safety
-/// `record` must be as long as `header` says, and `header` be made for this payload.
-#[inline]
-unsafe fn write_payload(record: *mut u8, header: Header, payload: Payload<'_>) {
-    // SAFETY: the caller's promise; the value may be at any address, hence copies of bytes.
-    unsafe {
-        let place = record.add(header.value_at());
-        match payload {
-            Payload::Text(bytes) => copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()),
-            Payload::Int(bytes) => copy_nonoverlapping(bytes.as_ptr(), place, 8),
-            Payload::Object(object) => {
-                let address = Box::into_raw(object).expose_provenance();
-                place.cast::<usize>().write_unaligned(address);
-            }
-        }
-    }
-}
-
-/// # Safety
-/// The address of a live object must stand at `place`.
-#[inline]
-unsafe fn read_object(place: *const u8) -> *mut Object {
-    // SAFETY: the caller's promise.
-    with_exposed_provenance_mut(unsafe { place.cast::<usize>().read_unaligned() })
-}
-
-/// Drops the object of a record, if it has one.
-///
-/// # Safety
-/// `header` must be the record's, and its value not be used again.
-#[inline]
-unsafe fn drop_object(record: *mut u8, header: Header) {
-    if header.kind() == OBJECT {
-        // SAFETY: the caller's promise; the object was boxed when the record was written.
-        drop(unsafe { Box::from_raw(read_object(record.add(header.value_at()))) });
     }
 }
 

@@ -284,6 +284,14 @@ impl Segment {
         entries.filter(|entry| !entry.is_empty()).for_each(&mut visit);
     }
 
+    /// Gives away every entry.
+    pub(crate) fn into_each(mut self: Box<Self>, mut take: impl FnMut(Entry)) {
+        let entries = self.buckets.iter_mut().flat_map(|bucket| &mut bucket.entries);
+        entries
+            .filter(|entry| !entry.is_empty())
+            .for_each(|entry| take(replace(entry, Entry::EMPTY)));
+    }
+
     /// Shows every entry whose home is bucket `home`, wherever it lies.
     pub(crate) fn each_of_home(&self, home: usize, hasher: &Hasher, visit: &mut dyn FnMut(&Entry)) {
         let bucket = &self.buckets[home];
