@@ -5,7 +5,9 @@
 
 mod encodings;
 mod extended;
+mod growth;
 mod hash;
+mod intset;
 mod kind;
 mod list;
 mod packed;
@@ -16,6 +18,7 @@ mod stream;
 pub use encodings::{Encodings, Rules};
 pub use extended::Extended;
 pub use hash::Hash;
+pub use intset::IntSet;
 pub use kind::Kind;
 pub use list::List;
 pub use packed::{Item, Iter as PackedIter, Packed, Pos};

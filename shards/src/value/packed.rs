@@ -26,6 +26,7 @@ mod iter;
 pub use item::Item;
 pub use iter::Iter;
 
+use super::growth::{reserve, shrink, size_class};
 use crate::limits::PACKED_BYTES_MAX;
 use item::{Encoded, Needle, backlen_len, backwards, decode, item_len};
 
@@ -315,7 +316,7 @@ impl Packed {
 
     fn append_run(&mut self, run: &[u8], count: usize) {
         let end = self.end();
-        self.reserve(run.len());
+        reserve(&mut self.bytes, run.len());
         self.bytes.truncate(end);
         self.bytes.extend_from_slice(run);
         self.bytes.push(END);
@@ -335,19 +336,19 @@ impl Packed {
         let (new, len) = (item.len(), self.bytes.len());
         debug_assert!(len + new <= PACKED_BYTES_MAX + old, "`has_room` was asked");
         if at == self.end() {
-            self.reserve(new);
+            reserve(&mut self.bytes, new);
             self.bytes.truncate(at);
             item.append_to(&mut self.bytes);
             self.bytes.push(END);
         } else {
             if new > old {
-                self.reserve(new - old);
+                reserve(&mut self.bytes, new - old);
                 self.bytes.resize(len + new - old, 0);
             }
             self.bytes.copy_within(at + old..len, at + new);
             if new < old {
                 self.bytes.truncate(len + new - old);
-                self.shrink();
+                shrink(&mut self.bytes);
             }
             item.write_to(&mut self.bytes[at..at + new]);
         }
@@ -357,25 +358,9 @@ impl Packed {
     /// Removes the bytes of `count` items.
     fn cut(&mut self, start: usize, end: usize, count: usize) {
         self.bytes.drain(start..end);
-        self.shrink();
+        shrink(&mut self.bytes);
         self.note_bytes();
         self.count_by(-(count as isize));
-    }
-
-    #[inline]
-    fn reserve(&mut self, more: usize) {
-        let need = self.bytes.len() + more;
-        if need > self.bytes.capacity() {
-            self.bytes.reserve_exact(size_class(need) - self.bytes.len());
-        }
-    }
-
-    /// Gives memory back where more than half of it is unused.
-    #[inline]
-    fn shrink(&mut self) {
-        if self.bytes.len() < self.bytes.capacity() / 2 {
-            self.bytes.shrink_to(size_class(self.bytes.len()));
-        }
     }
 
     #[inline]
@@ -412,14 +397,6 @@ impl Packed {
 const ITEM_OVERHEAD_MAX: usize = 10;
 
 const _: () = assert!(PACKED_BYTES_MAX <= u32::MAX as usize, "a listpack's length has 32 bits");
-
-/// Bytes to ask for where `len` are needed: what the allocator would hand out anyway, 16-byte
-/// steps at first and then four steps from each power of two to the next.
-#[inline]
-fn size_class(len: usize) -> usize {
-    let step = if len <= 128 { 16 } else { len.next_power_of_two() / 8 };
-    len.next_multiple_of(step)
-}
 
 /// Where the item after the one at `at` begins, if that is whole and its length stands behind it.
 fn checked_next(bytes: &[u8], at: usize) -> Option<usize> {
