@@ -5,6 +5,7 @@
 
 mod encodings;
 mod extended;
+mod fields;
 mod growth;
 mod hash;
 mod intset;
@@ -17,6 +18,7 @@ mod stream;
 
 pub use encodings::{Encodings, Rules};
 pub use extended::Extended;
+pub use fields::{Field, Fields, Sweep};
 pub use hash::Hash;
 pub use intset::IntSet;
 pub use kind::Kind;
