@@ -22,7 +22,7 @@ pub use fields::{Field, Fields, Sweep};
 pub use hash::Hash;
 pub use intset::IntSet;
 pub use kind::Kind;
-pub use list::List;
+pub use list::{Items, List, Side};
 pub use packed::{Item, Iter as PackedIter, Packed, Pos};
 pub use set::Set;
 pub use sorted_set::SortedSet;
