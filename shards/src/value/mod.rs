@@ -4,6 +4,7 @@
 //! Small strings and integers never become an `Object`: they lie in the key's own record.
 
 mod extended;
+pub mod ranked;
 
 pub use extended::Extended;
 
