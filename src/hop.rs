@@ -12,6 +12,7 @@ use pinion_io::limits::LANE_LEN;
 use pinion_io::mesh::Link;
 use pinion_io::ring::SocketId;
 use pinion_shards::batch::{Batch, Order};
+use pinion_shards::value::Encodings;
 use pinion_shards::{Millis, Shard};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -201,6 +202,7 @@ impl Hops {
         &mut self,
         owner: usize,
         now: Millis,
+        encodings: &Encodings,
         stats: &mut CoreStats,
     ) -> Option<Box<Parcel>> {
         let way = self.ways[owner].as_mut()?;
@@ -210,6 +212,8 @@ impl Hops {
         let mut loan = way.link.berth.try_borrow()?;
         let mut parcel = way.current.take()?;
         if let Parcel::Request(batch) = parcel.as_mut() {
+            // Its owner sleeps, and may not have seen a CONFIG SET.
+            loan.value().set_encodings(encodings);
             batch.run(loan.value(), now);
         }
         stats.batches_borrowed += 1;

@@ -25,6 +25,7 @@ pub mod keyspace;
 pub mod limits;
 pub mod route;
 mod shard;
+mod table;
 pub mod value;
 
 pub use shard::{Call, DatabaseStats, Millis, Scope, Shard, ShardStats};

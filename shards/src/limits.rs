@@ -30,6 +30,12 @@ pub const SWEEP_KEYS_MAX: usize = 512;
 pub const SWEEP_SEGMENTS_MAX: usize = 4096;
 /// Segments of a flushed database that one tick frees, with the records in them.
 pub const FREE_SEGMENTS_PER_TICK: usize = 4;
+/// Elements of a value that is freed in the command that removes it; more are freed in steps.
+pub const FREE_AT_ONCE_MAX: usize = 64;
+/// Elements of removed values that one tick frees: some hundred microseconds.
+pub const FREE_ELEMENTS_PER_TICK: usize = 8192;
+/// Parts of values (fields of hashes) that one tick removes because they are due.
+pub const SWEEP_PARTS_MAX: usize = 2048;
 /// Cells of the table with which LCS compares two strings. Redis holds 4 bytes for each and takes
 /// at most as many as a string may have; ours takes less, but some 0.2 s of one core as well.
 pub const LCS_CELLS_MAX: usize = STRING_BYTES_MAX / 4;

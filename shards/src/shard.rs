@@ -2,6 +2,7 @@
 
 use crate::commands::Args;
 use crate::keyspace::{Key, Keyspace};
+use crate::value::{Encodings, Rules};
 use pinion_io::resp::Reply;
 
 /// Milliseconds since the Unix epoch.
@@ -12,6 +13,8 @@ pub type Millis = u64;
 pub struct Scope<'a> {
     /// Every database of this shard.
     pub keyspace: &'a mut Keyspace,
+    /// How values are kept.
+    pub rules: &'a Rules,
     /// The instant of this tick.
     pub now: Millis,
     /// The client's database.
@@ -42,6 +45,7 @@ impl Scope<'_> {
 #[derive(Debug)]
 pub struct Shard {
     keyspace: Keyspace,
+    rules: Rules,
     index: usize,
     shards: usize,
 }
@@ -78,7 +82,7 @@ impl Shard {
     /// An empty shard: number `index` of `shards`, with `databases` databases, hashing with `seed`
     /// (the same for all shards of a server).
     pub fn new(index: usize, shards: usize, databases: u16, seed: u64) -> Self {
-        Self { keyspace: Keyspace::new(databases, seed), index, shards }
+        Self { keyspace: Keyspace::new(databases, seed), rules: Rules::new(seed), index, shards }
     }
 
     /// The hash of a key, the same on every shard of a server.
@@ -107,6 +111,7 @@ impl Shard {
         let mark = reply.len();
         let mut scope = Scope {
             keyspace: &mut self.keyspace,
+            rules: &self.rules,
             now,
             db: call.db,
             hash: call.hash,
@@ -123,8 +128,9 @@ impl Shard {
     /// flushed. Call it about `TICKS_PER_SECOND` times a second; when it answers true, there is
     /// more to do, and the next call should come as soon as clients leave time.
     pub fn tick(&mut self, now: Millis) -> bool {
-        let freeing = self.keyspace.free_flushed();
-        self.keyspace.sweep(now).more || freeing
+        let freeing = self.keyspace.free_some();
+        let sweeping = self.keyspace.sweep_parts(now);
+        self.keyspace.sweep(now).more || sweeping || freeing
     }
 
     /// True if `tick` has nothing to wait for: no key here will ever be due, and nothing waits to
@@ -159,6 +165,11 @@ impl Shard {
     /// Switches the active removal of due keys, as DEBUG SET-ACTIVE-EXPIRE does.
     pub fn set_active_expiry(&mut self, enabled: bool) {
         self.keyspace.set_active_expiry(enabled);
+    }
+
+    /// Sets the bounds of the compact forms of values, as CONFIG SET does.
+    pub fn set_encodings(&mut self, encodings: &Encodings) {
+        self.rules.encodings = *encodings;
     }
 
     /// The keyspace, for questions that are no command.

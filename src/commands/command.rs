@@ -119,7 +119,7 @@ fn keys<'a>(args: &Args<'a>) -> Result<Vec<KeyAccess<'a>>, Error> {
     let mut keys = Vec::new();
     for spec in row.keys {
         let access = access(row, spec.access, &inner);
-        keys.extend(spec.indexes(inner.len()).map(|index| (inner.at(index), access)));
+        keys.extend(spec.indexes(&inner).map(|index| (inner.at(index), access)));
     }
     Ok(keys)
 }

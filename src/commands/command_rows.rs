@@ -4,7 +4,7 @@ use super::SessionRow;
 use super::table::{FindError, Found, find_word, session_rows};
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{
-    Access, CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, KeySpec, Plan, Row, rows,
+    Access, Begin, CONNECTION, DANGEROUS, Find, Flags, Group, KEYSPACE, KeySpec, Plan, Row, rows,
 };
 use pinion_shards::fold::Fold;
 
@@ -128,9 +128,10 @@ pub(super) fn write_access(access: Access, reply: &mut Reply<'_>) {
 }
 
 fn write_about(row: &Row, reply: &mut Reply<'_>) {
-    let group = format!("{:?}", row.group).to_lowercase();
     let summary = format!("{}.", row.summary);
-    for (key, value) in [("summary", summary.as_str()), ("since", row.since), ("group", &group)] {
+    for (key, value) in
+        [("summary", summary.as_str()), ("since", row.since), ("group", row.group.name())]
+    {
         reply.bulk(key.as_bytes());
         reply.bulk(value.as_bytes());
     }
@@ -145,43 +146,65 @@ fn write_key_spec(spec: &KeySpec, reply: &mut Reply<'_>) {
     }
     reply.bulk(b"flags");
     write_access(spec.access, reply);
-    reply.bulk(b"begin_search");
-    reply.map(2);
-    reply.bulk(b"type");
-    reply.bulk(b"index");
-    reply.bulk(b"spec");
-    reply.map(1);
-    reply.bulk(b"index");
-    reply.int(i64::from(spec.first));
-    reply.bulk(b"find_keys");
-    reply.map(2);
-    reply.bulk(b"type");
-    reply.bulk(b"range");
-    reply.bulk(b"spec");
-    reply.map(3);
-    for (key, value) in
-        [("lastkey", i64::from(spec.last)), ("keystep", i64::from(spec.step)), ("limit", 0)]
-    {
+    match spec.begin {
+        Begin::Index(index) => {
+            write_part("begin_search", "index", &[("index", index.into())], reply);
+        }
+        Begin::Keyword(word, from) => {
+            write_kind("begin_search", "keyword", 2, reply);
+            reply.bulk(b"keyword");
+            reply.bulk(word.as_bytes());
+            reply.bulk(b"startfrom");
+            reply.int(from.into());
+        }
+    }
+    match spec.find {
+        Find::Range { last, step, limit } => {
+            let numbers =
+                [("lastkey", last.into()), ("keystep", step.into()), ("limit", limit.into())];
+            write_part("find_keys", "range", &numbers, reply);
+        }
+        Find::Counted { step } => {
+            let numbers = [("keynumidx", 0), ("firstkey", 1), ("keystep", step.into())];
+            write_part("find_keys", "keynum", &numbers, reply);
+        }
+    }
+}
+
+fn write_part(part: &str, kind: &str, numbers: &[(&str, i64)], reply: &mut Reply<'_>) {
+    write_kind(part, kind, numbers.len(), reply);
+    for &(key, value) in numbers {
         reply.bulk(key.as_bytes());
         reply.int(value);
     }
 }
 
+fn write_kind(part: &str, kind: &str, len: usize, reply: &mut Reply<'_>) {
+    reply.bulk(part.as_bytes());
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(kind.as_bytes());
+    reply.bulk(b"spec");
+    reply.map(len);
+}
+
 /// First key, last key and step in the old form, which knows one run of keys: the first run, and
 /// those that follow it without a gap.
 fn key_range(row: &Row) -> [i64; 3] {
-    let Some((first, more)) = row.keys.split_first() else { return [0; 3] };
-    let begin = i64::from(first.first);
-    let mut last = i64::from(first.last);
-    if last >= 0 {
-        last += begin;
-        for spec in more {
-            if i64::from(spec.first) == last + 1 && spec.last >= 0 {
-                last = i64::from(spec.first) + i64::from(spec.last);
-            }
+    let mut range = [0; 3];
+    for spec in row.keys {
+        let (Begin::Index(index), Find::Range { last, step, .. }) = (spec.begin, spec.find) else {
+            continue;
+        };
+        let first = i64::from(index);
+        let last = if last >= 0 { first + i64::from(last) } else { i64::from(last) };
+        if range[0] == 0 {
+            range = [first, last, i64::from(step)];
+        } else if first == range[1] + 1 {
+            range[1] = last;
         }
     }
-    [begin, last, i64::from(first.step)]
+    range
 }
 
 /// Names of the flags, in Redis's order.
@@ -218,7 +241,15 @@ pub(super) fn categories(row: &Row) -> Vec<&'static str> {
         (marked(KEYSPACE), "@keyspace"),
         (has(Flags::READONLY), "@read"),
         (has(Flags::WRITE), "@write"),
+        (row.group == Group::Set, "@set"),
+        (row.group == Group::SortedSet, "@sortedset"),
+        (row.group == Group::List, "@list"),
+        (row.group == Group::Hash, "@hash"),
         (row.group == Group::String, "@string"),
+        (row.group == Group::Bitmap, "@bitmap"),
+        (row.group == Group::HyperLogLog, "@hyperloglog"),
+        (row.group == Group::Geo, "@geo"),
+        (row.group == Group::Stream, "@stream"),
         (has(Flags::PUBSUB), "@pubsub"),
         (has(Flags::ADMIN), "@admin"),
         (has(Flags::FAST), "@fast"),

@@ -13,7 +13,10 @@ fn get(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
     check_names(args)?;
     // The settings in force, not this core's copy, which may be a tick behind a CONFIG SET.
     let mut settings = Settings::clone(&at.server.config.settings());
-    let chosen: Vec<_> = FLAGS.iter().filter_map(|flag| Some((flag, asked(args, flag)?))).collect();
+    let named = |flag: &'static Flag| flag.config_names().map(move |name| (flag, name));
+    let names = FLAGS.iter().flat_map(named);
+    let chosen: Vec<_> =
+        names.filter_map(|(flag, name)| Some((flag, asked(args, name)?))).collect();
     reply.map(chosen.len());
     for (flag, name) in chosen {
         reply.bulk(name);
@@ -22,10 +25,10 @@ fn get(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
     Ok(Outcome::Done)
 }
 
-/// The name to answer for a flag, if it is asked for: the client's own word where that is no
-/// pattern, in its case.
-fn asked<'a>(args: &Args<'a>, flag: &Flag) -> Option<&'a [u8]> {
-    let name = flag.config.as_bytes();
+/// What to answer for a name, if it is asked for: the client's own word where that is no pattern,
+/// in its case.
+fn asked<'a>(args: &Args<'a>, name: &'static str) -> Option<&'a [u8]> {
+    let name = name.as_bytes();
     let word = args.from(2).find(|word| glob::is_match_any_case(word, name))?;
     let is_pattern = word.iter().any(|byte| b"[*?\\".contains(byte));
     Some(if is_pattern { name } else { word })

@@ -13,6 +13,8 @@ pub enum Value {
     Switch(fn(&mut Settings) -> &mut bool),
     /// A whole number within bounds.
     Count(fn(&mut Settings) -> &mut u64, u64, u64),
+    /// The same, of elements or bytes in memory.
+    Size(fn(&mut Settings) -> &mut usize, usize, usize),
     /// An amount of memory within bounds: a number, and perhaps `b`, `k`, `kb`, `m`, `mb`, `g` or
     /// `gb`.
     Bytes(fn(&mut Settings) -> &mut u64, u64, u64),
@@ -40,6 +42,8 @@ pub struct Flag {
     pub config: &'static str,
     /// Another name on the command line, or none.
     pub alias: Option<&'static str>,
+    /// Its name for CONFIG in earlier versions of Redis, or none.
+    pub earlier: Option<&'static str>,
     /// How it is read and shown.
     pub value: Value,
     /// Its value where none is given.
@@ -64,6 +68,7 @@ impl Flag {
             name,
             config: name,
             alias: None,
+            earlier: None,
             value,
             default,
             meaning,
@@ -84,6 +89,23 @@ impl Flag {
     pub(super) const fn alias(mut self, alias: &'static str) -> Self {
         self.alias = Some(alias);
         self
+    }
+
+    /// Gives it the name for CONFIG that it had in earlier versions of Redis.
+    #[must_use]
+    pub(super) const fn earlier(mut self, earlier: &'static str) -> Self {
+        self.earlier = Some(earlier);
+        self
+    }
+
+    /// True if CONFIG knows it by this name, in any case.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.config_names().any(|own| own.eq_ignore_ascii_case(name))
+    }
+
+    /// Its names for CONFIG.
+    pub fn config_names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.config).chain(self.earlier)
     }
 
     /// Lets CONFIG SET change it.
@@ -113,6 +135,9 @@ impl Flag {
         match self.value {
             Value::Switch(at) => *at(settings) = parse_switch(text)?,
             Value::Count(at, min, max) => *at(settings) = parse_count(text, min, max)?,
+            Value::Size(at, min, max) => {
+                *at(settings) = parse_count(text, min as u64, max as u64)? as usize;
+            }
             Value::Bytes(at, min, max) => {
                 let bytes = parse_bytes(text).ok_or("argument must be a memory value")?;
                 *at(settings) = within(bytes, min, max)?;
@@ -141,6 +166,7 @@ impl Flag {
         match self.value {
             Value::Switch(at) => (if *at(settings) { "yes" } else { "no" }).to_owned(),
             Value::Count(at, ..) | Value::Bytes(at, ..) => at(settings).to_string(),
+            Value::Size(at, ..) => at(settings).to_string(),
             Value::Text(at) | Value::Choice(at, _) => at(settings).clone(),
             Value::Parsed { show, .. } => show(settings),
             Value::Constant(only) => only.to_owned(),

@@ -84,7 +84,7 @@ impl Config {
 
 /// The flag that CONFIG calls `name`, in any case.
 pub fn find(name: &str) -> Option<&'static Flag> {
-    FLAGS.iter().find(|flag| flag.config.eq_ignore_ascii_case(name))
+    FLAGS.iter().find(|flag| flag.is_named(name))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A snapshot of every setting, typed.
 
 use super::table::FLAGS;
+use pinion_shards::value::Encodings;
 
 /// Whether serving threads stay on their cores.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -78,6 +79,8 @@ pub struct Settings {
     pub memory_bytes_max: u64,
     /// What to do at the memory limit.
     pub memory_policy: String,
+    /// The bounds of the compact forms of values.
+    pub encodings: Encodings,
 }
 
 impl Settings {

@@ -7,6 +7,7 @@ use pinion_shards::limits::{DATABASES_MAX, SHARDS_MAX, STRING_BYTES_MAX};
 const MIB: u64 = 1 << 20;
 const U32_MAX: u64 = u32::MAX as u64;
 const I32_MAX: u64 = i32::MAX as u64;
+const SIZE_MAX: usize = i64::MAX as usize;
 
 /// Every setting, by subject.
 pub static FLAGS: &[Flag] = &[
@@ -134,6 +135,120 @@ pub static FLAGS: &[Flag] = &[
     Flag::new("appendonly", Value::Constant("no"), "no", "An append-only file; not in this build")
         .hidden()
         .live(),
+    // How values are kept.
+    Flag::new(
+        "list_max_listpack_size",
+        Value::Parsed { set: set_list_node, show: show_list_node },
+        "-2",
+        "Size of a node of a list: elements, or -1 to -5 for 4 to 64 KiB",
+    )
+    .config("list-max-listpack-size")
+    .earlier("list-max-ziplist-size")
+    .live()
+    .hidden(),
+    Flag::new(
+        "hash_max_listpack_entries",
+        Value::Size(|settings| &mut settings.encodings.hash_max_listpack_entries, 0, SIZE_MAX),
+        "512",
+        "Fields of a hash kept packed, at most",
+    )
+    .config("hash-max-listpack-entries")
+    .earlier("hash-max-ziplist-entries")
+    .live()
+    .hidden(),
+    Flag::new(
+        "hash_max_listpack_value",
+        Value::Size(|settings| &mut settings.encodings.hash_max_listpack_value, 0, SIZE_MAX),
+        "64",
+        "Bytes of a field or value of a hash kept packed, at most",
+    )
+    .config("hash-max-listpack-value")
+    .earlier("hash-max-ziplist-value")
+    .live()
+    .hidden(),
+    Flag::new(
+        "list_compress_depth",
+        Value::Size(|settings| &mut settings.encodings.list_compress_depth, 0, SIZE_MAX),
+        "0",
+        "Nodes at each end of a list not to compress; nothing is compressed",
+    )
+    .config("list-compress-depth")
+    .live()
+    .hidden(),
+    Flag::new(
+        "set_max_intset_entries",
+        Value::Size(|settings| &mut settings.encodings.set_max_intset_entries, 0, SIZE_MAX),
+        "512",
+        "Integers of a set kept sorted in one piece, at most",
+    )
+    .config("set-max-intset-entries")
+    .live()
+    .hidden(),
+    Flag::new(
+        "set_max_listpack_entries",
+        Value::Size(|settings| &mut settings.encodings.set_max_listpack_entries, 0, SIZE_MAX),
+        "128",
+        "Members of a set kept packed, at most",
+    )
+    .config("set-max-listpack-entries")
+    .live()
+    .hidden(),
+    Flag::new(
+        "set_max_listpack_value",
+        Value::Size(|settings| &mut settings.encodings.set_max_listpack_value, 0, SIZE_MAX),
+        "64",
+        "Bytes of a member of a set kept packed, at most",
+    )
+    .config("set-max-listpack-value")
+    .live()
+    .hidden(),
+    Flag::new(
+        "zset_max_listpack_entries",
+        Value::Size(|settings| &mut settings.encodings.zset_max_listpack_entries, 0, SIZE_MAX),
+        "128",
+        "Members of a sorted set kept packed, at most",
+    )
+    .config("zset-max-listpack-entries")
+    .earlier("zset-max-ziplist-entries")
+    .live()
+    .hidden(),
+    Flag::new(
+        "zset_max_listpack_value",
+        Value::Size(|settings| &mut settings.encodings.zset_max_listpack_value, 0, SIZE_MAX),
+        "64",
+        "Bytes of a member of a sorted set kept packed, at most",
+    )
+    .config("zset-max-listpack-value")
+    .earlier("zset-max-ziplist-value")
+    .live()
+    .hidden(),
+    Flag::new(
+        "stream_node_max_bytes",
+        Value::Size(|settings| &mut settings.encodings.stream_node_max_bytes, 0, SIZE_MAX),
+        "4096",
+        "Bytes of a node of a stream; 0 for no limit",
+    )
+    .config("stream-node-max-bytes")
+    .live()
+    .hidden(),
+    Flag::new(
+        "stream_node_max_entries",
+        Value::Size(|settings| &mut settings.encodings.stream_node_max_entries, 0, SIZE_MAX),
+        "100",
+        "Entries of a node of a stream; 0 for no limit",
+    )
+    .config("stream-node-max-entries")
+    .live()
+    .hidden(),
+    Flag::new(
+        "hll_sparse_max_bytes",
+        Value::Size(|settings| &mut settings.encodings.hll_sparse_max_bytes, 0, SIZE_MAX),
+        "3000",
+        "Bytes of a sparse HyperLogLog, at most",
+    )
+    .config("hll-sparse-max-bytes")
+    .live()
+    .hidden(),
     // Cores.
     Flag::new(
         "proactor_threads",
@@ -214,6 +329,16 @@ fn set_unixsocket_mode(settings: &mut Settings, text: &str) -> Result<(), Refusa
 
 fn show_unixsocket_mode(settings: &Settings) -> String {
     format!("{:o}", settings.unixsocket_mode)
+}
+
+fn set_list_node(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let size = text.parse().map_err(|_| "argument couldn't be parsed into an integer")?;
+    settings.encodings.list_max_listpack_size = size;
+    Ok(())
+}
+
+fn show_list_node(settings: &Settings) -> String {
+    settings.encodings.list_max_listpack_size.to_string()
 }
 
 fn set_pin(settings: &mut Settings, text: &str) -> Result<(), Refusal> {

@@ -13,18 +13,18 @@ pub(super) const SPARE_BYTES_MAX: usize = 32 * 1024;
 impl Core {
     /// Sends everything this tick produced.
     pub(super) fn flush(&mut self) {
-        let borrow = self.work.settings.borrow;
-        for core in 0..self.work.hops.cores() {
-            if borrow
-                && let Some(parcel) =
-                    self.work.hops.borrow(core, self.work.now, &mut self.work.stats)
+        let work = &mut self.work;
+        for core in 0..work.hops.cores() {
+            let encodings = &work.settings.encodings;
+            if work.settings.borrow
+                && let Some(parcel) = work.hops.borrow(core, work.now, encodings, &mut work.stats)
             {
                 if let crate::hop::Parcel::Request(batch) = parcel.as_ref() {
-                    self.work.splice(batch);
+                    work.splice(batch);
                 }
-                self.work.hops.recycle(parcel);
+                work.hops.recycle(parcel);
             }
-            self.work.hops.flush(core, &mut self.work.stats);
+            work.hops.flush(core, &mut work.stats);
         }
         self.release_stalled();
         let mut dirty = std::mem::take(&mut self.work.dirty);

@@ -107,15 +107,15 @@ impl Work {
         (run, fold): (Run, Fold),
     ) -> bool {
         let keys = &row.keys[0];
-        let step = usize::from(keys.step);
-        if !row.has_whole_steps(args.len()) {
+        let step = usize::from(keys.step());
+        if !row.has_whole_steps(args) {
             self.count(request, row);
             self.fail(request, row, Error::Arity(row.name));
             return true;
         }
         let mut gather = self.gathers.take(request.socket, fold);
         let (bytes, ranges) = args.parts();
-        for index in keys.indexes(ranges.len()) {
+        for index in keys.indexes(args) {
             let owner = self.route.owner(args.at(index)) as u16;
             let part = gather.part(owner, ranges[0]);
             gather.words[part].extend_from_slice(&ranges[index..index + step]);

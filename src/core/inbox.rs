@@ -397,9 +397,9 @@ impl Work {
         let found = find(&args);
         request.what = What::Command(found);
         if let Ok(Found::Shard(row)) = found
-            && let Some(keys) = row.keys.first()
-            && let Some(key) = args.try_at(usize::from(keys.first))
+            && let Some(index) = row.first_key(&args)
         {
+            let key = args.at(index);
             request.owner = self.route.owner(key) as u16;
             let shard = self.owner.value();
             request.hash = shard.hash(key);

@@ -151,7 +151,7 @@ impl Core {
         let cron = Cron::new(processor, processors, &settings);
         let clock = Clock::default();
         let hops = Hops::new(post.neighbours);
-        let work = Work {
+        let mut work = Work {
             index,
             route: Route::new(hops.cores()),
             hops,
@@ -174,6 +174,7 @@ impl Core {
             random: server.started ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             server,
         };
+        work.owner.value().set_encodings(&work.settings.encodings);
         Ok(Self { ring, inbox: Inbox::default(), work, jobs: Jobs::default(), cron, background })
     }
 
@@ -250,6 +251,7 @@ impl Work {
         if version != self.settings_version {
             self.settings = self.server.config.settings();
             self.settings_version = version;
+            self.owner.value().set_encodings(&self.settings.encodings);
         }
     }
 

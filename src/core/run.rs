@@ -102,7 +102,7 @@ impl Work {
         let run = match row.plan {
             Plan::One(run) => {
                 if !self.is_alone(row, args) {
-                    let whole = row.has_whole_steps(args.len());
+                    let whole = row.has_whole_steps(args);
                     self.count(request, row);
                     let error = if whole { Error::CrossShard } else { Error::Arity(row.name) };
                     self.fail(request, row, error);
@@ -128,7 +128,7 @@ impl Work {
     fn is_alone(&self, row: &Row, args: &Args<'_>) -> bool {
         match row.keys {
             _ if self.route.shards() == 1 => true,
-            [keys] if keys.last == 0 => true,
+            [keys] if keys.is_one() => true,
             all => {
                 let mut owners = all.iter().flat_map(|keys| self.owners(keys, args));
                 let first = owners.next();
@@ -142,7 +142,7 @@ impl Work {
         keys: &pinion_shards::commands::KeySpec,
         args: &Args<'_>,
     ) -> impl Iterator<Item = usize> {
-        keys.indexes(args.len()).map(|index| self.route.owner(args.at(index)))
+        keys.indexes(args).map(|index| self.route.owner(args.at(index)))
     }
 
     /// Runs a whole command on one shard; false if its lane is full.

@@ -150,7 +150,7 @@ fn run(shard: &mut Shard, now: Millis, target: &Target, words: &[Vec<u8>], proto
     };
     let ranges: Vec<Range> = words.iter().map(range).collect();
     let args = Args::new(&bytes, &ranges);
-    let first = target.row.keys.first().and_then(|keys| args.try_at(usize::from(keys.first)));
+    let first = target.row.first_key(&args).map(|index| args.at(index));
     let hash = first.map_or(0, |key| shard.hash(key));
     let before = state(shard);
     let expired = shard.stats().expired_keys;

@@ -5,13 +5,15 @@
 
 mod args;
 mod expiry;
+mod key_spec;
 mod keys;
 mod row;
 mod strings;
 
 pub use args::Args;
 pub use args::parse_int;
-pub use row::{Access, CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, KeySpec, Plan, Row, Run};
+pub use key_spec::{Access, Begin, Find, KeySpec};
+pub use row::{CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, Plan, Row, Run};
 
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[

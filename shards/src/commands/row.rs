@@ -1,6 +1,6 @@
 //! What is said about a command, once: its row.
 
-use crate::commands::Args;
+use crate::commands::{Args, KeySpec};
 use crate::error::Error;
 use crate::fold::Fold;
 use crate::shard::Scope;
@@ -73,6 +73,22 @@ pub const CONNECTION: u32 = 4;
 pub enum Group {
     /// Strings.
     String,
+    /// Bits of strings.
+    Bitmap,
+    /// HyperLogLogs.
+    HyperLogLog,
+    /// Lists.
+    List,
+    /// Sets.
+    Set,
+    /// Hashes.
+    Hash,
+    /// Sorted sets.
+    SortedSet,
+    /// Places on the globe, in sorted sets.
+    Geo,
+    /// Streams.
+    Stream,
     /// Keys of any type.
     Generic,
     /// The connection itself.
@@ -86,6 +102,27 @@ pub enum Group {
 /// A set of command flags, under Redis's names.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Flags(pub u32);
+
+impl Group {
+    /// Its name in COMMAND DOCS.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Bitmap => "bitmap",
+            Self::HyperLogLog => "hyperloglog",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::Hash => "hash",
+            Self::SortedSet => "sorted-set",
+            Self::Geo => "geo",
+            Self::Stream => "stream",
+            Self::Generic => "generic",
+            Self::Connection => "connection",
+            Self::Server => "server",
+            Self::Cluster => "cluster",
+        }
+    }
+}
 
 impl Flags {
     /// May change data.
@@ -131,46 +168,6 @@ impl Flags {
     #[inline]
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
-    }
-}
-
-/// What a command does with a key, under Redis's names for key-spec flags.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Access(pub &'static [&'static str]);
-
-/// A run of keys among the arguments.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct KeySpec {
-    /// Index of the first key; the name is 0.
-    pub first: u8,
-    /// Last key relative to the first where not negative; -1 is the last argument.
-    pub last: i8,
-    /// Arguments from one key to the next.
-    pub step: u8,
-    /// What happens to the keys.
-    pub access: Access,
-}
-
-impl KeySpec {
-    /// One key at `first`.
-    pub const fn one(first: u8, access: &'static [&'static str]) -> Self {
-        Self { first, last: 0, step: 1, access: Access(access) }
-    }
-
-    /// `first`, and every `step` arguments up to the end.
-    pub const fn rest(first: u8, step: u8, access: &'static [&'static str]) -> Self {
-        Self { first, last: -1, step, access: Access(access) }
-    }
-
-    /// Indexes of the keys in a request of `argc` words.
-    pub fn indexes(&self, argc: usize) -> impl Iterator<Item = usize> + use<> {
-        let first = usize::from(self.first);
-        let last = if self.last < 0 {
-            argc.saturating_sub(usize::from(self.last.unsigned_abs()))
-        } else {
-            first + self.last as usize
-        };
-        (first..argc.min(last + 1)).step_by(usize::from(self.step))
     }
 }
 
@@ -230,11 +227,21 @@ impl Row {
         rows.iter().find(|row| row.name.as_bytes()[own..].eq_ignore_ascii_case(word))
     }
 
-    /// True if in a request of `argc` words no key of the first run lacks what goes with it.
-    pub fn has_whole_steps(&self, argc: usize) -> bool {
+    /// Index of the first key of a request, if it has one.
+    #[inline]
+    pub fn first_key(&self, args: &Args<'_>) -> Option<usize> {
+        match self.keys {
+            [] => None,
+            [first, ..] if first.is_one() => Some(first.begins()).filter(|&at| at < args.len()),
+            all => all.iter().find_map(|keys| keys.indexes(args).next()),
+        }
+    }
+
+    /// True if in this request no key of the first run lacks what goes with it.
+    pub fn has_whole_steps(&self, args: &Args<'_>) -> bool {
         self.keys.first().is_none_or(|keys| {
-            keys.last == 0
-                || argc.saturating_sub(usize::from(keys.first)).is_multiple_of(keys.step.into())
+            let step = usize::from(keys.step());
+            keys.indexes(args).next_back().is_none_or(|last| last + step <= args.len())
         })
     }
 

@@ -4,40 +4,36 @@
 //! due at that time is removed before anything else is done with it. Every change passes
 //! `touched`, so that there is one place to hang on to what changes.
 //!
-//! `table` finds entries, `segment` holds them, `record` owns their memory, `hash` says which bits
-//! of a hash mean what, `sweep` removes what is due, `walk` goes over all keys.
+//! A database is a `table::Table`; `sweep` removes what is due, `walk` goes over all keys.
 
 mod cursor;
-mod hash;
-#[allow(unsafe_code)] // Room: a hint to the processor.
-mod prefetch;
-#[allow(unsafe_code)] // Room: tagged pointers to records. Model test in `record/tests.rs`.
-mod record;
-mod segment;
+mod due;
+mod graves;
+mod open;
 mod sweep;
-mod table;
 mod walk;
 
 pub use cursor::Cursor;
+pub use open::Open;
 pub use sweep::Swept;
 
 use crate::commands::parse_int;
 use crate::error::Error;
 use crate::limits::{DATABASES_MAX, STRING_BYTES_MAX};
 use crate::shard::Millis;
-use crate::value::{Content, Value};
-use hash::Hasher;
-use record::Entry;
+use crate::table::{Entry, Hasher, Place, Table, prefetch};
+use crate::value::{Content, Kind, Object, Value};
+use due::Due;
+use graves::Graves;
 use sweep::Sweep;
-use table::{Place, Table};
 
 /// The databases of one shard.
 pub struct Keyspace {
     hasher: Hasher,
     databases: Vec<Table>,
-    /// Flushed tables, freed a little at a time.
-    flushed: Vec<Table>,
+    graves: Graves,
     sweep: Sweep,
+    due: Due,
     /// State of a xorshift generator: never 0.
     random: u64,
     counters: Counters,
@@ -126,6 +122,11 @@ impl<'a> Record<'a> {
                 "embstr"
             }
             Value::Str(_) => "raw",
+            Value::List(list) => list.encoding(),
+            Value::Set(set) => set.encoding(),
+            Value::Hash(hash) => hash.encoding(),
+            Value::SortedSet(set) => set.encoding(),
+            Value::Stream(stream) => stream.encoding(),
         }
     }
 
@@ -155,8 +156,9 @@ impl Keyspace {
         Self {
             hasher: Hasher::new(seed),
             databases: (0..databases).map(|_| Table::default()).collect(),
-            flushed: Vec::new(),
+            graves: Graves::default(),
             sweep: Sweep::default(),
+            due: Due::new(databases),
             random: seed | 1,
             counters: Counters::default(),
         }
@@ -241,6 +243,10 @@ impl Keyspace {
             return self.add_new(key, now, content, expiry);
         }
         let expiry = expiry.over(table.entry(place).expiry());
+        if table.entry(place).object().is_some_and(|object| !object.value().is_string()) {
+            self.bury(key, place);
+            return self.add_new(key, now, content, expiry.map_or(Expiry::Clear, Expiry::At));
+        }
         table.edit(place, |entry| entry.replace(content, expiry, seconds(now)));
         self.touched(key.db, key.bytes, Change::Value);
     }
@@ -267,6 +273,7 @@ impl Keyspace {
         let old = match table.entry(place).value() {
             Value::Int(value) => value,
             Value::Str(bytes) => parse_int(bytes).ok_or(Error::NotInteger)?,
+            _ => return Err(Error::WrongType),
         };
         let new = old.checked_add(step).ok_or(Error::Overflow)?;
         table.edit(place, |entry| {
@@ -319,7 +326,7 @@ impl Keyspace {
     /// Removes a key; true if it was there.
     pub fn remove(&mut self, key: Key<'_>, now: Millis) -> bool {
         let Some(place) = self.live(key, now) else { return false };
-        drop(self.databases[usize::from(key.db)].take(place, key.hash));
+        self.bury(key, place);
         self.touched(key.db, key.bytes, Change::Removed);
         true
     }
@@ -344,7 +351,7 @@ impl Keyspace {
         if from.db == to.db && from.bytes == to.bytes {
             return true;
         }
-        let entry = self.databases[usize::from(from.db)].take(place, from.hash);
+        let entry = self.take(from, place);
         self.touched(from.db, from.bytes, Change::Removed);
         self.put(to, now, entry.rename(to.hash, to.bytes));
         true
@@ -365,8 +372,22 @@ impl Keyspace {
 
     fn put(&mut self, key: Key<'_>, now: Millis, entry: Entry) {
         self.remove(key, now);
+        self.due.moved(key, None, entry.object().and_then(Object::next_due));
         self.databases[usize::from(key.db)].insert(key.hash, entry, &self.hasher);
         self.touched(key.db, key.bytes, Change::Value);
+    }
+
+    /// Takes an entry out whole.
+    fn take(&mut self, key: Key<'_>, place: Place) -> Entry {
+        let entry = self.databases[usize::from(key.db)].take(place, key.hash);
+        self.due.moved(key, entry.object().and_then(Object::next_due), None);
+        entry
+    }
+
+    /// Takes an entry out for good.
+    fn bury(&mut self, key: Key<'_>, place: Place) {
+        let entry = self.take(key, place);
+        self.graves.bury(entry);
     }
 
     /// Keys in a database, those that are due but not yet removed among them.
@@ -388,11 +409,10 @@ impl Keyspace {
     pub fn flush(&mut self, db: u16) {
         let table = std::mem::take(&mut self.databases[usize::from(db)]);
         self.counters.changes += table.len() as u64;
-        if table.segments() > 0 {
-            self.flushed.push(table);
-        }
+        self.graves.bury_table(table);
+        self.due.forget(db);
         self.sweep.forget(db);
-        self.free_flushed();
+        self.graves.free_some();
     }
 
     /// Removes all keys of all databases.
@@ -403,6 +423,7 @@ impl Keyspace {
     /// Lets two databases change places.
     pub fn swap(&mut self, one: u16, other: u16) {
         self.databases.swap(usize::from(one), usize::from(other));
+        self.due.swap(one, other);
         self.counters.changes += 1;
     }
 
@@ -418,7 +439,8 @@ impl Keyspace {
 
     /// Bytes of memory in records, objects and tables, those being freed among them.
     pub fn memory_bytes(&self) -> usize {
-        self.databases.iter().chain(&self.flushed).map(|table| table.sums().bytes).sum()
+        let tables: usize = self.databases.iter().map(|table| table.sums().bytes).sum();
+        tables + self.graves.bytes()
     }
 
     /// Where a key lies, unless its time has come: then it is removed.
@@ -437,11 +459,11 @@ impl Keyspace {
     /// Removes a key whose time has come.
     #[cold]
     fn expire(&mut self, db: u16, place: Place) {
-        let table = &mut self.databases[usize::from(db)];
-        let hash = self.hasher.hash(table.entry(place).key());
-        let entry = table.take(place, hash);
+        let bytes = self.databases[usize::from(db)].entry(place).key().to_vec();
+        let key = Key { db, hash: self.hasher.hash(&bytes), bytes: &bytes };
+        self.bury(key, place);
         self.counters.expired_keys += 1;
-        self.touched(db, entry.key(), Change::Expired);
+        self.touched(db, &bytes, Change::Expired);
     }
 
     /// The one place that every change of a key passes.

@@ -1,11 +1,11 @@
-//! Removes keys whose time has come though nobody asks for them, and frees flushed tables.
+//! Removes keys whose time has come though nobody asks for them.
 //!
 //! A sweep goes on where the last one stopped, round all databases and their segments. The table
 //! counts the keys with an expiry in each segment and marks their words, so that a sweep reads no
 //! record of a key without one, and no segment without such a key.
 
 use super::Keyspace;
-use crate::limits::{FREE_SEGMENTS_PER_TICK, SWEEP_KEYS_MAX, SWEEP_SEGMENTS_MAX};
+use crate::limits::{SWEEP_KEYS_MAX, SWEEP_SEGMENTS_MAX};
 use crate::shard::Millis;
 
 /// Where the sweep stands.
@@ -34,6 +34,10 @@ impl Default for Sweep {
 }
 
 impl Sweep {
+    pub(super) fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
     /// Begins a database anew.
     pub(super) fn forget(&mut self, db: u16) {
         if self.db == db {
@@ -109,21 +113,16 @@ impl Keyspace {
         (seen, removed)
     }
 
-    /// Frees a part of what was flushed; true while there is more.
-    pub fn free_flushed(&mut self) -> bool {
-        if let Some(table) = self.flushed.last_mut()
-            && !table.free_some(FREE_SEGMENTS_PER_TICK)
-        {
-            self.flushed.pop();
-        }
-        !self.flushed.is_empty()
+    /// Frees a part of what was flushed or removed; true while there is more.
+    pub fn free_some(&mut self) -> bool {
+        self.graves.free_some()
     }
 
     /// True if nothing here waits: no key has an expiry that a sweep would look at, and nothing
     /// flushed is left to free.
     pub fn is_still(&self) -> bool {
-        let swept = self.sweep.enabled && (0..self.databases()).any(|db| self.expires(db) > 0);
-        !swept && self.flushed.is_empty()
+        let expires = (0..self.databases()).any(|db| self.expires(db) > 0) || !self.due.is_empty();
+        !(self.sweep.enabled && expires) && self.graves.is_empty()
     }
 
     /// Estimated mean of the milliseconds that the keys of a database with an expiry still have.

@@ -196,7 +196,7 @@ fn a_flush_frees_in_steps_and_counts_all_the_while() {
     keyspace.flush(0);
     assert!(keyspace.is_empty(0));
     let mut steps = 0;
-    while keyspace.free_flushed() {
+    while keyspace.free_some() {
         keyspace.recount();
         steps += 1;
     }

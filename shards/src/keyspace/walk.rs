@@ -1,9 +1,9 @@
 //! Over all keys of a database: SCAN, KEYS, RANDOMKEY, and the recount that tests rely on.
 
-use super::table::Position;
 use super::{Keyspace, Record};
 use crate::limits::RANDOM_PICKS_MAX;
 use crate::shard::Millis;
+use crate::table::Position;
 
 impl Keyspace {
     /// Shows the keys of a database from `position` on (0 is the start) until about `count` have
@@ -76,8 +76,9 @@ impl Keyspace {
         for table in &self.databases {
             assert_eq!(table.recount(), table.sums(), "what is counted is what is there");
         }
-        let flushed: usize = self.flushed.iter().map(|table| table.recount().bytes).sum();
         let kept: usize = self.databases.iter().map(|table| table.recount().bytes).sum();
-        assert_eq!(flushed + kept, self.memory_bytes(), "memory counted is memory recounted");
+        let all = kept + self.graves.recount();
+        assert_eq!(all, self.memory_bytes(), "memory counted is memory recounted");
+        self.recount_due();
     }
 }

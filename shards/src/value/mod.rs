@@ -1,22 +1,47 @@
 //! What a key holds: the forms it is read in, written in, and kept in.
 //!
-//! A new type is a variant of `Object` (how it is kept) and one of `Value` (how it is read).
-//! Small strings and integers never become an `Object`: they lie in the key's own record.
+//! A new type is a variant of `Object` (how it is kept) and one of `Value` (how it is read), and a
+//! `Kind`. Small strings and integers never become an `Object`: they lie in the key's own record.
 
+mod encodings;
 mod extended;
+mod hash;
+mod kind;
+mod list;
 pub mod ranked;
+mod set;
+pub mod sorted_set;
+mod stream;
 
+pub use encodings::{Encodings, Rules};
 pub use extended::Extended;
+pub use hash::Hash;
+pub use kind::Kind;
+pub use list::List;
+pub use set::Set;
+pub use sorted_set::SortedSet;
+pub use stream::Stream;
 
 use crate::error::Error;
+use crate::shard::Millis;
 
 /// A value as a command reads it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
     /// A string that is an integer in its one decimal form.
     Int(i64),
     /// Any other string.
     Str(&'a [u8]),
+    /// A list.
+    List(&'a List),
+    /// A set.
+    Set(&'a Set),
+    /// A hash.
+    Hash(&'a Hash),
+    /// A sorted set.
+    SortedSet(&'a SortedSet),
+    /// A stream.
+    Stream(&'a Stream),
 }
 
 /// A value as a command writes it.
@@ -32,17 +57,39 @@ pub enum Content<'a> {
 
 /// A value too large or too rich for its key's record; the record points at it.
 #[derive(Debug)]
-pub(crate) enum Object {
-    /// A string of more than `INLINE_BYTES_MAX` bytes.
+pub enum Object {
+    /// A string; of more than `INLINE_BYTES_MAX` bytes where a record points at it.
     Str(Vec<u8>),
+    /// A list.
+    List(List),
+    /// A set.
+    Set(Set),
+    /// A hash.
+    Hash(Hash),
+    /// A sorted set.
+    SortedSet(SortedSet),
+    /// A stream.
+    Stream(Box<Stream>),
 }
+
+const _: () = assert!(size_of::<Object>() <= 32, "what is large in a type stands in a box");
 
 impl<'a> Value<'a> {
     /// The name TYPE gives it.
     pub fn type_name(self) -> &'static str {
         match self {
             Self::Int(_) | Self::Str(_) => "string",
+            Self::List(_) => "list",
+            Self::Set(_) => "set",
+            Self::Hash(_) => "hash",
+            Self::SortedSet(_) => "zset",
+            Self::Stream(_) => "stream",
         }
+    }
+
+    /// True for a string of either form.
+    pub fn is_string(self) -> bool {
+        matches!(self, Self::Int(_) | Self::Str(_))
     }
 
     /// The bytes of a string; those of an integer are written into `digits`.
@@ -57,6 +104,29 @@ impl<'a> Value<'a> {
         match self {
             Self::Int(value) => Ok(digits.format(value).as_bytes()),
             Self::Str(bytes) => Ok(bytes),
+            _ => Err(Error::WrongType),
+        }
+    }
+
+    /// The value as a list, a set, or whatever `T` is.
+    ///
+    /// # Errors
+    /// `Error::WrongType` if it is something else.
+    #[inline]
+    pub fn of<T: Kind>(self) -> Result<&'a T, Error> {
+        T::of(self).ok_or(Error::WrongType)
+    }
+
+    /// A copy that shares nothing.
+    pub fn duplicate(self) -> Object {
+        match self {
+            Self::Int(value) => Object::Str(value.to_string().into_bytes()),
+            Self::Str(bytes) => Object::Str(bytes.to_vec()),
+            Self::List(list) => list.duplicate().into_object(),
+            Self::Set(set) => set.duplicate().into_object(),
+            Self::Hash(hash) => hash.duplicate().into_object(),
+            Self::SortedSet(set) => set.duplicate().into_object(),
+            Self::Stream(stream) => stream.duplicate().into_object(),
         }
     }
 }
@@ -75,9 +145,14 @@ impl<'a> Content<'a> {
 impl Object {
     /// The value, to be read.
     #[inline]
-    pub(crate) fn value(&self) -> Value<'_> {
+    pub fn value(&self) -> Value<'_> {
         match self {
             Self::Str(bytes) => Value::Str(bytes),
+            Self::List(list) => Value::List(list),
+            Self::Set(set) => Value::Set(set),
+            Self::Hash(hash) => Value::Hash(hash),
+            Self::SortedSet(set) => Value::SortedSet(set),
+            Self::Stream(stream) => Value::Stream(stream),
         }
     }
 
@@ -86,13 +161,71 @@ impl Object {
         size_of::<Self>()
             + match self {
                 Self::Str(bytes) => bytes.capacity(),
+                Self::List(list) => list.bytes(),
+                Self::Set(set) => set.bytes(),
+                Self::Hash(hash) => hash.bytes(),
+                Self::SortedSet(set) => set.bytes(),
+                Self::Stream(stream) => stream.bytes(),
             }
     }
 
-    /// A copy that shares nothing.
-    pub(crate) fn duplicate(&self) -> Self {
+    /// Elements, fields, members or entries; 1 for a string. What freeing it costs.
+    pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Str(bytes) => Self::Str(bytes.clone()),
+            Self::Str(_) => 1,
+            Self::List(list) => list.len(),
+            Self::Set(set) => set.len(),
+            Self::Hash(hash) => hash.len(),
+            Self::SortedSet(set) => set.len(),
+            Self::Stream(stream) => stream.len(),
+        }
+    }
+
+    /// Drops about `budget` elements of a value that nobody uses any more; true while some are
+    /// left.
+    pub(crate) fn free_some(&mut self, budget: usize) -> bool {
+        match self {
+            Self::Str(_) => false,
+            Self::List(list) => list.free_some(budget),
+            Self::Set(set) => set.free_some(budget),
+            Self::Hash(hash) => hash.free_some(budget),
+            Self::SortedSet(set) => set.free_some(budget),
+            Self::Stream(stream) => stream.free_some(budget),
+        }
+    }
+
+    /// When the first of its parts is due, in milliseconds since the Unix epoch.
+    pub(crate) fn next_due(&self) -> Option<Millis> {
+        match self {
+            Self::Hash(hash) => hash.next_due(),
+            _ => None,
+        }
+    }
+
+    /// Counts its memory and elements anew and compares.
+    ///
+    /// # Panics
+    /// If anything differs from what is kept.
+    pub(crate) fn recount(&self) {
+        match self {
+            Self::Str(_) => {}
+            Self::List(list) => list.recount(),
+            Self::Set(set) => set.recount(),
+            Self::Hash(hash) => hash.recount(),
+            Self::SortedSet(set) => set.recount(),
+            Self::Stream(stream) => stream.recount(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl PartialEq for Value<'_> {
+    /// Strings by their bytes; nothing else is equal.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Int(one), Self::Int(other)) => one == other,
+            (Self::Str(one), Self::Str(other)) => one == other,
+            _ => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The usual table of lengths, of which only two rows are kept. To find the way back, one bit a
 //! cell remembers where the longer neighbour was, so that the work is bounded before the memory.
 
-use crate::commands::{Access, Args, Flags, Group, KeySpec, Plan, Row};
+use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::limits::LCS_CELLS_MAX;
 use crate::shard::Scope;
@@ -160,7 +160,7 @@ fn common(first: &[u8], second: &[u8], trace: bool) -> Common {
 /// The rows.
 pub(in crate::commands) const ROWS: &[Row] = &[Row::new("lcs", -3, Group::String, Plan::One(lcs))
     .flags(&[Flags::READONLY])
-    .keys(&[KeySpec { first: 1, last: 1, step: 1, access: Access(&["RO", "ACCESS"]) }])
+    .keys(&[KeySpec::range(1, 1, 1, &["RO", "ACCESS"])])
     .about("7.0.0", "Finds the longest common subsequence of two strings")];
 
 #[cfg(test)]

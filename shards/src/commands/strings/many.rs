@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::fold::Fold;
 use crate::keyspace::Expiry;
 use crate::shard::Scope;
-use crate::value::{Content, Value};
+use crate::value::Content;
 use pinion_io::resp::Reply;
 
 /// A value that is no string reads as none.
@@ -15,7 +15,7 @@ fn mget(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
     for name in args.from(1) {
         let key = scope.key(name);
         let value = scope.keyspace.get(key, scope.now);
-        let string = value.filter(|value| matches!(value, Value::Int(_) | Value::Str(_)));
+        let string = value.filter(|value| value.is_string());
         write_string(string, reply)?;
     }
     Ok(())

@@ -18,6 +18,7 @@ fn write_string(value: Option<Value<'_>>, reply: &mut Reply<'_>) -> Result<(), E
         None => reply.null(),
         Some(Value::Int(value)) => reply.bulk_int(value),
         Some(Value::Str(bytes)) => reply.bulk(bytes),
+        Some(_) => return Err(Error::WrongType),
     }
     Ok(())
 }

@@ -18,11 +18,11 @@ use std::mem::replace;
 
 const SLOTS: usize = 7;
 /// Buckets of a segment that are the home of keys.
-pub(super) const HOMES: usize = 60;
+pub(crate) const HOMES: usize = 60;
 const STASHES: usize = 4;
 const BUCKETS: usize = HOMES + STASHES;
 /// Places of a segment.
-pub(super) const PLACES: usize = BUCKETS * SLOTS;
+pub(crate) const PLACES: usize = BUCKETS * SLOTS;
 
 const NEIGHBOUR: u64 = 1 << 56;
 const STASHED: u64 = 1 << 59;
@@ -42,13 +42,13 @@ struct Bucket {
 }
 
 /// A page of buckets.
-pub(super) struct Segment {
+pub(crate) struct Segment {
     buckets: [Bucket; BUCKETS],
 }
 
 /// Where an entry lies in its segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Spot {
+pub(crate) struct Spot {
     bucket: u8,
     slot: u8,
 }
@@ -125,13 +125,13 @@ fn before(bucket: usize) -> usize {
 }
 
 impl Segment {
-    pub(super) fn new() -> Box<Self> {
+    pub(crate) fn new() -> Box<Self> {
         Box::new(Self { buckets: [const { Bucket::EMPTY }; BUCKETS] })
     }
 
     /// Where `key` lies.
     #[inline]
-    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<Spot> {
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<Spot> {
         let home = home_of(hash);
         let bucket = &self.buckets[home];
         if let Some(slot) = bucket.find(hash, key) {
@@ -158,13 +158,13 @@ impl Segment {
 
     /// Where the home bucket of `hash` lies, to be prefetched.
     #[inline]
-    pub(super) fn address(&self, hash: u64) -> usize {
+    pub(crate) fn address(&self, hash: u64) -> usize {
         std::ptr::from_ref(&self.buckets[home_of(hash)]).addr()
     }
 
     /// Where the record of `hash` seems to lie, to be prefetched.
     #[inline]
-    pub(super) fn record_address(&self, hash: u64) -> Option<usize> {
+    pub(crate) fn record_address(&self, hash: u64) -> Option<usize> {
         let bucket = &self.buckets[home_of(hash)];
         let mut candidates = bucket.candidates(fingerprint(hash));
         while candidates != 0 {
@@ -178,17 +178,17 @@ impl Segment {
     }
 
     #[inline]
-    pub(super) fn entry(&self, spot: Spot) -> &Entry {
+    pub(crate) fn entry(&self, spot: Spot) -> &Entry {
         &self.buckets[usize::from(spot.bucket)].entries[usize::from(spot.slot)]
     }
 
     #[inline]
-    pub(super) fn entry_mut(&mut self, spot: Spot) -> &mut Entry {
+    pub(crate) fn entry_mut(&mut self, spot: Spot) -> &mut Entry {
         &mut self.buckets[usize::from(spot.bucket)].entries[usize::from(spot.slot)]
     }
 
     /// Puts an entry at the first free place of its home's; gives it back if there is none.
-    pub(super) fn insert(&mut self, hash: u64, mut entry: Entry) -> Result<(), Entry> {
+    pub(crate) fn insert(&mut self, hash: u64, mut entry: Entry) -> Result<(), Entry> {
         let home = home_of(hash);
         let next = after(home);
         if let Some(slot) = self.buckets[home].free() {
@@ -210,7 +210,7 @@ impl Segment {
     }
 
     /// Takes out the entry at `spot`, whose key has the hash `hash`.
-    pub(super) fn take(&mut self, spot: Spot, hash: u64) -> Entry {
+    pub(crate) fn take(&mut self, spot: Spot, hash: u64) -> Entry {
         let bucket = usize::from(spot.bucket);
         let mut entry = self.buckets[bucket].take(spot.slot);
         if bucket >= HOMES {
@@ -224,7 +224,7 @@ impl Segment {
 
     /// Moves the entries whose hash has a 1 at `bit`, counted from the top, to a new segment.
     /// Records are read only for the stash, and where the word does not keep so many bits.
-    pub(super) fn split(&mut self, bit: u8, hasher: &Hasher) -> Box<Self> {
+    pub(crate) fn split(&mut self, bit: u8, hasher: &Hasher) -> Box<Self> {
         let mut other = Self::new();
         let mut stash = Vec::with_capacity(STASHES * SLOTS);
         for bucket in &mut self.buckets[HOMES..] {
@@ -279,13 +279,21 @@ impl Segment {
     }
 
     /// Shows every entry.
-    pub(super) fn each(&self, mut visit: impl FnMut(&Entry)) {
+    pub(crate) fn each(&self, mut visit: impl FnMut(&Entry)) {
         let entries = self.buckets.iter().flat_map(|bucket| &bucket.entries);
         entries.filter(|entry| !entry.is_empty()).for_each(&mut visit);
     }
 
+    /// Gives away every entry.
+    pub(crate) fn into_each(mut self: Box<Self>, mut take: impl FnMut(Entry)) {
+        let entries = self.buckets.iter_mut().flat_map(|bucket| &mut bucket.entries);
+        entries
+            .filter(|entry| !entry.is_empty())
+            .for_each(|entry| take(replace(entry, Entry::EMPTY)));
+    }
+
     /// Shows every entry whose home is bucket `home`, wherever it lies.
-    pub(super) fn each_of_home(&self, home: usize, hasher: &Hasher, visit: &mut dyn FnMut(&Entry)) {
+    pub(crate) fn each_of_home(&self, home: usize, hasher: &Hasher, visit: &mut dyn FnMut(&Entry)) {
         let bucket = &self.buckets[home];
         let at_home = bucket.entries.iter().filter(|entry| !entry.is_empty());
         at_home.filter(|entry| !entry.displaced()).for_each(&mut *visit);
@@ -302,7 +310,7 @@ impl Segment {
     }
 
     /// The place number `index` of `PLACES`.
-    pub(super) fn spot(index: usize) -> Spot {
+    pub(crate) fn spot(index: usize) -> Spot {
         Spot { bucket: (index / SLOTS) as u8, slot: (index % SLOTS) as u8 }
     }
 }

@@ -1,7 +1,7 @@
 //! Every edit of a record against a plain model of what it should then hold.
 
 use super::*;
-use crate::keyspace::hash::Hasher;
+use crate::table::Hasher;
 
 /// A small generator: the tests print its seed.
 struct Random(u64);

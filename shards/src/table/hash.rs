@@ -13,18 +13,18 @@ use std::hash::Hasher as _;
 
 /// A keyed hash: the same for every shard of a server, unknown to its clients.
 #[derive(Clone)]
-pub(super) struct Hasher {
+pub(crate) struct Hasher {
     seed: u64,
     shared: SharedSeed,
 }
 
 impl Hasher {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { seed, shared: SharedSeed::from_u64(seed) }
     }
 
     #[inline]
-    pub(super) fn hash(&self, key: &[u8]) -> u64 {
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
         hasher.write(key);
         hasher.finish()
@@ -33,19 +33,19 @@ impl Hasher {
 
 /// The byte kept beside the word.
 #[inline]
-pub(super) fn fingerprint(hash: u64) -> u8 {
+pub(crate) fn fingerprint(hash: u64) -> u8 {
     hash as u8
 }
 
 /// The home bucket among `buckets`.
 #[inline]
-pub(super) fn home(hash: u64, buckets: u64) -> usize {
+pub(crate) fn home(hash: u64, buckets: u64) -> usize {
     ((u64::from((hash >> 8) as u32) * buckets) >> 32) as usize
 }
 
 /// The top `depth` bits.
 #[inline]
-pub(super) fn prefix(hash: u64, depth: u8) -> usize {
+pub(crate) fn prefix(hash: u64, depth: u8) -> usize {
     // In two steps, since no bits at all is a shift by the whole width.
     ((hash >> 1) >> (63 - depth)) as usize
 }

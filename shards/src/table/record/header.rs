@@ -17,24 +17,24 @@ use crate::limits::INLINE_BYTES_MAX;
 use std::alloc::Layout;
 
 const KIND_MASK: u64 = 3;
-pub(super) const TEXT: u64 = 0;
-pub(super) const INT: u64 = 1;
-pub(super) const OBJECT: u64 = 2;
-pub(super) const EXPIRY: u64 = 1 << 4;
-pub(super) const RAW: u64 = 1 << 5;
-pub(super) const LONG: u64 = 1 << 6;
-pub(super) const SECONDS_SHIFT: u32 = 8;
-pub(super) const SECONDS_MASK: u64 = 0xff_ffff << SECONDS_SHIFT;
+pub(crate) const TEXT: u64 = 0;
+pub(crate) const INT: u64 = 1;
+pub(crate) const OBJECT: u64 = 2;
+pub(crate) const EXPIRY: u64 = 1 << 4;
+pub(crate) const RAW: u64 = 1 << 5;
+pub(crate) const LONG: u64 = 1 << 6;
+pub(crate) const SECONDS_SHIFT: u32 = 8;
+pub(crate) const SECONDS_MASK: u64 = 0xff_ffff << SECONDS_SHIFT;
 
 /// The first 8 bytes of a record, and the sizes that follow from them.
 #[derive(Clone, Copy)]
-pub(super) struct Header {
-    pub(super) bits: u64,
-    pub(super) key_len: usize,
+pub(crate) struct Header {
+    pub(crate) bits: u64,
+    pub(crate) key_len: usize,
 }
 
 impl Header {
-    pub(super) fn new(kind: u64, key_len: usize, value_len: usize) -> Self {
+    pub(crate) fn new(kind: u64, key_len: usize, value_len: usize) -> Self {
         debug_assert!(value_len <= INLINE_BYTES_MAX, "longer values are objects");
         let long = key_len > usize::from(u16::MAX);
         let packed = if long { 0 } else { key_len as u64 };
@@ -42,45 +42,45 @@ impl Header {
         Self { bits: flags | ((value_len as u64) << 32) | (packed << 48), key_len }
     }
 
-    pub(super) fn with(self, flag: u64, on: bool) -> Self {
+    pub(crate) fn with(self, flag: u64, on: bool) -> Self {
         Self { bits: if on { self.bits | flag } else { self.bits & !flag }, ..self }
     }
 
-    pub(super) fn with_seconds(self, seconds: u32) -> Self {
+    pub(crate) fn with_seconds(self, seconds: u32) -> Self {
         let bits = (u64::from(seconds) << SECONDS_SHIFT) & SECONDS_MASK;
         Self { bits: (self.bits & !SECONDS_MASK) | bits, ..self }
     }
 
     #[inline]
-    pub(super) fn kind(self) -> u64 {
+    pub(crate) fn kind(self) -> u64 {
         self.bits & KIND_MASK
     }
 
     #[inline]
-    pub(super) fn expiry_at(self) -> usize {
+    pub(crate) fn expiry_at(self) -> usize {
         8 + ((self.bits & LONG) >> 3) as usize
     }
 
     #[inline]
-    pub(super) fn key_at(self) -> usize {
+    pub(crate) fn key_at(self) -> usize {
         self.expiry_at() + ((self.bits & EXPIRY) >> 1) as usize
     }
 
     #[inline]
-    pub(super) fn value_at(self) -> usize {
+    pub(crate) fn value_at(self) -> usize {
         self.key_at() + self.key_len
     }
 
     #[inline]
-    pub(super) fn value_len(self) -> usize {
+    pub(crate) fn value_len(self) -> usize {
         usize::from((self.bits >> 32) as u16)
     }
 
-    pub(super) fn total(self) -> usize {
+    pub(crate) fn total(self) -> usize {
         self.value_at() + self.value_len()
     }
 
-    pub(super) fn layout(self) -> Layout {
+    pub(crate) fn layout(self) -> Layout {
         Layout::from_size_align(self.total(), 8).expect("a key is shorter than the address space")
     }
 }

@@ -13,22 +13,24 @@
 //! What the record holds, byte by byte, says `header`.
 
 mod header;
+mod parts;
 
-use crate::limits::{INLINE_BYTES_MAX, SPARE_BYTES_MAX};
+use crate::limits::INLINE_BYTES_MAX;
 use crate::shard::Millis;
 use crate::value::{Content, Object, Value};
 use header::{EXPIRY, Header, INT, LONG, OBJECT, RAW, SECONDS_MASK, SECONDS_SHIFT, TEXT};
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use parts::{Payload, allocate, drop_object, grow_text, read_object, write_head, write_payload};
+use std::alloc::{dealloc, handle_alloc_error, realloc};
 use std::ptr::{copy_nonoverlapping, with_exposed_provenance_mut};
 
 /// A place of the table: empty, or the owner of a record. Its hash bits and marks can be read
 /// without touching the record.
-pub(super) struct Entry(u64);
+pub(crate) struct Entry(u64);
 
 const _: () = assert!(size_of::<Entry>() == 8, "a table slot is one word");
 
 /// Hash bits that a word keeps.
-pub(super) const TAG_BITS: u8 = 17;
+pub(crate) const TAG_BITS: u8 = 17;
 
 const TAG_MASK: u64 = (0x3fff << 48) | 7;
 const ADDRESS_MASK: u64 = (1 << 48) - 8;
@@ -37,51 +39,16 @@ const EXPIRES: u64 = 1 << 63;
 
 /// The hash bits of `hash` as they stand in a word.
 #[inline]
-pub(super) fn tag(hash: u64) -> u64 {
+pub(crate) fn tag(hash: u64) -> u64 {
     ((hash >> 50) << 48) | ((hash >> 47) & 7)
-}
-
-/// A value's part of a record, ready to be copied in.
-enum Payload<'a> {
-    Text(&'a [u8]),
-    Int([u8; 8]),
-    Object(Box<Object>),
-}
-
-impl<'a> Payload<'a> {
-    fn of(content: Content<'a>) -> (Self, bool) {
-        let raw = matches!(content, Content::Raw(_));
-        match content {
-            Content::Int(value) => (Self::Int(value.to_ne_bytes()), raw),
-            Content::Str(bytes) | Content::Raw(bytes) if bytes.len() > INLINE_BYTES_MAX => {
-                (Self::Object(Box::new(Object::Str(bytes.to_vec()))), raw)
-            }
-            Content::Str(bytes) | Content::Raw(bytes) => (Self::Text(bytes), raw),
-        }
-    }
-
-    fn kind(&self) -> u64 {
-        match self {
-            Self::Text(_) => TEXT,
-            Self::Int(_) => INT,
-            Self::Object(_) => OBJECT,
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Text(bytes) => bytes.len(),
-            Self::Int(_) | Self::Object(_) => 8,
-        }
-    }
 }
 
 impl Entry {
     /// A place without a record.
-    pub(super) const EMPTY: Self = Self(0);
+    pub(crate) const EMPTY: Self = Self(0);
 
     /// A record of `key`, tagged with the bits of its `hash`.
-    pub(super) fn new(
+    pub(crate) fn new(
         hash: u64,
         key: &[u8],
         content: Content<'_>,
@@ -89,6 +56,27 @@ impl Entry {
         seconds: u32,
     ) -> Self {
         let (payload, raw) = Payload::of(content);
+        Self::build((hash, key), payload, raw, expiry, seconds)
+    }
+
+    /// A record of `key` that holds an object.
+    pub(crate) fn of_object(
+        hash: u64,
+        key: &[u8],
+        object: Object,
+        expiry: Option<Millis>,
+        seconds: u32,
+    ) -> Self {
+        Self::build((hash, key), Payload::Object(Box::new(object)), true, expiry, seconds)
+    }
+
+    fn build(
+        (hash, key): (u64, &[u8]),
+        payload: Payload<'_>,
+        raw: bool,
+        expiry: Option<Millis>,
+        seconds: u32,
+    ) -> Self {
         let header = Header::new(payload.kind(), key.len(), payload.len())
             .with(RAW, raw)
             .with(EXPIRY, expiry.is_some())
@@ -103,6 +91,24 @@ impl Entry {
         Self::owning(record, tag(hash), expiry.is_some())
     }
 
+    /// The object of a record that has one, without key and record.
+    pub(crate) fn into_object(mut self) -> Option<Box<Object>> {
+        let header = self.header();
+        if header.kind() != OBJECT {
+            return None;
+        }
+        let record = self.record();
+        // SAFETY: the record owned the object, which the box owns from here on; the record is
+        // freed once, and `self` forgets it.
+        let object = unsafe {
+            let object = Box::from_raw(read_object(record.add(header.value_at())));
+            dealloc(record, header.layout());
+            object
+        };
+        self.0 = 0;
+        Some(object)
+    }
+
     fn owning(record: *mut u8, marks: u64, expires: bool) -> Self {
         let address = record.expose_provenance() as u64;
         assert!(address & !ADDRESS_MASK == 0, "an address has 48 bits and is a multiple of 8");
@@ -111,19 +117,19 @@ impl Entry {
 
     /// True if there is no record.
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0 == 0
     }
 
     /// True if there is a record whose word has the hash bits `tag`.
     #[inline]
-    pub(super) fn matches(&self, tag: u64) -> bool {
+    pub(crate) fn matches(&self, tag: u64) -> bool {
         self.0 != 0 && (self.0 ^ tag) & TAG_MASK == 0
     }
 
     /// The hash bit `bit`, counted from the top, 0 being the highest; `bit` is below `TAG_BITS`.
     #[inline]
-    pub(super) fn hash_bit(&self, bit: u8) -> bool {
+    pub(crate) fn hash_bit(&self, bit: u8) -> bool {
         debug_assert!(bit < TAG_BITS, "the word keeps so many bits");
         let place = if bit < 14 { 61 - bit } else { 16 - bit };
         self.0 >> place & 1 == 1
@@ -131,25 +137,25 @@ impl Entry {
 
     /// True if it lies in the bucket after its home.
     #[inline]
-    pub(super) fn displaced(&self) -> bool {
+    pub(crate) fn displaced(&self) -> bool {
         self.0 & DISPLACED != 0
     }
 
     /// Marks where it lies.
     #[inline]
-    pub(super) fn set_displaced(&mut self, displaced: bool) {
+    pub(crate) fn set_displaced(&mut self, displaced: bool) {
         self.0 = if displaced { self.0 | DISPLACED } else { self.0 & !DISPLACED };
     }
 
     /// True if it has an expiry; known without the record.
     #[inline]
-    pub(super) fn expires(&self) -> bool {
+    pub(crate) fn expires(&self) -> bool {
         self.0 & EXPIRES != 0
     }
 
     /// Where the record lies, to be prefetched.
     #[inline]
-    pub(super) fn address(&self) -> usize {
+    pub(crate) fn address(&self) -> usize {
         (self.0 & ADDRESS_MASK) as usize
     }
 
@@ -176,7 +182,7 @@ impl Entry {
 
     /// The key.
     #[inline]
-    pub(super) fn key(&self) -> &[u8] {
+    pub(crate) fn key(&self) -> &[u8] {
         let header = self.header();
         // SAFETY: the header says where the key lies; the record lives as long as `self`.
         unsafe { std::slice::from_raw_parts(self.record().add(header.key_at()), header.key_len) }
@@ -184,7 +190,7 @@ impl Entry {
 
     /// The value.
     #[inline]
-    pub(super) fn value(&self) -> Value<'_> {
+    pub(crate) fn value(&self) -> Value<'_> {
         let header = self.header();
         // SAFETY: the header says where the value lies and of what kind it is; the record, and an
         // object it points to, live as long as `self` and change only through `&mut self`.
@@ -199,13 +205,13 @@ impl Entry {
     }
 
     /// True if the value is a string that came from an edit.
-    pub(super) fn is_raw(&self) -> bool {
+    pub(crate) fn is_raw(&self) -> bool {
         self.header().bits & RAW != 0
     }
 
     /// When it expires, in milliseconds since the Unix epoch.
     #[inline]
-    pub(super) fn expiry(&self) -> Option<Millis> {
+    pub(crate) fn expiry(&self) -> Option<Millis> {
         if !self.expires() {
             return None;
         }
@@ -218,18 +224,18 @@ impl Entry {
     /// True if its time has passed at `now`: as with Redis, a key is there in the very millisecond
     /// in which it expires, so that one millisecond to live is never none.
     #[inline]
-    pub(super) fn is_due(&self, now: Millis) -> bool {
+    pub(crate) fn is_due(&self, now: Millis) -> bool {
         self.expiry().is_some_and(|at| at < now)
     }
 
     /// Second of the last access, modulo 2^24.
-    pub(super) fn seconds(&self) -> u32 {
+    pub(crate) fn seconds(&self) -> u32 {
         ((self.header().bits & SECONDS_MASK) >> SECONDS_SHIFT) as u32
     }
 
     /// Notes an access; writes only in a new second, so that reads leave the cache line clean.
     #[inline]
-    pub(super) fn touch(&mut self, seconds: u32) {
+    pub(crate) fn touch(&mut self, seconds: u32) {
         let header = self.header();
         let touched = header.with_seconds(seconds);
         if touched.bits != header.bits {
@@ -239,20 +245,25 @@ impl Entry {
     }
 
     /// Bytes allocated for the record and its object.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let header = self.header();
-        let object = if header.kind() == OBJECT { self.object().bytes() } else { 0 };
-        header.total() + object
+        header.total() + self.object().map_or(0, Object::bytes)
     }
 
-    fn object(&self) -> &Object {
+    /// The object that the record points at, if it does.
+    #[inline]
+    pub(crate) fn object(&self) -> Option<&Object> {
         let header = self.header();
-        assert!(header.kind() == OBJECT, "only asked where there is one");
+        if header.kind() != OBJECT {
+            return None;
+        }
         // SAFETY: of that kind, the value is the address of a boxed object that the record owns.
-        unsafe { &*read_object(self.record().add(header.value_at())) }
+        Some(unsafe { &*read_object(self.record().add(header.value_at())) })
     }
 
-    fn object_mut(&mut self) -> Option<&mut Object> {
+    /// The same, to be changed.
+    #[inline]
+    pub(crate) fn object_mut(&mut self) -> Option<&mut Object> {
         let header = self.header();
         if header.kind() != OBJECT {
             return None;
@@ -262,7 +273,7 @@ impl Entry {
     }
 
     /// Puts another value in. What is of the same size is overwritten where it lies.
-    pub(super) fn replace(&mut self, content: Content<'_>, expiry: Option<Millis>, seconds: u32) {
+    pub(crate) fn replace(&mut self, content: Content<'_>, expiry: Option<Millis>, seconds: u32) {
         if self.refill(content) {
             self.set_expiry(expiry);
             return self.touch(seconds);
@@ -329,7 +340,7 @@ impl Entry {
     }
 
     /// Sets or clears when it expires.
-    pub(super) fn set_expiry(&mut self, expiry: Option<Millis>) {
+    pub(crate) fn set_expiry(&mut self, expiry: Option<Millis>) {
         let old = self.header();
         let header = old.with(EXPIRY, expiry.is_some());
         let record = self.record();
@@ -354,7 +365,7 @@ impl Entry {
     ///
     /// # Panics
     /// If the value is no string: the caller has looked.
-    pub(super) fn grow(&mut self, len: usize) -> &mut [u8] {
+    pub(crate) fn grow(&mut self, len: usize) -> &mut [u8] {
         let old = self.header();
         if let Value::Int(value) = self.value() {
             let mut digits = itoa::Buffer::new();
@@ -371,6 +382,7 @@ impl Entry {
                 grow_text(text, len);
                 text
             }
+            Some(_) => unreachable!("the caller has looked: it is a string"),
             // SAFETY: the value of a record without object, no longer an integer, is text; it is
             // lent out as long as `self` is.
             None => unsafe {
@@ -431,7 +443,7 @@ impl Entry {
     }
 
     /// The same value under another key; objects move without being copied.
-    pub(super) fn rename(mut self, hash: u64, key: &[u8]) -> Self {
+    pub(crate) fn rename(mut self, hash: u64, key: &[u8]) -> Self {
         let old = self.header();
         let header = Header::new(old.kind(), key.len(), old.value_len());
         let kept = old.bits & (EXPIRY | RAW | SECONDS_MASK);
@@ -453,27 +465,16 @@ impl Entry {
     }
 
     /// A copy of the value under another key, with the same expiry.
-    pub(super) fn duplicate(&self, hash: u64, key: &[u8], seconds: u32) -> Self {
-        let header = self.header();
-        if header.kind() == OBJECT {
-            let object = Payload::Object(Box::new(self.object().duplicate()));
-            let mut copy = Self::new(hash, key, Content::Raw(b""), self.expiry(), seconds);
-            copy.put_object(object);
-            copy.set_raw(self.is_raw());
-            return copy;
-        }
+    pub(crate) fn duplicate(&self, hash: u64, key: &[u8], seconds: u32) -> Self {
         let content = match self.value() {
             Value::Int(value) => Content::Int(value),
             Value::Str(bytes) if self.is_raw() => Content::Raw(bytes),
             Value::Str(bytes) => Content::Str(bytes),
+            rich => {
+                return Self::of_object(hash, key, rich.duplicate(), self.expiry(), seconds);
+            }
         };
         Self::new(hash, key, content, self.expiry(), seconds)
-    }
-
-    fn set_raw(&mut self, raw: bool) {
-        let header = self.header().with(RAW, raw);
-        // SAFETY: a record begins with 8 aligned bytes; the flag moves nothing.
-        unsafe { self.record().cast::<u64>().write(header.bits) };
     }
 }
 
@@ -489,85 +490,6 @@ impl Drop for Entry {
             drop_object(self.record(), header);
             dealloc(self.record(), header.layout());
         }
-    }
-}
-
-/// Grows `text` to `len` bytes with zeros, with spare room as Redis leaves it: as much again, up
-/// to a bound.
-fn grow_text(text: &mut Vec<u8>, len: usize) {
-    if len <= text.len() {
-        return;
-    }
-    if len > text.capacity() {
-        text.reserve_exact(len - text.len() + len.min(SPARE_BYTES_MAX));
-    }
-    text.resize(len, 0);
-}
-
-fn allocate(layout: Layout) -> *mut u8 {
-    // SAFETY: a record is never empty: it has a header.
-    let record = unsafe { alloc(layout) };
-    if record.is_null() {
-        handle_alloc_error(layout);
-    }
-    record
-}
-
-/// Writes what stands before the key.
-///
-/// # Safety
-/// `record` must be as long as `header` says.
-#[inline]
-unsafe fn write_head(record: *mut u8, header: Header, expiry: Option<Millis>) {
-    // SAFETY: the caller's promise; the fields are aligned to 8.
-    unsafe {
-        record.cast::<u64>().write(header.bits);
-        if header.bits & LONG != 0 {
-            record.cast::<u64>().add(1).write(header.key_len as u64);
-        }
-        if let Some(expiry) = expiry {
-            record.add(header.expiry_at()).cast::<Millis>().write(expiry);
-        }
-    }
-}
-
-/// Writes a value, whose objects from then on belong to the record.
-///
-/// # Safety
-/// `record` must be as long as `header` says, and `header` be made for this payload.
-#[inline]
-unsafe fn write_payload(record: *mut u8, header: Header, payload: Payload<'_>) {
-    // SAFETY: the caller's promise; the value may be at any address, hence copies of bytes.
-    unsafe {
-        let place = record.add(header.value_at());
-        match payload {
-            Payload::Text(bytes) => copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()),
-            Payload::Int(bytes) => copy_nonoverlapping(bytes.as_ptr(), place, 8),
-            Payload::Object(object) => {
-                let address = Box::into_raw(object).expose_provenance();
-                place.cast::<usize>().write_unaligned(address);
-            }
-        }
-    }
-}
-
-/// # Safety
-/// The address of a live object must stand at `place`.
-#[inline]
-unsafe fn read_object(place: *const u8) -> *mut Object {
-    // SAFETY: the caller's promise.
-    with_exposed_provenance_mut(unsafe { place.cast::<usize>().read_unaligned() })
-}
-
-/// Drops the object of a record, if it has one.
-///
-/// # Safety
-/// `header` must be the record's, and its value not be used again.
-#[inline]
-unsafe fn drop_object(record: *mut u8, header: Header) {
-    if header.kind() == OBJECT {
-        // SAFETY: the caller's promise; the object was boxed when the record was written.
-        drop(unsafe { Box::from_raw(read_object(record.add(header.value_at()))) });
     }
 }
 

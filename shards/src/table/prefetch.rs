@@ -2,7 +2,7 @@
 
 /// Begins to load the cache line at `address`. Any address will do: nothing is read from it.
 #[inline]
-pub(super) fn line(address: usize) {
+pub(crate) fn line(address: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

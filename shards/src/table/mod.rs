@@ -1,19 +1,31 @@
-//! One database's table: a directory of segments that grows one segment at a time.
+//! A table of records: a directory of segments that grows one segment at a time. A database is
+//! one, and so is every large hash, set and sorted set.
 //!
 //! The directory is indexed by the top bits of the hash and names a segment; several of its
 //! places may name the same. A segment that overflows is split in two by one more bit; only where
 //! it was named once does the directory double, which copies 4 bytes a place. So no insertion
 //! costs more than a page or so of work. A table never shrinks: it is dropped whole.
+//!
+//! `segment` holds entries, `record` owns their memory, `hash` says which bits of a hash mean what.
 
-use super::hash::{Hasher, prefix};
-use super::record::Entry;
-use super::segment::{HOMES, PLACES, Segment, Spot};
+mod hash;
+#[allow(unsafe_code)] // Room: a hint to the processor.
+pub(crate) mod prefetch;
+#[allow(unsafe_code)] // Room: tagged pointers to records. Model test in `record/tests.rs`.
+mod record;
+mod segment;
+
+pub(crate) use hash::Hasher;
+pub(crate) use record::Entry;
+
 use crate::limits::DIRECTORY_DEPTH_MAX;
 use crate::shard::Millis;
+use hash::prefix;
+use segment::{HOMES, PLACES, Segment, Spot};
 
-/// The entries of one database, and what they add up to.
+/// The entries of one table, and what they add up to.
 #[derive(Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// Indexes of segments, by the top `depth` bits of the hash; empty until the first insertion.
     directory: Vec<u32>,
     depth: u8,
@@ -24,6 +36,12 @@ pub(super) struct Table {
     expires: usize,
     /// Bytes of records and objects.
     record_bytes: usize,
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("keys", &self.keys).finish_non_exhaustive()
+    }
 }
 
 /// What is known of a segment.
@@ -37,22 +55,22 @@ struct Counts {
 
 /// Where an entry lies, until the table is changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     segment: u32,
     spot: Spot,
 }
 
 /// What a table adds up to.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Sums {
-    pub(super) keys: usize,
-    pub(super) expires: usize,
-    pub(super) bytes: usize,
+pub(crate) struct Sums {
+    pub(crate) keys: usize,
+    pub(crate) expires: usize,
+    pub(crate) bytes: usize,
 }
 
 impl Table {
     /// Keys, keys with an expiry, and bytes of records, objects and the table itself.
-    pub(super) fn sums(&self) -> Sums {
+    pub(crate) fn sums(&self) -> Sums {
         let bytes = self.record_bytes + self.table_bytes();
         Sums { keys: self.keys, expires: self.expires, bytes }
     }
@@ -65,7 +83,7 @@ impl Table {
     }
 
     /// The sums found by looking at every entry, and whether all that is counted agrees.
-    pub(super) fn recount(&self) -> Sums {
+    pub(crate) fn recount(&self) -> Sums {
         let mut sums = Sums { bytes: self.table_bytes(), ..Sums::default() };
         for (segment, counts) in self.segments.iter().zip(&self.counts) {
             let mut found = Counts { depth: counts.depth, ..Counts::default() };
@@ -82,12 +100,12 @@ impl Table {
     }
 
     #[inline]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.keys
     }
 
     #[inline]
-    pub(super) fn expires(&self) -> usize {
+    pub(crate) fn expires(&self) -> usize {
         self.expires
     }
 
@@ -98,7 +116,7 @@ impl Table {
 
     /// Where `key` lies; `hash` is its own.
     #[inline]
-    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<Place> {
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<Place> {
         let segment = self.segment_of(hash)?;
         let spot = self.segments[segment as usize].find(hash, key)?;
         Some(Place { segment, spot })
@@ -106,32 +124,44 @@ impl Table {
 
     /// The address of the bucket where a search for `hash` begins.
     #[inline]
-    pub(super) fn bucket_address(&self, hash: u64) -> Option<usize> {
+    pub(crate) fn bucket_address(&self, hash: u64) -> Option<usize> {
         let segment = self.segment_of(hash)?;
         Some(self.segments[segment as usize].address(hash))
     }
 
     /// The address of the record that `hash` most likely leads to.
     #[inline]
-    pub(super) fn record_address(&self, hash: u64) -> Option<usize> {
+    pub(crate) fn record_address(&self, hash: u64) -> Option<usize> {
         let segment = self.segment_of(hash)?;
         self.segments[segment as usize].record_address(hash)
     }
 
     #[inline]
-    pub(super) fn entry(&self, place: Place) -> &Entry {
+    pub(crate) fn entry(&self, place: Place) -> &Entry {
         self.segments[place.segment as usize].entry(place.spot)
     }
 
     /// Notes an access.
     #[inline]
-    pub(super) fn touch(&mut self, place: Place, seconds: u32) {
+    pub(crate) fn touch(&mut self, place: Place, seconds: u32) {
         self.segments[place.segment as usize].entry_mut(place.spot).touch(seconds);
+    }
+
+    /// An entry, to be changed; the caller says with `resized` what that did to its size.
+    #[inline]
+    pub(crate) fn entry_mut(&mut self, place: Place) -> &mut Entry {
+        self.segments[place.segment as usize].entry_mut(place.spot)
+    }
+
+    /// Counts what a change did to an entry that had `before` bytes.
+    #[inline]
+    pub(crate) fn resized(&mut self, place: Place, before: usize) {
+        self.record_bytes = self.record_bytes - before + self.entry(place).bytes();
     }
 
     /// Changes an entry, and counts what that changed.
     #[inline]
-    pub(super) fn edit<T>(&mut self, place: Place, change: impl FnOnce(&mut Entry) -> T) -> T {
+    pub(crate) fn edit<T>(&mut self, place: Place, change: impl FnOnce(&mut Entry) -> T) -> T {
         let index = place.segment as usize;
         let entry = self.segments[index].entry_mut(place.spot);
         let (bytes, expires) = (entry.bytes(), entry.expires());
@@ -152,7 +182,7 @@ impl Table {
     }
 
     /// Adds an entry whose key has the hash `hash` and is not in the table.
-    pub(super) fn insert(&mut self, hash: u64, mut entry: Entry, hasher: &Hasher) {
+    pub(crate) fn insert(&mut self, hash: u64, mut entry: Entry, hasher: &Hasher) {
         if self.directory.is_empty() {
             self.directory.push(0);
             self.segments.push(Segment::new());
@@ -177,7 +207,7 @@ impl Table {
     }
 
     /// Takes an entry out; `hash` is that of its key.
-    pub(super) fn take(&mut self, place: Place, hash: u64) -> Entry {
+    pub(crate) fn take(&mut self, place: Place, hash: u64) -> Entry {
         let index = place.segment as usize;
         let entry = self.segments[index].take(place.spot, hash);
         self.keys -= 1;
@@ -226,14 +256,14 @@ impl Table {
     }
 
     /// Shows every entry.
-    pub(super) fn each(&self, mut visit: impl FnMut(&Entry)) {
+    pub(crate) fn each(&self, mut visit: impl FnMut(&Entry)) {
         self.segments.iter().for_each(|segment| segment.each(&mut visit));
     }
 
     /// Shows the entries from `position` on, home by home, until at least `count` have been seen
     /// or ten times as many homes visited. Returns the position to go on from, or none at the
     /// end. Between calls the table may grow: keys keep their prefix and home, so none is missed.
-    pub(super) fn scan(
+    pub(crate) fn scan(
         &self,
         position: Position,
         count: usize,
@@ -270,7 +300,7 @@ impl Table {
     }
 
     /// Any place, each as likely as any other; `random` is 64 random bits.
-    pub(super) fn any_place(&self, random: u64) -> Option<Place> {
+    pub(crate) fn any_place(&self, random: u64) -> Option<Place> {
         let count = self.segments.len() as u64;
         let segment = ((random >> 32) * count) >> 32;
         let index = ((random & 0xffff_ffff) * PLACES as u64) >> 32;
@@ -278,7 +308,7 @@ impl Table {
     }
 
     /// The first entry at or after a place, going round.
-    pub(super) fn occupied_from(&self, place: Place) -> Option<Place> {
+    pub(crate) fn occupied_from(&self, place: Place) -> Option<Place> {
         let count = self.segments.len();
         let start = place.segment as usize;
         let segment = (start..start + count)
@@ -290,19 +320,19 @@ impl Table {
     }
 
     /// Counts segments from `segment` on that hold nothing with an expiry, up to `most`.
-    pub(super) fn without_expiry(&self, segment: usize, most: usize) -> usize {
+    pub(crate) fn without_expiry(&self, segment: usize, most: usize) -> usize {
         let rest = self.counts.get(segment..).unwrap_or_default();
         rest.iter().take(most).take_while(|counts| counts.expires == 0).count()
     }
 
     /// How many segments there are.
-    pub(super) fn segments(&self) -> usize {
+    pub(crate) fn segments(&self) -> usize {
         self.segments.len()
     }
 
     /// Places in a segment of keys due at `now`, and how many with an expiry were looked at, with
     /// the sum of the milliseconds that those not due still have.
-    pub(super) fn due(&self, segment: usize, now: Millis, due: &mut Vec<Place>) -> (usize, u64) {
+    pub(crate) fn due(&self, segment: usize, now: Millis, due: &mut Vec<Place>) -> (usize, u64) {
         let (mut seen, mut left) = (0, 0);
         for spot in (0..PLACES).map(Segment::spot) {
             let entry = self.segments[segment].entry(spot);
@@ -317,16 +347,19 @@ impl Table {
         (seen, left)
     }
 
-    /// Frees up to `count` segments with all they hold; true while some are left. For a table
-    /// that nobody looks into any more.
-    pub(super) fn free_some(&mut self, count: usize) -> bool {
+    /// Takes apart up to `count` segments and gives what they held to `bury`; true while some are
+    /// left. For a table that nobody looks into any more.
+    pub(crate) fn free_some(&mut self, count: usize, bury: &mut dyn FnMut(Entry)) -> bool {
         self.directory = Vec::new();
         for _ in 0..count {
             let Some(segment) = self.segments.pop() else { break };
             let counts = self.counts.pop().unwrap_or_default();
-            segment.each(|entry| self.record_bytes -= entry.bytes());
             self.keys -= usize::from(counts.keys);
             self.expires -= usize::from(counts.expires);
+            segment.into_each(|entry| {
+                self.record_bytes -= entry.bytes();
+                bury(entry);
+            });
         }
         !self.segments.is_empty()
     }
@@ -334,7 +367,7 @@ impl Table {
 
 /// How far a scan has come: a prefix of `DIRECTORY_DEPTH_MAX` bits, and a home in its segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Position {
+pub(crate) struct Position {
     prefix: u64,
     home: usize,
 }
@@ -344,13 +377,13 @@ const _: () = assert!(HOMES < 1 << HOME_BITS, "a position has so many bits for t
 
 impl Position {
     /// From the number a client was given, or made up.
-    pub(super) fn decode(number: u64) -> Self {
+    pub(crate) fn decode(number: u64) -> Self {
         let home = (number & ((1 << HOME_BITS) - 1)) as usize;
         Self { prefix: number >> HOME_BITS, home }
     }
 
     /// The number that stands for it: 0 is the start, and only that.
-    pub(super) fn encode(self) -> u64 {
+    pub(crate) fn encode(self) -> u64 {
         (self.prefix << HOME_BITS) | self.home as u64
     }
 

@@ -1,0 +1,180 @@
+//! Where the keys of a command stand among its words.
+//!
+//! The forms are those of Redis's key specifications: where a run of keys begins, and how far it
+//! goes.
+
+use crate::commands::{Args, parse_int};
+use std::iter::StepBy;
+use std::ops::Range;
+
+/// What a command does with a key, under Redis's names for key-spec flags.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Access(pub &'static [&'static str]);
+
+/// A run of keys among the words.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeySpec {
+    /// Where it begins.
+    pub begin: Begin,
+    /// How far it goes.
+    pub find: Find,
+    /// What happens to the keys.
+    pub access: Access,
+}
+
+/// Where a run of keys begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Begin {
+    /// At this index; the name is 0.
+    Index(u8),
+    /// After this word in any case, looked for from this index on.
+    Keyword(&'static str, u8),
+}
+
+/// How far a run of keys goes from where it begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Find {
+    /// From the beginning to `last`.
+    Range {
+        /// Relative to the first key where not negative; -1 is the last word, -2 the one before.
+        last: i8,
+        /// Words from one key to the next.
+        step: u8,
+        /// Where more than 1: only the first so-many-th part of what is left holds keys.
+        limit: u8,
+    },
+    /// As many keys as the word at the beginning says, which stand right after it.
+    Counted {
+        /// Words from one key to the next.
+        step: u8,
+    },
+}
+
+impl KeySpec {
+    /// One key at `first`.
+    pub const fn one(first: u8, access: &'static [&'static str]) -> Self {
+        Self::range(first, 0, 1, access)
+    }
+
+    /// `first`, and every `step` words up to the end.
+    pub const fn rest(first: u8, step: u8, access: &'static [&'static str]) -> Self {
+        Self::range(first, -1, step, access)
+    }
+
+    /// From `first` to `last`, which is relative to it where not negative, and to the end else.
+    pub const fn range(first: u8, last: i8, step: u8, access: &'static [&'static str]) -> Self {
+        let find = Find::Range { last, step, limit: 0 };
+        Self { begin: Begin::Index(first), find, access: Access(access) }
+    }
+
+    /// As many keys as the word at `number` says, right after it, every `step` words.
+    pub const fn counted(number: u8, step: u8, access: &'static [&'static str]) -> Self {
+        let find = Find::Counted { step };
+        Self { begin: Begin::Index(number), find, access: Access(access) }
+    }
+
+    /// After the word `word`, looked for from index `from` on, as `find` says.
+    pub const fn after(
+        word: &'static str,
+        from: u8,
+        find: Find,
+        access: &'static [&'static str],
+    ) -> Self {
+        Self { begin: Begin::Keyword(word, from), find, access: Access(access) }
+    }
+
+    /// True if it is one key at a fixed place.
+    #[inline]
+    pub const fn is_one(&self) -> bool {
+        matches!((self.begin, self.find), (Begin::Index(_), Find::Range { last: 0, .. }))
+    }
+
+    /// The fixed index where it begins; 0 where that depends on the words.
+    #[inline]
+    pub const fn begins(&self) -> usize {
+        match self.begin {
+            Begin::Index(index) => index as usize,
+            Begin::Keyword(..) => 0,
+        }
+    }
+
+    /// Words from one key to the next.
+    pub const fn step(&self) -> u8 {
+        match self.find {
+            Find::Range { step, .. } | Find::Counted { step } => step,
+        }
+    }
+
+    /// Indexes of the keys in a request; none where its words make no sense, which the command
+    /// itself will say.
+    pub fn indexes(&self, args: &Args<'_>) -> StepBy<Range<usize>> {
+        let step = usize::from(self.step());
+        self.span(args).unwrap_or(0..0).step_by(step)
+    }
+
+    fn span(&self, args: &Args<'_>) -> Option<Range<usize>> {
+        let argc = args.len();
+        let first = match self.begin {
+            Begin::Index(index) => usize::from(index),
+            Begin::Keyword(word, from) => {
+                (usize::from(from)..argc).find(|&index| args.is(index, word))? + 1
+            }
+        };
+        match self.find {
+            Find::Range { last, .. } if last >= 0 => {
+                let end = first + usize::from(last.unsigned_abs()) + 1;
+                Some(first..end.min(argc)).filter(|span| span.start < span.end)
+            }
+            Find::Range { last, limit, .. } => {
+                let back = usize::from(last.unsigned_abs()) - 1;
+                let words = argc.checked_sub(first)? / usize::from(limit.max(1));
+                Some(first..(first + words).checked_sub(back)?.max(first))
+            }
+            Find::Counted { step } => {
+                let count = usize::try_from(parse_int(args.try_at(first)?)?).ok()?;
+                let words = count.checked_mul(usize::from(step))?;
+                let end = (first + 1).checked_add(words).filter(|&end| end <= argc)?;
+                Some(first + 1..end)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pinion_io::resp::Range as Word;
+
+    fn keys(spec: &KeySpec, request: &str) -> Vec<usize> {
+        let mut start = 0;
+        let ranges: Vec<Word> = request
+            .split(' ')
+            .map(|word| {
+                let range = Word { start, len: word.len() as u32 };
+                start += range.len + 1;
+                range
+            })
+            .collect();
+        spec.indexes(&Args::new(request.as_bytes(), &ranges)).collect()
+    }
+
+    #[test]
+    fn runs_of_keys() {
+        let two = Find::Range { last: -1, step: 1, limit: 2 };
+        for (spec, request, indexes) in [
+            (KeySpec::one(1, &[]), "get a", vec![1]),
+            (KeySpec::one(2, &[]), "get a", vec![]),
+            (KeySpec::rest(1, 2, &[]), "mset a 1 b 2", vec![1, 3]),
+            (KeySpec::range(1, -2, 1, &[]), "blpop a b 0", vec![1, 2]),
+            (KeySpec::counted(2, 1, &[]), "zunionstore d 2 a b weights 1 2", vec![3, 4]),
+            (KeySpec::counted(2, 1, &[]), "zunionstore d 3 a b", vec![]),
+            (KeySpec::counted(2, 1, &[]), "zunionstore d -1 a b", vec![]),
+            (KeySpec::counted(1, 2, &[]), "msetex 2 a 1 b 2 nx", vec![2, 4]),
+            (KeySpec::after("STREAMS", 1, two, &[]), "xread count 1 streams a b 0 0", vec![4, 5]),
+            (KeySpec::after("STREAMS", 1, two, &[]), "xread streams", vec![]),
+            (KeySpec::after("STREAMS", 1, two, &[]), "xread count 2", vec![]),
+        ] {
+            assert_eq!(keys(&spec, request), indexes, "{request}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Values of the richer types: read, opened for change, replaced.
+
+use super::{Change, Key, Keyspace, seconds};
+use crate::error::Error;
+use crate::shard::Millis;
+use crate::table::{Entry, Place};
+use crate::value::{Kind, Object, Value};
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+impl Keyspace {
+    /// The value of a key as `T`, to be read by a client: counts a hit or a miss, and an access.
+    ///
+    /// # Errors
+    /// `WrongType` if it is something else.
+    #[inline]
+    pub fn read<T: Kind>(&mut self, key: Key<'_>, now: Millis) -> Result<Option<&T>, Error> {
+        self.get(key, now).map(Value::of).transpose()
+    }
+
+    /// The value of a key by itself: no time passes, nothing is counted, so that several may be
+    /// looked at together. Read or open them first.
+    pub fn view(&self, key: Key<'_>) -> Option<Value<'_>> {
+        let table = &self.databases[usize::from(key.db)];
+        Some(table.entry(table.find(key.hash, key.bytes)?).value())
+    }
+
+    /// The value of a key as `T`, to be changed.
+    ///
+    /// # Errors
+    /// `WrongType` if it is something else.
+    #[inline]
+    pub fn open<'a, T: Kind>(
+        &'a mut self,
+        key: Key<'a>,
+        now: Millis,
+    ) -> Result<Option<Open<'a, T>>, Error> {
+        let Some(place) = self.live(key, now) else { return Ok(None) };
+        self.open_at(key, now, place, false).map(Some)
+    }
+
+    /// The same; a key that is not there begins empty, and is not there still if that is how the
+    /// value stays.
+    ///
+    /// # Errors
+    /// `WrongType` if it is something else.
+    #[inline]
+    pub fn open_or_new<'a, T: Kind>(
+        &'a mut self,
+        key: Key<'a>,
+        now: Millis,
+    ) -> Result<Open<'a, T>, Error> {
+        if let Some(place) = self.live(key, now) {
+            return self.open_at(key, now, place, false);
+        }
+        let entry =
+            Entry::of_object(key.hash, key.bytes, T::default().into_object(), None, seconds(now));
+        let table = &mut self.databases[usize::from(key.db)];
+        table.insert(key.hash, entry, &self.hasher);
+        let place = table.find(key.hash, key.bytes).expect("what was put in is found");
+        self.open_at(key, now, place, true)
+    }
+
+    #[inline]
+    fn open_at<'a, T: Kind>(
+        &'a mut self,
+        key: Key<'a>,
+        now: Millis,
+        place: Place,
+        new: bool,
+    ) -> Result<Open<'a, T>, Error> {
+        let entry = self.databases[usize::from(key.db)].entry_mut(place);
+        let before = entry.bytes();
+        let object = entry.object_mut().ok_or(Error::WrongType)?;
+        let due = object.next_due();
+        T::of_mut(object).ok_or(Error::WrongType)?;
+        entry.touch(seconds(now));
+        Ok(Open { keyspace: self, key, place, before, due, new, changed: true, kind: PhantomData })
+    }
+
+    /// Gives a key a value, whatever it had, without expiry; an empty value only removes the key.
+    pub fn store<T: Kind>(&mut self, key: Key<'_>, now: Millis, value: T) {
+        if value.is_empty() && !T::STAYS_EMPTY {
+            self.remove(key, now);
+        } else {
+            self.store_object(key, now, value.into_object());
+        }
+    }
+
+    /// Gives a key an object, whatever it had, without expiry.
+    pub fn store_object(&mut self, key: Key<'_>, now: Millis, object: Object) {
+        let entry = Entry::of_object(key.hash, key.bytes, object, None, seconds(now));
+        self.put(key, now, entry);
+    }
+}
+
+/// A value opened for change. When it is dropped its memory is counted, an empty value is removed,
+/// and the change is noted, unless `unchanged` was called.
+pub struct Open<'a, T: Kind> {
+    keyspace: &'a mut Keyspace,
+    key: Key<'a>,
+    place: Place,
+    /// Bytes of the entry when it was opened.
+    before: usize,
+    due: Option<Millis>,
+    /// It was not there before.
+    new: bool,
+    changed: bool,
+    kind: PhantomData<T>,
+}
+
+impl<T: Kind> Open<'_, T> {
+    /// Says that nothing was changed after all.
+    pub fn unchanged(&mut self) {
+        self.changed = false;
+    }
+
+    /// True if the key was not there before.
+    pub fn is_new(&self) -> bool {
+        self.new
+    }
+
+    fn object(&mut self) -> &mut Object {
+        let table = &mut self.keyspace.databases[usize::from(self.key.db)];
+        table.entry_mut(self.place).object_mut().expect("an opened value is an object")
+    }
+}
+
+impl<T: Kind> Deref for Open<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        let entry = self.keyspace.databases[usize::from(self.key.db)].entry(self.place);
+        T::of(entry.value()).expect("an opened value is of its type")
+    }
+}
+
+impl<T: Kind> DerefMut for Open<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        T::of_mut(self.object()).expect("an opened value is of its type")
+    }
+}
+
+impl<T: Kind> Drop for Open<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let empty = !T::STAYS_EMPTY && self.is_empty();
+        let due = self.object().next_due();
+        self.keyspace.databases[usize::from(self.key.db)].resized(self.place, self.before);
+        self.keyspace.due.moved(self.key, self.due, due);
+        if empty || self.new && !self.changed {
+            self.keyspace.bury(self.key, self.place);
+            if self.new {
+                return;
+            }
+        }
+        if self.changed || empty {
+            let change = if empty { Change::Removed } else { Change::Value };
+            self.keyspace.touched(self.key.db, self.key.bytes, change);
+        }
+    }
+}
+
+impl<T: Kind> std::fmt::Debug for Open<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Open").field("key", &self.key).finish_non_exhaustive()
+    }
+}

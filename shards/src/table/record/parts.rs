@@ -1,0 +1,122 @@
+//! The parts of a record as they are written, and what they own.
+
+use super::header::{Header, INT, LONG, OBJECT, TEXT};
+use crate::limits::{INLINE_BYTES_MAX, SPARE_BYTES_MAX};
+use crate::shard::Millis;
+use crate::value::{Content, Object};
+use std::alloc::{Layout, alloc, handle_alloc_error};
+use std::ptr::{copy_nonoverlapping, with_exposed_provenance_mut};
+
+/// A value's part of a record, ready to be copied in.
+pub(super) enum Payload<'a> {
+    Text(&'a [u8]),
+    Int([u8; 8]),
+    Object(Box<Object>),
+}
+
+impl<'a> Payload<'a> {
+    pub(super) fn of(content: Content<'a>) -> (Self, bool) {
+        let raw = matches!(content, Content::Raw(_));
+        match content {
+            Content::Int(value) => (Self::Int(value.to_ne_bytes()), raw),
+            Content::Str(bytes) | Content::Raw(bytes) if bytes.len() > INLINE_BYTES_MAX => {
+                (Self::Object(Box::new(Object::Str(bytes.to_vec()))), raw)
+            }
+            Content::Str(bytes) | Content::Raw(bytes) => (Self::Text(bytes), raw),
+        }
+    }
+
+    pub(super) fn kind(&self) -> u64 {
+        match self {
+            Self::Text(_) => TEXT,
+            Self::Int(_) => INT,
+            Self::Object(_) => OBJECT,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Text(bytes) => bytes.len(),
+            Self::Int(_) | Self::Object(_) => 8,
+        }
+    }
+}
+
+/// Grows `text` to `len` bytes with zeros, with spare room as Redis leaves it: as much again, up
+/// to a bound.
+pub(super) fn grow_text(text: &mut Vec<u8>, len: usize) {
+    if len <= text.len() {
+        return;
+    }
+    if len > text.capacity() {
+        text.reserve_exact(len - text.len() + len.min(SPARE_BYTES_MAX));
+    }
+    text.resize(len, 0);
+}
+
+pub(super) fn allocate(layout: Layout) -> *mut u8 {
+    // SAFETY: a record is never empty: it has a header.
+    let record = unsafe { alloc(layout) };
+    if record.is_null() {
+        handle_alloc_error(layout);
+    }
+    record
+}
+
+/// Writes what stands before the key.
+///
+/// # Safety
+/// `record` must be as long as `header` says.
+#[inline]
+pub(super) unsafe fn write_head(record: *mut u8, header: Header, expiry: Option<Millis>) {
+    // SAFETY: the caller's promise; the fields are aligned to 8.
+    unsafe {
+        record.cast::<u64>().write(header.bits);
+        if header.bits & LONG != 0 {
+            record.cast::<u64>().add(1).write(header.key_len as u64);
+        }
+        if let Some(expiry) = expiry {
+            record.add(header.expiry_at()).cast::<Millis>().write(expiry);
+        }
+    }
+}
+
+/// Writes a value, whose objects from then on belong to the record.
+///
+/// # Safety
+/// `record` must be as long as `header` says, and `header` be made for this payload.
+#[inline]
+pub(super) unsafe fn write_payload(record: *mut u8, header: Header, payload: Payload<'_>) {
+    // SAFETY: the caller's promise; the value may be at any address, hence copies of bytes.
+    unsafe {
+        let place = record.add(header.value_at());
+        match payload {
+            Payload::Text(bytes) => copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()),
+            Payload::Int(bytes) => copy_nonoverlapping(bytes.as_ptr(), place, 8),
+            Payload::Object(object) => {
+                let address = Box::into_raw(object).expose_provenance();
+                place.cast::<usize>().write_unaligned(address);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// The address of a live object must stand at `place`.
+#[inline]
+pub(super) unsafe fn read_object(place: *const u8) -> *mut Object {
+    // SAFETY: the caller's promise.
+    with_exposed_provenance_mut(unsafe { place.cast::<usize>().read_unaligned() })
+}
+
+/// Drops the object of a record, if it has one.
+///
+/// # Safety
+/// `header` must be the record's, and its value not be used again.
+#[inline]
+pub(super) unsafe fn drop_object(record: *mut u8, header: Header) {
+    if header.kind() == OBJECT {
+        // SAFETY: the caller's promise; the object was boxed when the record was written.
+        drop(unsafe { Box::from_raw(read_object(record.add(header.value_at()))) });
+    }
+}

@@ -1,0 +1,43 @@
+//! A sorted set: a place for it.
+
+use super::{Kind, Object, Value};
+
+/// A sorted set.
+#[derive(Debug, Default)]
+pub struct SortedSet {}
+
+impl Kind for SortedSet {
+    fn of(value: Value<'_>) -> Option<&Self> {
+        if let Value::SortedSet(it) = value { Some(it) } else { None }
+    }
+
+    fn of_mut(object: &mut Object) -> Option<&mut Self> {
+        if let Object::SortedSet(it) = object { Some(it) } else { None }
+    }
+
+    fn into_object(self) -> Object {
+        Object::SortedSet(self)
+    }
+
+    fn len(&self) -> usize {
+        0
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
+
+    fn encoding(&self) -> &'static str {
+        "listpack"
+    }
+
+    fn duplicate(&self) -> Self {
+        Self {}
+    }
+
+    fn free_some(&mut self, _budget: usize) -> bool {
+        false
+    }
+
+    fn recount(&self) {}
+}
