@@ -36,6 +36,8 @@ pub const FREE_AT_ONCE_MAX: usize = 64;
 pub const FREE_ELEMENTS_PER_TICK: usize = 8192;
 /// Parts of values (fields of hashes) that one tick removes because they are due.
 pub const SWEEP_PARTS_MAX: usize = 2048;
+/// Names that lie in one vector inside a value, before they get a table of 4 KiB segments.
+pub const FIELDS_FEW_MAX: usize = 128;
 /// Cells of the table with which LCS compares two strings. Redis holds 4 bytes for each and takes
 /// at most as many as a string may have; ours takes less, but some 0.2 s of one core as well.
 pub const LCS_CELLS_MAX: usize = STRING_BYTES_MAX / 4;

@@ -129,7 +129,7 @@ impl Shard {
     /// more to do, and the next call should come as soon as clients leave time.
     pub fn tick(&mut self, now: Millis) -> bool {
         let freeing = self.keyspace.free_some();
-        let sweeping = self.keyspace.sweep_parts(now);
+        let sweeping = self.keyspace.sweep_parts(&self.rules, now);
         self.keyspace.sweep(now).more || sweeping || freeing
     }
 

@@ -3,7 +3,7 @@
 use super::{Change, Key, Keyspace};
 use crate::limits::SWEEP_PARTS_MAX;
 use crate::shard::Millis;
-use crate::value::Object;
+use crate::value::{Object, Rules};
 use std::collections::BTreeSet;
 
 /// By database, the keys with such parts; each stands here once, with its first time.
@@ -59,7 +59,7 @@ impl Due {
 impl Keyspace {
     /// Removes parts of values that are due at `now`, `SWEEP_PARTS_MAX` at most; true while there
     /// are more.
-    pub(crate) fn sweep_parts(&mut self, now: Millis) -> bool {
+    pub(crate) fn sweep_parts(&mut self, rules: &Rules, now: Millis) -> bool {
         if !self.sweep.is_enabled() {
             return false;
         }
@@ -68,19 +68,19 @@ impl Keyspace {
             && let Some((db, bytes)) = self.due.first(now)
         {
             let key = Key { db, hash: self.hash(&bytes), bytes: &bytes };
-            budget = budget.saturating_sub(self.sweep_value(key, now, budget).max(1));
+            budget = budget.saturating_sub(self.sweep_value(rules, key, now, budget).max(1));
         }
         budget == 0
     }
 
     /// Removes due parts of one value, and the key once nothing is left; returns how many.
-    fn sweep_value(&mut self, key: Key<'_>, now: Millis, budget: usize) -> usize {
+    fn sweep_value(&mut self, rules: &Rules, key: Key<'_>, now: Millis, budget: usize) -> usize {
         let Some(place) = self.live(key, now) else { return 0 };
         let table = &mut self.databases[usize::from(key.db)];
         let before = table.entry(place).bytes();
         let object = table.entry_mut(place).object_mut().expect("a value with parts is an object");
         let old = object.next_due();
-        let removed = object.sweep(now, budget);
+        let removed = object.sweep(rules, now, budget);
         let (new, empty) = (object.next_due(), object.len() == 0);
         table.resized(place, before);
         self.due.moved(key, old, new);
@@ -112,10 +112,10 @@ impl Keyspace {
 
 impl Object {
     /// Removes parts that are due at `now`, about `budget` at most; returns how many.
-    fn sweep(&mut self, now: Millis, budget: usize) -> usize {
+    fn sweep(&mut self, rules: &Rules, now: Millis, budget: usize) -> usize {
         use crate::value::Kind as _;
         match self {
-            Self::Hash(hash) => hash.sweep(now, budget),
+            Self::Hash(hash) => hash.sweep(rules, now, budget),
             _ => 0,
         }
     }

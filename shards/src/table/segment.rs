@@ -280,8 +280,27 @@ impl Segment {
 
     /// Shows every entry.
     pub(crate) fn each(&self, mut visit: impl FnMut(&Entry)) {
+        self.iter().for_each(&mut visit);
+    }
+
+    /// Every entry.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
         let entries = self.buckets.iter().flat_map(|bucket| &bucket.entries);
-        entries.filter(|entry| !entry.is_empty()).for_each(&mut visit);
+        entries.filter(|entry| !entry.is_empty())
+    }
+
+    /// A copy with every entry in the same place.
+    pub(crate) fn duplicate(&self) -> Box<Self> {
+        let mut copy = Self::new();
+        for (bucket, own) in copy.buckets.iter_mut().zip(&self.buckets) {
+            bucket.tail = own.tail;
+            for (entry, own) in bucket.entries.iter_mut().zip(&own.entries) {
+                if !own.is_empty() {
+                    *entry = own.twin();
+                }
+            }
+        }
+        copy
     }
 
     /// Gives away every entry.

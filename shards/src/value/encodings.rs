@@ -56,7 +56,6 @@ impl Default for Encodings {
 pub struct Rules {
     /// The bounds.
     pub encodings: Encodings,
-    #[allow(dead_code, reason = "for the tables of names inside values")]
     pub(crate) hasher: Hasher,
 }
 

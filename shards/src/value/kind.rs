@@ -1,6 +1,6 @@
 //! What every type behind a key can do, beside its own operations.
 
-use super::{Object, Value};
+use super::{Object, Rules, Value};
 use crate::shard::Millis;
 
 /// A type of value other than a string. Commands name it when they open or read a key
@@ -46,7 +46,7 @@ pub trait Kind: Default + Sized {
     }
 
     /// Removes parts that are due at `now`, about `budget` at most; returns how many.
-    fn sweep(&mut self, _now: Millis, _budget: usize) -> usize {
+    fn sweep(&mut self, _rules: &Rules, _now: Millis, _budget: usize) -> usize {
         0
     }
 

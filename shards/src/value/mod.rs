@@ -5,6 +5,7 @@
 
 mod encodings;
 mod extended;
+mod fields;
 mod hash;
 mod kind;
 mod list;
@@ -15,6 +16,7 @@ mod stream;
 
 pub use encodings::{Encodings, Rules};
 pub use extended::Extended;
+pub use fields::{Field, Fields, Sweep};
 pub use hash::Hash;
 pub use kind::Kind;
 pub use list::List;
