@@ -18,6 +18,8 @@ pub const BATCH_COMMANDS_MAX: usize = 1024;
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Longest string kept in its key's record; a longer one has an allocation of its own.
 pub const INLINE_BYTES_MAX: usize = 1024;
+/// Longest listpack, in bytes: Redis's own bound, well within the 32 bits of its head.
+pub const PACKED_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Spare bytes a growing string is given, at most: appending stays linear, waste bounded.
 pub const SPARE_BYTES_MAX: usize = 1024 * 1024;
 /// Doublings of a directory of segments: some 10^11 keys.

@@ -1,0 +1,455 @@
+//! A listpack: short texts and integers one after the other in a single run of bytes.
+//!
+//! The bytes are those of Redis's listpack (its public specification), so that a file or DUMP may
+//! take them as they are:
+//!
+//! ```text
+//! bytes 0-3   length of the whole, little-endian
+//! bytes 4-5   how many items, little-endian; 65535 means: count them
+//! then        the items, each followed by its own length in 1 to 5 bytes, to be read backwards
+//! last byte   0xff
+//!
+//! an item begins with            and is
+//! 0xxxxxxx                       an integer from 0 to 127
+//! 10xxxxxx                       a text of up to 63 bytes, which follow
+//! 110xxxxx yyyyyyyy              an integer of 13 bits
+//! 1110xxxx yyyyyyyy              a text of up to 4095 bytes
+//! 11110000 and 4 bytes           a text of so many bytes (little-endian)
+//! 11110001 to 11110100           an integer of 16, 24, 32 or 64 bits (little-endian)
+//! ```
+//!
+//! A text that is an integer in its one decimal form is always kept as an integer.
+
+mod item;
+mod iter;
+
+pub use item::Item;
+pub use iter::Iter;
+
+use crate::limits::PACKED_BYTES_MAX;
+use item::{Encoded, Needle, backlen_len, backwards, decode, item_len};
+
+/// Bytes before the first item.
+const HEAD: usize = 6;
+/// The byte after the last item.
+const END: u8 = 0xff;
+/// What stands for a count too large for 16 bits.
+const COUNT_UNKNOWN: usize = 0xffff;
+
+/// A listpack.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Packed {
+    bytes: Vec<u8>,
+}
+
+/// Where an item begins. It holds until the listpack is changed before it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Pos(u32);
+
+impl Pos {
+    #[inline]
+    fn new(at: usize) -> Self {
+        Self(at as u32)
+    }
+
+    #[inline]
+    fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Default for Packed {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Packed {
+    /// An empty listpack.
+    pub fn new() -> Self {
+        Self::with_room(HEAD + 1)
+    }
+
+    /// An empty listpack with memory for `bytes` in all.
+    pub fn with_room(bytes: usize) -> Self {
+        let mut buffer = Vec::with_capacity(size_class(bytes.max(HEAD + 1)));
+        buffer.extend_from_slice(&[HEAD as u8 + 1, 0, 0, 0, 0, 0, END]);
+        Self { bytes: buffer }
+    }
+
+    /// Takes bytes from elsewhere, if all of them are a listpack.
+    pub fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
+        let len = bytes.len();
+        if len <= HEAD || len > PACKED_BYTES_MAX || bytes[len - 1] != END {
+            return None;
+        }
+        let packed = Self { bytes };
+        if packed.head_bytes() != len {
+            return None;
+        }
+        let (mut at, mut count) = (HEAD, 0);
+        while at < len - 1 {
+            at = checked_next(&packed.bytes[..len - 1], at)?;
+            count += 1;
+        }
+        let told = packed.head_count();
+        (told == count || told == COUNT_UNKNOWN).then_some(packed)
+    }
+
+    /// The listpack as it stands in files.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Bytes of the listpack.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Bytes of memory it has taken.
+    #[inline]
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// How many items there are. At once, unless they are more than 65534.
+    #[inline]
+    pub fn count(&self) -> usize {
+        match self.head_count() {
+            COUNT_UNKNOWN => self.iter().count(),
+            count => count,
+        }
+    }
+
+    /// True if there are no items.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.len() == HEAD + 1
+    }
+
+    /// True if an item of `bytes` may still be added; no listpack is larger than
+    /// `PACKED_BYTES_MAX`.
+    #[inline]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.bytes.len() + bytes + ITEM_OVERHEAD_MAX <= PACKED_BYTES_MAX
+    }
+
+    /// Adds an item at the end.
+    #[inline]
+    pub fn push_back(&mut self, text: &[u8]) {
+        self.splice(self.end(), 0, &Encoded::of(text));
+        self.count_by(1);
+    }
+
+    /// Adds an integer at the end.
+    #[inline]
+    pub fn push_back_int(&mut self, value: i64) {
+        self.splice(self.end(), 0, &Encoded::of_int(value));
+        self.count_by(1);
+    }
+
+    /// Adds an item at the front.
+    #[inline]
+    pub fn push_front(&mut self, text: &[u8]) {
+        self.splice(HEAD, 0, &Encoded::of(text));
+        self.count_by(1);
+    }
+
+    /// Where the first item is.
+    #[inline]
+    pub fn first(&self) -> Option<Pos> {
+        (!self.is_empty()).then_some(Pos::new(HEAD))
+    }
+
+    /// Where the last item is.
+    #[inline]
+    pub fn last(&self) -> Option<Pos> {
+        (!self.is_empty()).then(|| Pos::new(backwards(&self.bytes, self.end())))
+    }
+
+    /// Where the item after this one is.
+    #[inline]
+    pub fn next(&self, pos: Pos) -> Option<Pos> {
+        let at = pos.at() + item_len(&self.bytes, pos.at());
+        (at < self.end()).then_some(Pos::new(at))
+    }
+
+    /// Where the item before this one is.
+    #[inline]
+    pub fn prev(&self, pos: Pos) -> Option<Pos> {
+        (pos.at() > HEAD).then(|| Pos::new(backwards(&self.bytes, pos.at())))
+    }
+
+    /// Where the item with this index is; negative ones count from the end, -1 is the last.
+    /// Walks from the nearer end.
+    pub fn seek(&self, index: isize) -> Option<Pos> {
+        let count = self.count() as isize;
+        let index = if index < 0 { index.checked_add(count)? } else { index };
+        if index < 0 || index >= count {
+            return None;
+        }
+        if index <= count / 2 {
+            let mut at = HEAD;
+            for _ in 0..index {
+                at += item_len(&self.bytes, at);
+            }
+            return Some(Pos::new(at));
+        }
+        let mut at = self.end();
+        for _ in index..count {
+            at = backwards(&self.bytes, at);
+        }
+        Some(Pos::new(at))
+    }
+
+    /// The item at this place.
+    #[inline]
+    pub fn at(&self, pos: Pos) -> Item<'_> {
+        decode(&self.bytes, pos.at()).0
+    }
+
+    /// Adds an item before this one.
+    pub fn insert_before(&mut self, pos: Pos, text: &[u8]) {
+        self.splice(pos.at(), 0, &Encoded::of(text));
+        self.count_by(1);
+    }
+
+    /// Adds an item after this one.
+    pub fn insert_after(&mut self, pos: Pos, text: &[u8]) {
+        let at = pos.at() + item_len(&self.bytes, pos.at());
+        self.splice(at, 0, &Encoded::of(text));
+        self.count_by(1);
+    }
+
+    /// Puts an item in the place of this one, which then begins at the same place.
+    pub fn replace(&mut self, pos: Pos, text: &[u8]) {
+        let old = item_len(&self.bytes, pos.at());
+        self.splice(pos.at(), old, &Encoded::of(text));
+    }
+
+    /// Puts an integer in the place of this item.
+    pub fn replace_int(&mut self, pos: Pos, value: i64) {
+        let old = item_len(&self.bytes, pos.at());
+        self.splice(pos.at(), old, &Encoded::of_int(value));
+    }
+
+    /// Removes an item; the next one then begins at the same place, if there is one.
+    pub fn remove(&mut self, pos: Pos) -> Option<Pos> {
+        let end = pos.at() + item_len(&self.bytes, pos.at());
+        self.cut(pos.at(), end, 1);
+        (pos.at() < self.end()).then_some(pos)
+    }
+
+    /// Removes up to `count` items from this index on; negative ones count from the end.
+    pub fn remove_range(&mut self, index: isize, count: usize) {
+        if let Some(pos) = self.seek(index) {
+            self.remove_from(pos, count);
+        }
+    }
+
+    /// Removes up to `count` items from this one on; the next one then begins at the same place.
+    pub fn remove_from(&mut self, pos: Pos, count: usize) -> Option<Pos> {
+        let (mut end, mut removed) = (pos.at(), 0);
+        while removed < count && end < self.end() {
+            end += item_len(&self.bytes, end);
+            removed += 1;
+        }
+        self.cut(pos.at(), end, removed);
+        (pos.at() < self.end()).then_some(pos)
+    }
+
+    /// Where `needle` is, looked for at `from` and every `stride`-th item after it.
+    pub fn find(&self, from: Pos, needle: &[u8], stride: usize) -> Option<Pos> {
+        let needle = Needle::new(needle);
+        let (mut at, end) = (from.at(), self.end());
+        while at < end {
+            let (item, mut next) = decode(&self.bytes, at);
+            if needle.is(item) {
+                return Some(Pos::new(at));
+            }
+            for _ in 1..stride {
+                if next < end {
+                    next += item_len(&self.bytes, next);
+                }
+            }
+            at = next;
+        }
+        None
+    }
+
+    /// All items, from either end.
+    #[inline]
+    pub fn iter(&self) -> Iter<'_> {
+        Iter::new(&self.bytes, HEAD, self.end())
+    }
+
+    /// The items from this one on, from either end.
+    #[inline]
+    pub fn iter_from(&self, pos: Pos) -> Iter<'_> {
+        Iter::new(&self.bytes, pos.at(), self.end())
+    }
+
+    /// The items before this one, from either end.
+    #[inline]
+    pub fn iter_before(&self, pos: Pos) -> Iter<'_> {
+        Iter::new(&self.bytes, HEAD, pos.at())
+    }
+
+    /// Takes the items from this one on into a listpack of their own.
+    #[must_use]
+    pub fn split_off(&mut self, pos: Pos) -> Self {
+        let (at, end) = (pos.at(), self.end());
+        let mut taken = Self::with_room(HEAD + 1 + end - at);
+        let count = self.iter_from(pos).count();
+        taken.append_run(&self.bytes[at..end], count);
+        self.cut(at, end, count);
+        taken
+    }
+
+    /// Adds copies of all items of `other` at the end.
+    pub fn append(&mut self, other: &Self) {
+        self.append_run(&other.bytes[HEAD..other.end()], other.count());
+    }
+
+    fn append_run(&mut self, run: &[u8], count: usize) {
+        let end = self.end();
+        self.reserve(run.len());
+        self.bytes.truncate(end);
+        self.bytes.extend_from_slice(run);
+        self.bytes.push(END);
+        self.note_bytes();
+        self.count_by(count as isize);
+    }
+
+    /// Where the end byte is.
+    #[inline]
+    fn end(&self) -> usize {
+        self.bytes.len() - 1
+    }
+
+    /// Puts an item in the place of `old` bytes at `at`.
+    #[inline]
+    fn splice(&mut self, at: usize, old: usize, item: &Encoded<'_>) {
+        let (new, len) = (item.len(), self.bytes.len());
+        debug_assert!(len + new <= PACKED_BYTES_MAX + old, "`has_room` was asked");
+        if at == self.end() {
+            self.reserve(new);
+            self.bytes.truncate(at);
+            item.append_to(&mut self.bytes);
+            self.bytes.push(END);
+        } else {
+            if new > old {
+                self.reserve(new - old);
+                self.bytes.resize(len + new - old, 0);
+            }
+            self.bytes.copy_within(at + old..len, at + new);
+            if new < old {
+                self.bytes.truncate(len + new - old);
+                self.shrink();
+            }
+            item.write_to(&mut self.bytes[at..at + new]);
+        }
+        self.note_bytes();
+    }
+
+    /// Removes the bytes of `count` items.
+    fn cut(&mut self, start: usize, end: usize, count: usize) {
+        self.bytes.drain(start..end);
+        self.shrink();
+        self.note_bytes();
+        self.count_by(-(count as isize));
+    }
+
+    #[inline]
+    fn reserve(&mut self, more: usize) {
+        let need = self.bytes.len() + more;
+        if need > self.bytes.capacity() {
+            self.bytes.reserve_exact(size_class(need) - self.bytes.len());
+        }
+    }
+
+    /// Gives memory back where more than half of it is unused.
+    #[inline]
+    fn shrink(&mut self) {
+        if self.bytes.len() < self.bytes.capacity() / 2 {
+            self.bytes.shrink_to(size_class(self.bytes.len()));
+        }
+    }
+
+    #[inline]
+    fn head_bytes(&self) -> usize {
+        let head = self.bytes[..4].try_into().expect("four bytes are four bytes");
+        u32::from_le_bytes(head) as usize
+    }
+
+    #[inline]
+    fn note_bytes(&mut self) {
+        let len = self.bytes.len() as u32;
+        self.bytes[..4].copy_from_slice(&len.to_le_bytes());
+    }
+
+    #[inline]
+    fn head_count(&self) -> usize {
+        usize::from(u16::from_le_bytes([self.bytes[4], self.bytes[5]]))
+    }
+
+    /// Counts items that came or went; what is too large to be kept is counted when asked for.
+    #[inline]
+    fn count_by(&mut self, step: isize) {
+        let old = self.head_count();
+        let new = match old {
+            COUNT_UNKNOWN if self.is_empty() => 0,
+            COUNT_UNKNOWN => return,
+            _ => old.saturating_add_signed(step).min(COUNT_UNKNOWN),
+        };
+        self.bytes[4..6].copy_from_slice(&(new as u16).to_le_bytes());
+    }
+}
+
+/// Bytes of an item beside its text, at most: its mark and length, and its length once more.
+const ITEM_OVERHEAD_MAX: usize = 10;
+
+const _: () = assert!(PACKED_BYTES_MAX <= u32::MAX as usize, "a listpack's length has 32 bits");
+
+/// Bytes to ask for where `len` are needed: what the allocator would hand out anyway, 16-byte
+/// steps at first and then four steps from each power of two to the next.
+#[inline]
+fn size_class(len: usize) -> usize {
+    let step = if len <= 128 { 16 } else { len.next_power_of_two() / 8 };
+    len.next_multiple_of(step)
+}
+
+/// Where the item after the one at `at` begins, if that is whole and its length stands behind it.
+fn checked_next(bytes: &[u8], at: usize) -> Option<usize> {
+    let rest = &bytes[at..];
+    let head = item::head_len(*rest.first()?)?;
+    if rest.len() < head {
+        return None;
+    }
+    let body = item::body_len(rest);
+    let back = backlen_len(body);
+    let end = body.checked_add(back).filter(|&end| end <= rest.len())?;
+    let mut wanted = [0; 5];
+    item::write_backlen(&mut wanted, body);
+    (rest[body..end] == wanted[..back]).then_some(at + end)
+}
+
+impl<'a> IntoIterator for &'a Packed {
+    type Item = Item<'a>;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+impl std::fmt::Debug for Packed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;
