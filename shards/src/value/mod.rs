@@ -10,7 +10,6 @@ mod hash;
 mod kind;
 mod list;
 mod packed;
-pub mod ranked;
 mod set;
 pub mod sorted_set;
 mod stream;

@@ -33,43 +33,6 @@ pub(super) struct Inner<H> {
     children: Steps<Node<H>>,
 }
 
-/// Where to go down.
-pub(super) trait Place<H> {
-    /// Which child of an inner node.
-    fn child(&mut self, inner: &Inner<H>) -> usize;
-    /// Which pair of a leaf, if it is there.
-    fn pair(&mut self, pairs: &[Pair<H>]) -> Option<usize>;
-}
-
-/// The pair with so many before it.
-pub(super) struct AtRank(pub(super) u64);
-
-impl<H> Place<H> for AtRank {
-    fn child(&mut self, inner: &Inner<H>) -> usize {
-        let (child, offset) = inner.child_at(self.0);
-        self.0 = offset;
-        child
-    }
-
-    fn pair(&mut self, pairs: &[Pair<H>]) -> Option<usize> {
-        let rank = self.0 as usize;
-        (rank < pairs.len()).then_some(rank)
-    }
-}
-
-/// The last pair for which this is true; it is true for those before.
-pub(super) struct LastOf<F>(pub(super) F);
-
-impl<H: Copy, F: Fn(&Pair<H>) -> bool> Place<H> for LastOf<F> {
-    fn child(&mut self, inner: &Inner<H>) -> usize {
-        inner.child_of(&self.0)
-    }
-
-    fn pair(&mut self, pairs: &[Pair<H>]) -> Option<usize> {
-        pairs.partition_point(&self.0).checked_sub(1)
-    }
-}
-
 impl<H: Copy> Inner<H> {
     /// The child below which the last pair is for which `before` is true; the first if none is.
     #[inline]
@@ -166,9 +129,9 @@ impl<H: Copy> Inner<H> {
         self.settle(seam - 1, bytes);
     }
 
-    fn remove(&mut self, place: &mut impl Place<H>, bytes: &mut usize) -> Option<Pair<H>> {
-        let at = place.child(self);
-        let pair = self.children[at].remove(place, bytes)?;
+    fn remove(&mut self, until: &impl Fn(&Pair<H>) -> bool, bytes: &mut usize) -> Option<Pair<H>> {
+        let at = self.child_of(until);
+        let pair = self.children[at].remove(until, bytes)?;
         self.counts[at] -= 1;
         self.settle(at, bytes);
         Some(pair)
@@ -300,18 +263,18 @@ impl<H: Copy> Node<H> {
         Some(Self::Leaf(right))
     }
 
-    /// Takes out the pair at `place`, if it is there.
+    /// Takes out the last pair for which `until` is true.
     pub(super) fn remove(
         &mut self,
-        place: &mut impl Place<H>,
+        until: &impl Fn(&Pair<H>) -> bool,
         bytes: &mut usize,
     ) -> Option<Pair<H>> {
         match self {
             Self::Leaf(pairs) => {
-                let at = place.pair(pairs)?;
+                let at = pairs.partition_point(until).checked_sub(1)?;
                 Some(pairs.remove(at, bytes))
             }
-            Self::Inner(inner) => inner.remove(place, bytes),
+            Self::Inner(inner) => inner.remove(until, bytes),
         }
     }
 

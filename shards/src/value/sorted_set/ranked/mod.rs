@@ -15,23 +15,23 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use pairs::Pairs;
+pub(crate) use pairs::Pairs;
 
-use node::{AtRank, Inner, LastOf, Node};
+use node::{Inner, Node};
 use std::ops::Range;
 
 /// A score and the handle of the member that has it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pair<H> {
+pub(crate) struct Pair<H> {
     /// Never NaN.
-    pub score: f64,
+    pub(crate) score: f64,
     /// What the caller finds the member's bytes by.
-    pub handle: H,
+    pub(crate) handle: H,
 }
 
 /// Pairs in the order of their scores and members. No two have the same member.
 #[derive(Debug)]
-pub struct Ranked<H> {
+pub(crate) struct Ranked<H> {
     root: Node<H>,
     len: usize,
     bytes: usize,
@@ -39,29 +39,24 @@ pub struct Ranked<H> {
 
 impl<H: Copy + PartialEq> Ranked<H> {
     /// No pairs.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { root: Node::empty(), len: 0, bytes: 0 }
     }
 
     /// How many pairs there are.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
-    }
-
-    /// True if there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// Bytes of memory it has taken.
     #[inline]
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Puts in a pair whose member is not in.
-    pub fn insert<'m>(&mut self, score: f64, handle: H, member: impl Fn(H) -> &'m [u8]) {
+    pub(crate) fn insert<'m>(&mut self, score: f64, handle: H, member: impl Fn(H) -> &'m [u8]) {
         debug_assert!(!score.is_nan(), "scores have an order");
         let own = member(handle);
         let before = |pair: &Pair<H>| is_before(pair, score, own, &member);
@@ -77,14 +72,14 @@ impl<H: Copy + PartialEq> Ranked<H> {
     ///
     /// # Panics
     /// If it is not there: what holds the members and this do not agree.
-    pub fn remove<'m>(&mut self, score: f64, handle: H, member: impl Fn(H) -> &'m [u8]) {
+    pub(crate) fn remove<'m>(&mut self, score: f64, handle: H, member: impl Fn(H) -> &'m [u8]) {
         let own = member(handle);
         // True for the pair itself as well, the last for which it is.
         let until = |pair: &Pair<H>| {
             pair.score < score
                 || (pair.score == score && (pair.handle == handle || member(pair.handle) <= own))
         };
-        let gone = self.root.remove(&mut LastOf(until), &mut self.bytes);
+        let gone = self.root.remove(&until, &mut self.bytes);
         assert!(gone.is_some_and(|pair| pair.handle == handle), "a member has its pair");
         self.len -= 1;
         self.lower();
@@ -94,14 +89,20 @@ impl<H: Copy + PartialEq> Ranked<H> {
     ///
     /// # Panics
     /// As `remove`.
-    pub fn update<'m>(&mut self, old: f64, new: f64, handle: H, member: impl Fn(H) -> &'m [u8]) {
+    pub(crate) fn update<'m>(
+        &mut self,
+        old: f64,
+        new: f64,
+        handle: H,
+        member: impl Fn(H) -> &'m [u8],
+    ) {
         self.remove(old, handle, &member);
         self.insert(new, handle, &member);
     }
 
     /// How many pairs stand before the first for which `before` is false. It must be true for all
     /// pairs up to some place, and false for all after.
-    pub fn count_before(&self, before: impl Fn(&Pair<H>) -> bool) -> usize {
+    pub(crate) fn count_before(&self, before: impl Fn(&Pair<H>) -> bool) -> usize {
         let mut rank = 0;
         let mut node = &self.root;
         loop {
@@ -117,28 +118,19 @@ impl<H: Copy + PartialEq> Ranked<H> {
     }
 
     /// How many pairs stand before a member with this score.
-    pub fn rank<'m>(&self, score: f64, own: &[u8], member: impl Fn(H) -> &'m [u8]) -> usize {
+    pub(crate) fn rank<'m>(&self, score: f64, own: &[u8], member: impl Fn(H) -> &'m [u8]) -> usize {
         self.count_before(|pair| is_before(pair, score, own, &member))
     }
 
-    /// The pair with so many before it.
-    pub fn at(&self, rank: usize) -> Option<Pair<H>> {
-        if rank >= self.len {
-            return None;
-        }
-        let (pairs, offset) = self.leaf(rank);
-        Some(pairs[offset])
-    }
-
     /// The pairs of these ranks, in either direction. Ranks that are not there are left out.
-    pub fn range(&self, ranks: Range<usize>) -> Pairs<'_, H> {
+    pub(crate) fn range(&self, ranks: Range<usize>) -> Pairs<'_, H> {
         Pairs::new(self, ranks.start.min(self.len)..ranks.end.min(self.len))
     }
 
     /// Takes out the pairs of these ranks, telling each to `gone`: the time goes with the number
     /// of pairs removed, and the logarithm of those that stay. Ranks that are not there are left
     /// out.
-    pub fn remove_range(&mut self, ranks: Range<usize>, mut gone: impl FnMut(Pair<H>)) {
+    pub(crate) fn remove_range(&mut self, ranks: Range<usize>, mut gone: impl FnMut(Pair<H>)) {
         let ranks = ranks.start.min(self.len)..ranks.end.min(self.len);
         if ranks.is_empty() {
             return;
@@ -149,25 +141,8 @@ impl<H: Copy + PartialEq> Ranked<H> {
         self.lower();
     }
 
-    /// Takes out the first pair.
-    pub fn pop_first(&mut self) -> Option<Pair<H>> {
-        self.pop(0)
-    }
-
-    /// Takes out the last pair.
-    pub fn pop_last(&mut self) -> Option<Pair<H>> {
-        self.pop(self.len.checked_sub(1)?)
-    }
-
-    fn pop(&mut self, rank: usize) -> Option<Pair<H>> {
-        let pair = self.root.remove(&mut AtRank(rank as u64), &mut self.bytes)?;
-        self.len -= 1;
-        self.lower();
-        Some(pair)
-    }
-
     /// Drops about `budget` pairs from the end; true while some are left.
-    pub fn free_some(&mut self, budget: usize) -> bool {
+    pub(crate) fn free_some(&mut self, budget: usize) -> bool {
         self.remove_range(self.len.saturating_sub(budget)..self.len, drop);
         self.len > 0
     }
@@ -176,7 +151,7 @@ impl<H: Copy + PartialEq> Ranked<H> {
     ///
     /// # Panics
     /// If anything in it is not as it must be: counts, firsts, widths, or the order.
-    pub fn recount<'m>(&self, member: impl Fn(H) -> &'m [u8]) -> usize {
+    pub(crate) fn recount<'m>(&self, member: impl Fn(H) -> &'m [u8]) -> usize {
         self.root.check(&|one, other| one == other);
         let mut last: Option<Pair<H>> = None;
         let mut len = 0;

@@ -8,7 +8,7 @@ use std::ops::Range;
 /// It holds no way down the tree: where a leaf ends, the next is found by its rank, which costs
 /// little a pair and lets both ends move.
 #[derive(Debug)]
-pub struct Pairs<'a, H> {
+pub(crate) struct Pairs<'a, H> {
     tree: &'a Ranked<H>,
     /// The ranks that are still to come.
     ranks: Range<usize>,
