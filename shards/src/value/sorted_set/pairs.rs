@@ -1,8 +1,7 @@
 //! The packed form of a sorted set: members and scores in turn, in order.
 //!
-//! A score is kept as its text: digits where it is a whole number of at most 2^52, which the
-//! listpack keeps as an integer, and else the shortest digits that read back to it. This is how
-//! Redis's files have it; a negative zero loses its sign.
+//! A score is kept as the text that replies have, of which the listpack keeps whole numbers as
+//! integers. This is how Redis's files have it; a negative zero loses its sign.
 
 use crate::value::{Item, Packed, Pos};
 use pinion_io::resp::write_double;
@@ -10,8 +9,6 @@ use std::cmp::Ordering;
 
 /// Bytes of a score and what a listpack adds to it, at most.
 pub(super) const SCORE_BYTES_MAX: usize = 64;
-/// Whole numbers up to here are kept as integers.
-const WHOLE_MAX: f64 = (1_u64 << 52) as f64;
 
 /// The score that an item stands for.
 pub(super) fn score_of(item: Item<'_>) -> f64 {
@@ -26,11 +23,9 @@ pub(super) fn score_of(item: Item<'_>) -> f64 {
 
 /// Hands `put` the text of a score.
 fn with_text(score: f64, put: impl FnOnce(&[u8])) {
-    if score.abs() <= WHOLE_MAX && score.fract() == 0.0 {
-        return put(itoa::Buffer::new().format(score as i64).as_bytes());
-    }
     let mut text = Vec::with_capacity(24);
-    write_double(&mut text, score);
+    // The sum is without the sign of a negative zero.
+    write_double(&mut text, score + 0.0);
     put(&text);
 }
 
