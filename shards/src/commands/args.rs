@@ -44,7 +44,7 @@ impl<'a> Args<'a> {
     }
 
     /// The words from `index` on.
-    pub fn from(&self, index: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn from(&self, index: usize) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let bytes = self.bytes;
         self.ranges[index.min(self.ranges.len())..].iter().map(move |range| range.of(bytes))
     }
