@@ -9,6 +9,7 @@ mod key_spec;
 mod keys;
 mod row;
 mod strings;
+mod zsets;
 
 pub use args::Args;
 pub use args::parse_int;
@@ -28,6 +29,13 @@ static FAMILIES: &[&[Row]] = &[
     strings::range::ROWS,
     strings::many::ROWS,
     strings::lcs::ROWS,
+    zsets::add::ROWS,
+    zsets::read::ROWS,
+    zsets::random::ROWS,
+    zsets::range::ROWS,
+    zsets::remove::ROWS,
+    zsets::pop::ROWS,
+    zsets::combine::ROWS,
 ];
 
 /// Every row, families in order.
