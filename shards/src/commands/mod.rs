@@ -9,6 +9,8 @@ mod key_spec;
 mod keys;
 mod lists;
 mod row;
+mod scanning;
+mod sets;
 mod strings;
 mod waiting;
 mod zsets;
@@ -39,6 +41,9 @@ static FAMILIES: &[&[Row]] = &[
     lists::moving::ROWS,
     lists::many::ROWS,
     lists::wait::ROWS,
+    sets::member::ROWS,
+    sets::random::ROWS,
+    sets::algebra::ROWS,
     zsets::add::ROWS,
     zsets::read::ROWS,
     zsets::random::ROWS,
