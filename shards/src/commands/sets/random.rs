@@ -112,9 +112,9 @@ fn srandmember(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
     let mut state = scope.keyspace.random_bits() | 1;
     let Some(set) = scope.keyspace.read::<Set>(key, now)? else {
         if count.is_some() {
-            reply.array(0)
+            reply.array(0);
         } else {
-            reply.null()
+            reply.null();
         }
         return Ok(());
     };
