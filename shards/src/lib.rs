@@ -17,15 +17,23 @@
 //! Never here: async, clocks, threads, files, sockets, the environment, unseeded randomness.
 
 pub mod batch;
+mod carried;
 pub mod commands;
 pub mod error;
 pub mod fold;
 pub mod glob;
 pub mod keyspace;
 pub mod limits;
+mod reading;
 pub mod route;
 mod shard;
 mod table;
 pub mod value;
+mod waiting;
 
-pub use shard::{Call, DatabaseStats, Millis, Scope, Shard, ShardStats};
+pub use carried::Carried;
+pub use reading::{Source, Step, Walk};
+pub use shard::{
+    Call, DatabaseStats, Late, LateCall, Millis, Ran, Scope, Sender, Shard, ShardStats, Task,
+};
+pub use waiting::{Null, Retire, Wait, Waiter};

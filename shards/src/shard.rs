@@ -1,8 +1,11 @@
 //! A shard: one core's slice of the keyspace, and the running of commands on it.
 
-use crate::commands::Args;
+use crate::carried::Carried;
+use crate::commands::{Args, Row, Run, Try};
 use crate::keyspace::{Key, Keyspace};
+use crate::reading::{self, Readings};
 use crate::value::{Encodings, Rules};
+use crate::waiting::{Parking, Retire, Waiter, Waits};
 use pinion_io::resp::Reply;
 
 /// Milliseconds since the Unix epoch.
@@ -25,6 +28,14 @@ pub struct Scope<'a> {
     pub shard: usize,
     /// How many shards there are.
     pub shards: usize,
+    /// Values that came from other shards for this command, by the index of their words.
+    pub(crate) incoming: &'a mut Vec<Carried>,
+    /// Values that go home with the reply.
+    pub(crate) outgoing: &'a mut Vec<Carried>,
+    /// True if a long reply may be written in pieces.
+    pub(crate) may_read_on: bool,
+    /// The long reply that the command asks for.
+    pub(crate) reading: &'a mut Option<reading::Plan>,
 }
 
 impl Scope<'_> {
@@ -44,10 +55,25 @@ impl Scope<'_> {
 /// One core's slice of the keyspace.
 #[derive(Debug)]
 pub struct Shard {
-    keyspace: Keyspace,
-    rules: Rules,
+    pub(crate) keyspace: Keyspace,
+    pub(crate) waits: Waits,
+    pub(crate) readings: Readings,
+    pub(crate) rules: Rules,
+    reading: Option<reading::Plan>,
+    outgoing: Vec<Carried>,
     index: usize,
     shards: usize,
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ran {
+    /// It replied.
+    Done,
+    /// It waits, until this time if there is one, and will reply late.
+    Parked(Option<Millis>),
+    /// It replies later, perhaps in pieces, under this number.
+    Later(u64),
 }
 
 /// Figures of a shard, for INFO and metrics.
@@ -65,6 +91,10 @@ pub struct ShardStats {
     pub keyspace_misses: u64,
     /// Bytes in records, tables and large values.
     pub memory_bytes: u64,
+    /// Commands that wait for a key.
+    pub waiting: u64,
+    /// Keys that commands wait for.
+    pub awaited_keys: u64,
 }
 
 /// Figures of a database of a shard.
@@ -82,7 +112,16 @@ impl Shard {
     /// An empty shard: number `index` of `shards`, with `databases` databases, hashing with `seed`
     /// (the same for all shards of a server).
     pub fn new(index: usize, shards: usize, databases: u16, seed: u64) -> Self {
-        Self { keyspace: Keyspace::new(databases, seed), rules: Rules::new(seed), index, shards }
+        Self {
+            keyspace: Keyspace::new(databases, seed),
+            waits: Waits::default(),
+            readings: Readings::default(),
+            reading: None,
+            rules: Rules::new(seed),
+            outgoing: Vec::new(),
+            index,
+            shards,
+        }
     }
 
     /// The hash of a key, the same on every shard of a server.
@@ -104,24 +143,102 @@ impl Shard {
         self.keyspace.prefetch_record(db, hash);
     }
 
-    /// Runs a command's function and writes its reply, or its error instead.
-    /// `hash` is that of its first key (`Keyspace::hash`), or 0.
+    /// Runs a command and writes its reply, or its error instead.
     #[inline]
-    pub fn run(&mut self, now: Millis, call: &Call<'_>, reply: &mut Reply<'_>) {
+    pub fn run(&mut self, now: Millis, call: &Call<'_>, reply: &mut Reply<'_>) -> Ran {
+        self.run_with(now, call, &mut Vec::new(), reply)
+    }
+
+    /// The same, with values that came from other shards, by the index of their words.
+    #[inline]
+    pub fn run_with(
+        &mut self,
+        now: Millis,
+        call: &Call<'_>,
+        incoming: &mut Vec<Carried>,
+        reply: &mut Reply<'_>,
+    ) -> Ran {
+        if self.is_reading() && self.must_wait(call) {
+            return self.hold(call, incoming, reply.protocol());
+        }
+        self.run_now(now, call, incoming, reply)
+    }
+
+    /// The same, with nothing in its way.
+    #[inline]
+    pub(crate) fn run_now(
+        &mut self,
+        now: Millis,
+        call: &Call<'_>,
+        incoming: &mut Vec<Carried>,
+        reply: &mut Reply<'_>,
+    ) -> Ran {
         let mark = reply.len();
-        let mut scope = Scope {
-            keyspace: &mut self.keyspace,
-            rules: &self.rules,
-            now,
-            db: call.db,
-            hash: call.hash,
-            shard: self.index,
-            shards: self.shards,
+        let mut ran = Ran::Done;
+        let result = match call.task {
+            Task::Run(_, run) => {
+                run(&mut self.scope(now, call.db, call.hash, incoming), &call.args, reply)
+            }
+            Task::Try(row, try_run, waiter) => {
+                let mut scope = self.scope(now, call.db, call.hash, incoming);
+                let tried = try_run(&mut scope, &call.args, reply);
+                tried.map(|wait| {
+                    let Some(wait) = wait else { return };
+                    ran = Ran::Parked(wait.until);
+                    let (db, protocol, args) = (call.db, reply.protocol(), call.args);
+                    self.park(&Parking { waiter, row, try_run, db, protocol, args }, &wait);
+                })
+            }
+            Task::Retire(waiter, why) => {
+                self.retire(waiter, why);
+                Ok(())
+            }
         };
-        if let Err(error) = (call.run)(&mut scope, &call.args, reply) {
+        if let Err(error) = result {
             reply.truncate(mark);
             reply.error(error.text().as_bytes());
         }
+        if let Some(plan) = self.reading.take() {
+            let head = reply.take_from(mark);
+            ran = self.begin_reading(plan, (call.sender, reply.protocol()), now, head);
+        }
+        if self.keyspace.has_ready() {
+            self.serve_waits(now);
+        }
+        ran
+    }
+
+    #[inline]
+    pub(crate) fn scope<'a>(
+        &'a mut self,
+        now: Millis,
+        db: u16,
+        hash: u64,
+        incoming: &'a mut Vec<Carried>,
+    ) -> Scope<'a> {
+        Scope {
+            keyspace: &mut self.keyspace,
+            rules: &self.rules,
+            now,
+            db,
+            hash,
+            shard: self.index,
+            shards: self.shards,
+            incoming,
+            outgoing: &mut self.outgoing,
+            may_read_on: true,
+            reading: &mut self.reading,
+        }
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The values that the last command sends along with its reply.
+    #[inline]
+    pub fn take_outgoing(&mut self) -> Vec<Carried> {
+        std::mem::take(&mut self.outgoing)
     }
 
     /// Work that no command asks for, bounded: removes keys due at `now` and frees what was
@@ -154,6 +271,8 @@ impl Shard {
             keyspace_hits: counters.hits,
             keyspace_misses: counters.misses,
             memory_bytes: self.keyspace.memory_bytes() as u64,
+            waiting: self.waits.len() as u64,
+            awaited_keys: self.keyspace.awaited_keys() as u64,
         }
     }
 
@@ -185,12 +304,81 @@ const _: () = assert_send::<Shard>();
 /// One command to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
-    /// Its function.
-    pub run: crate::commands::Run,
+    /// What to do.
+    pub task: Task,
+    /// Who asks.
+    pub sender: Sender,
     /// The client's database.
     pub db: u16,
     /// The hash of its first key, or 0.
     pub hash: u64,
     /// Its words.
     pub args: Args<'a>,
+}
+
+/// The core that a call comes from, and that hears what comes of it late.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sender(pub u16);
+
+/// Something that a shard says to a core after the call it belongs to.
+#[derive(Debug)]
+pub struct Late {
+    /// To which core.
+    pub to: Sender,
+    /// Of which call.
+    pub call: LateCall,
+    /// The reply, or a piece of it, in the client's protocol.
+    pub reply: Vec<u8>,
+    /// True if another piece follows.
+    pub more: bool,
+    /// Values that came with it.
+    pub carried: Vec<Carried>,
+    /// Whether it has replied, or waits for a key now.
+    pub ran: Ran,
+}
+
+/// The call that a late reply belongs to.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum LateCall {
+    /// One that waited for a key, by the number it was given at home.
+    Waited(u64),
+    /// One that this shard put off, by the number that it was given there (`Ran::Later`).
+    Later(u16, u64),
+}
+
+impl Late {
+    pub(crate) fn waited(waiter: Waiter, reply: Vec<u8>) -> Self {
+        Self { reply, ..Self::empty(Sender(waiter.home), LateCall::Waited(waiter.id)) }
+    }
+
+    pub(crate) fn later(sender: Sender, shard: usize, number: u64) -> Self {
+        Self::empty(sender, LateCall::Later(shard as u16, number))
+    }
+
+    fn empty(to: Sender, call: LateCall) -> Self {
+        let (reply, carried) = (Vec::new(), Vec::new());
+        Self { to, call, reply, more: false, carried, ran: Ran::Done }
+    }
+}
+
+impl Task {
+    /// The row of a command.
+    #[inline]
+    pub fn row(&self) -> Option<&'static Row> {
+        match *self {
+            Self::Run(row, _) | Self::Try(row, ..) => Some(row),
+            Self::Retire(..) => None,
+        }
+    }
+}
+
+/// What a call does.
+#[derive(Clone, Copy, Debug)]
+pub enum Task {
+    /// Runs a command's function.
+    Run(&'static Row, Run),
+    /// Tries a command that may wait.
+    Try(&'static Row, Try, Waiter),
+    /// Ends a wait; its late reply, if there is one, is what is heard of it.
+    Retire(Waiter, Retire),
 }

@@ -1,7 +1,9 @@
 //! What comes from other cores: commands to run, replies to put in place, questions, connections.
 
 use super::Core;
-use crate::hop::Parcel;
+use crate::hop::{Parcel, Ticket};
+use pinion_shards::batch::{Batch, Outcome};
+use pinion_shards::{Ran, Sender};
 use std::mem;
 
 impl Core {
@@ -21,14 +23,16 @@ impl Core {
         match *parcel {
             Parcel::Request(ref mut batch) => {
                 let started = self.work.steady_us();
-                batch.run(self.work.owner.value(), self.work.now);
+                let sender = Sender(from as u16);
+                batch.run(self.work.owner.value(), self.work.now, sender);
                 self.work.stats.ran(self.work.steady_us().saturating_sub(started));
+                self.work.bring_late();
                 let batch = mem::take(batch);
                 *parcel = Parcel::Reply(batch);
                 self.work.hops.send_home(from, parcel);
             }
-            Parcel::Reply(ref batch) => {
-                self.work.splice(batch);
+            Parcel::Reply(ref mut batch) => {
+                self.work.splice(batch, from);
                 self.work.hops.recycle(parcel);
             }
             Parcel::Errand { id, ref errand } => {
@@ -38,6 +42,11 @@ impl Core {
             Parcel::Answer { .. } => {
                 if let Parcel::Answer { id, answer } = *parcel {
                     self.take_answer(id, answer);
+                }
+            }
+            Parcel::Late(_) => {
+                if let Parcel::Late(late) = *parcel {
+                    self.work.take_late(late);
                 }
             }
             Parcel::Socket(_) => {
@@ -50,10 +59,26 @@ impl Core {
 }
 
 impl super::Work {
-    /// Puts every reply of a batch that came home in its place.
-    pub(super) fn splice(&mut self, batch: &pinion_shards::batch::Batch<crate::hop::Ticket>) {
-        for (ticket, reply) in batch.replies() {
-            self.deliver(&ticket, reply);
+    /// Puts every reply of a batch that came home from `shard` in its place.
+    pub(super) fn splice(&mut self, batch: &mut Batch<Ticket>, shard: usize) {
+        batch.finish(|ticket, outcome| self.deliver(ticket, outcome, shard));
+    }
+
+    /// Puts what became of a command in its place.
+    pub(super) fn deliver(&mut self, ticket: Ticket, outcome: Outcome<'_>, shard: usize) {
+        if let Ran::Later(number) = outcome.ran {
+            return self.wait_for(shard, number, ticket);
+        }
+        match ticket {
+            Ticket::Client { socket, sequence } => self.fill(socket, sequence, outcome.reply),
+            Ticket::Gather { id, part } => {
+                self.deliver_gathered(id as usize, usize::from(part), outcome.reply);
+            }
+            Ticket::Move { id, part } => {
+                self.deliver_part(id as usize, usize::from(part), outcome);
+            }
+            Ticket::Wait { id } => self.deliver_tried(id, &outcome, shard),
+            Ticket::Nobody => {}
         }
     }
 }

@@ -45,6 +45,11 @@ impl<'a> Reply<'a> {
         self.out.truncate(mark);
     }
 
+    /// Takes back everything written after `mark`.
+    pub fn take_from(&mut self, mark: usize) -> Vec<u8> {
+        self.out.split_off(mark)
+    }
+
     /// Bytes that are already encoded.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
@@ -138,6 +143,13 @@ impl<'a> Reply<'a> {
 
     /// A double; a bulk string in RESP2. The shortest text that reads back to `value`.
     pub fn double(&mut self, value: f64) {
+        if let Some(whole) = whole(value) {
+            match self.protocol {
+                Protocol::Resp2 => self.bulk_int(whole),
+                Protocol::Resp3 => self.number(b',', whole),
+            }
+            return;
+        }
         let mut text = Vec::with_capacity(24);
         write_double(&mut text, value);
         match self.protocol {
@@ -184,9 +196,23 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// Writes `value` as Redis prints doubles: the shortest digits that read back to the same value,
-/// plain up to 21 digits, then with an exponent; `inf`, `-inf` and `nan`.
+/// Whole numbers up to here are printed as integers.
+const WHOLE_MAX: f64 = (1_u64 << 62) as f64;
+
+/// The integer as which `value` is printed, if it is: a negative zero is not.
+#[inline]
+fn whole(value: f64) -> Option<i64> {
+    let negative_zero = value.to_bits() == (-0.0_f64).to_bits();
+    (value.abs() <= WHOLE_MAX && value.fract() == 0.0 && !negative_zero).then_some(value as i64)
+}
+
+/// Writes `value` as Redis prints doubles: whole numbers up to 2^62 as integers, others as the
+/// shortest digits that read back to the same value, plain where that is short, else with an
+/// exponent; `inf`, `-inf` and `nan`.
 pub fn write_double(out: &mut Vec<u8>, value: f64) {
+    if let Some(whole) = whole(value) {
+        return out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
+    }
     if value.is_nan() {
         return out.extend_from_slice(b"nan");
     }
@@ -194,7 +220,7 @@ pub fn write_double(out: &mut Vec<u8>, value: f64) {
         return out.extend_from_slice(if value > 0.0 { b"inf" } else { b"-inf" });
     }
     if value == 0.0 {
-        return out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
+        return out.extend_from_slice(b"-0");
     }
     let text = format!("{value:e}");
     let (mantissa, exponent) = text.split_once('e').expect("the `e` format has an exponent");
@@ -255,6 +281,10 @@ mod tests {
             (f64::INFINITY, "inf"),
             (f64::NEG_INFINITY, "-inf"),
             (0.0, "0"),
+            (-0.0, "-0"),
+            (1e18, "1000000000000000000"),
+            (-4_611_686_018_427_387_904.0, "-4611686018427387904"),
+            (4.7e18, "4.7e+18"),
             (1e7, "10000000"),
             (1.7976931348623157e308, "1.7976931348623157e+308"),
         ] {

@@ -6,6 +6,7 @@
 //!
 //! A database is a `table::Table`; `sweep` removes what is due, `walk` goes over all keys.
 
+mod awaited;
 mod cursor;
 mod due;
 mod graves;
@@ -23,6 +24,7 @@ use crate::limits::{DATABASES_MAX, STRING_BYTES_MAX};
 use crate::shard::Millis;
 use crate::table::{Entry, Hasher, Place, Table, prefetch};
 use crate::value::{Content, Kind, Object, Value};
+use awaited::Awaited;
 use due::Due;
 use graves::Graves;
 use sweep::Sweep;
@@ -34,6 +36,9 @@ pub struct Keyspace {
     graves: Graves,
     sweep: Sweep,
     due: Due,
+    awaited: Awaited,
+    /// Hashes of keys that must stay as they are, in whatever database.
+    locks: Vec<u64>,
     /// State of a xorshift generator: never 0.
     random: u64,
     counters: Counters,
@@ -159,6 +164,8 @@ impl Keyspace {
             graves: Graves::default(),
             sweep: Sweep::default(),
             due: Due::new(databases),
+            awaited: Awaited::new(databases),
+            locks: Vec::new(),
             random: seed | 1,
             counters: Counters::default(),
         }
@@ -424,6 +431,8 @@ impl Keyspace {
     pub fn swap(&mut self, one: u16, other: u16) {
         self.databases.swap(usize::from(one), usize::from(other));
         self.due.swap(one, other);
+        self.awaited.all_changed(one);
+        self.awaited.all_changed(other);
         self.counters.changes += 1;
     }
 
@@ -461,15 +470,37 @@ impl Keyspace {
     fn expire(&mut self, db: u16, place: Place) {
         let bytes = self.databases[usize::from(db)].entry(place).key().to_vec();
         let key = Key { db, hash: self.hasher.hash(&bytes), bytes: &bytes };
+        if self.is_locked(key.hash) {
+            return;
+        }
         self.bury(key, place);
         self.counters.expired_keys += 1;
         self.touched(db, &bytes, Change::Expired);
     }
 
+    /// Keeps a key as it is until `unlock`: nothing but commands changes it, and these ask.
+    pub(crate) fn lock(&mut self, hash: u64) {
+        self.locks.push(hash);
+    }
+
+    /// Takes back one `lock`.
+    pub(crate) fn unlock(&mut self, hash: u64) {
+        let at = self.locks.iter().position(|lock| *lock == hash);
+        self.locks.swap_remove(at.expect("what is locked is unlocked once"));
+    }
+
+    #[inline]
+    pub(crate) fn is_locked(&self, hash: u64) -> bool {
+        !self.locks.is_empty() && self.locks.contains(&hash)
+    }
+
     /// The one place that every change of a key passes.
     #[inline]
-    fn touched(&mut self, _db: u16, _key: &[u8], _change: Change) {
+    fn touched(&mut self, db: u16, key: &[u8], change: Change) {
         self.counters.changes += 1;
+        if !self.awaited.is_empty() && change == Change::Value {
+            self.awaited.changed(db, key);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ mod kind;
 mod list;
 mod packed;
 mod set;
-mod sorted_set;
+pub mod sorted_set;
 mod stream;
 
 pub use encodings::{Encodings, Rules};
