@@ -30,6 +30,8 @@ pub enum Error {
     ExpireTime(&'static str),
     /// Wrong number of arguments, for the named command.
     Arity(&'static str),
+    /// No keys to combine, for the named command.
+    NoInputKey(&'static str),
     /// Any other fixed text, with its prefix (`ERR ...`).
     Text(&'static str),
 }
@@ -60,6 +62,9 @@ impl Error {
             Self::ExpireTime(name) => format!("ERR invalid expire time in '{name}' command").into(),
             Self::Arity(name) => {
                 format!("ERR wrong number of arguments for '{name}' command").into()
+            }
+            Self::NoInputKey(name) => {
+                format!("ERR at least 1 input key is needed for '{name}' command").into()
             }
             Self::Text(text) => text.into(),
         }

@@ -51,6 +51,8 @@ pub const FIELDS_FEW_MAX: usize = 128;
 pub const LCS_CELLS_MAX: usize = STRING_BYTES_MAX / 4;
 /// Blind picks before RANDOMKEY walks to the next key instead.
 pub const RANDOM_PICKS_MAX: usize = 100;
+/// Members that one ZRANDMEMBER picks where the same may come twice.
+pub const RANDOM_MEMBERS_MAX: usize = 1 << 24;
 /// Keys that one SCAN looks at, whatever count the client asks for.
 pub const SCAN_COUNT_MAX: usize = 10_000;
 

@@ -11,6 +11,7 @@ mod lists;
 mod row;
 mod strings;
 mod timeout;
+mod zsets;
 
 pub use args::Args;
 pub use args::parse_int;
@@ -37,6 +38,13 @@ static FAMILIES: &[&[Row]] = &[
     lists::moving::ROWS,
     lists::many::ROWS,
     lists::wait::ROWS,
+    zsets::add::ROWS,
+    zsets::read::ROWS,
+    zsets::random::ROWS,
+    zsets::range::ROWS,
+    zsets::remove::ROWS,
+    zsets::pop::ROWS,
+    zsets::combine::ROWS,
 ];
 
 /// Every row, families in order.
