@@ -20,8 +20,8 @@ pub(super) fn wait(args: &Args<'_>, index: usize, now: Millis) -> Result<Wait, E
     Ok(Wait { until, null: Null::Array, words: None })
 }
 
-fn deadline(text: &[u8], now: Millis) -> Result<Option<Millis>, Error> {
-    let seconds = Extended::parse(text).ok_or(NO_TIME)?;
+fn deadline(word: &[u8], now: Millis) -> Result<Option<Millis>, Error> {
+    let seconds = Extended::parse(word).ok_or(NO_TIME)?;
     let mut text = Vec::new();
     seconds.write(&mut text);
     let (negative, text) = match text.as_slice() {
@@ -29,6 +29,8 @@ fn deadline(text: &[u8], now: Millis) -> Result<Option<Millis>, Error> {
         rest => (false, rest),
     };
     let ms = match milliseconds(text, !negative).filter(|_| seconds.is_finite()) {
+        // Less than the text has digits for is more than nothing.
+        Some(0) if seconds != Extended::ZERO && word.first() != Some(&b'-') => 1,
         Some(0) => return Ok(None),
         _ if negative => return Err(NEGATIVE),
         ms => ms.ok_or(TOO_LONG)?,
@@ -60,8 +62,10 @@ mod tests {
     fn seconds_are_rounded_up_to_milliseconds() {
         for (text, wanted) in [
             ("0", Ok(None)),
+            ("-0", Ok(None)),
             ("-0.0001", Ok(None)),
-            ("1e-400", Ok(Some(1000))),
+            ("-1e-400", Ok(None)),
+            ("1e-400", Ok(Some(1001))),
             ("0.00001", Ok(Some(1001))),
             ("0.001", Ok(Some(1001))),
             ("0.0011", Ok(Some(1002))),
