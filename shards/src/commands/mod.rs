@@ -12,14 +12,13 @@ mod row;
 mod scanning;
 mod sets;
 mod strings;
-mod waiting;
+mod timeout;
 mod zsets;
 
 pub use args::Args;
 pub use args::parse_int;
 pub use key_spec::{Access, Begin, Find, KeySpec};
 pub use row::{CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Try};
-pub use waiting::Tried;
 
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[
