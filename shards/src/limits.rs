@@ -40,6 +40,10 @@ pub const FREE_AT_ONCE_MAX: usize = 64;
 pub const FREE_ELEMENTS_PER_TICK: usize = 8192;
 /// Parts of values (fields of hashes) that one tick removes because they are due.
 pub const SWEEP_PARTS_MAX: usize = 2048;
+/// Elements that a reply holds at most to be written at once; a longer one is written in pieces.
+pub const READ_AT_ONCE_MAX: usize = 8192;
+/// Elements that one step writes of all long replies together: some hundred microseconds.
+pub const READ_ELEMENTS_PER_STEP: usize = 4096;
 /// Names that lie in one vector inside a value, before they get a table of 4 KiB segments.
 pub const FIELDS_FEW_MAX: usize = 128;
 /// Cells of the table with which LCS compares two strings. Redis holds 4 bytes for each and takes

@@ -9,7 +9,7 @@
 use crate::commands::{Args, Row, Try};
 use crate::error::Error;
 use crate::keyspace::Key;
-use crate::shard::{Millis, Shard};
+use crate::shard::{Late, Millis, Shard};
 use pinion_io::resp::{Protocol, Range, Reply};
 use std::collections::{BTreeMap, HashMap};
 
@@ -64,15 +64,6 @@ pub enum Retire {
     Gone,
 }
 
-/// The reply of a command that had to wait.
-#[derive(Debug)]
-pub struct Late {
-    /// Whose.
-    pub waiter: Waiter,
-    /// The reply, in the client's protocol.
-    pub reply: Vec<u8>,
-}
-
 /// A command that waits.
 #[derive(Debug)]
 struct Parked {
@@ -109,6 +100,11 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
+    /// Sends a reply that comes late.
+    pub(crate) fn say(&mut self, late: Late) {
+        self.late.push(late);
+    }
+
     /// Commands that wait.
     pub(crate) fn len(&self) -> usize {
         self.parked.len()
@@ -167,7 +163,7 @@ impl Shard {
             }
             Retire::Gone => return,
         }
-        self.waits.late.push(Late { waiter, reply: text });
+        self.waits.say(Late::waited(waiter, text));
     }
 
     fn forget(&mut self, number: u64) -> Parked {
@@ -199,7 +195,10 @@ impl Shard {
         let hash = parked.row.first_key(&args).map_or(0, |index| self.hash(args.at(index)));
         let mut text = Vec::new();
         let mut reply = Reply::new(&mut text, protocol);
-        let tried = try_run(&mut self.scope(now, db, hash, &mut Vec::new()), &args, &mut reply);
+        let mut incoming = Vec::new();
+        let mut scope = self.scope(now, db, hash, &mut incoming);
+        scope.may_read_on = false;
+        let tried = try_run(&mut scope, &args, &mut reply);
         match tried {
             // Nothing for it, or a value that is not of its type: it goes on waiting.
             Ok(Some(_)) | Err(Error::WrongType) => return,
@@ -210,7 +209,7 @@ impl Shard {
             }
         }
         let waiter = self.forget(number).waiter;
-        self.waits.late.push(Late { waiter, reply: text });
+        self.waits.say(Late::waited(waiter, text));
     }
 
     /// True if a command that had to wait has replied.

@@ -45,6 +45,11 @@ impl<'a> Reply<'a> {
         self.out.truncate(mark);
     }
 
+    /// Takes back everything written after `mark`.
+    pub fn take_from(&mut self, mark: usize) -> Vec<u8> {
+        self.out.split_off(mark)
+    }
+
     /// Bytes that are already encoded.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);

@@ -8,14 +8,17 @@ mod expiry;
 mod geo;
 mod key_spec;
 mod keys;
+mod lists;
 mod row;
 mod strings;
+mod waiting;
 mod zsets;
 
 pub use args::Args;
 pub use args::parse_int;
 pub use key_spec::{Access, Begin, Find, KeySpec};
 pub use row::{CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Try};
+pub use waiting::Tried;
 
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[
@@ -30,6 +33,13 @@ static FAMILIES: &[&[Row]] = &[
     strings::range::ROWS,
     strings::many::ROWS,
     strings::lcs::ROWS,
+    lists::push::ROWS,
+    lists::pop::ROWS,
+    lists::read::ROWS,
+    lists::edit::ROWS,
+    lists::moving::ROWS,
+    lists::many::ROWS,
+    lists::wait::ROWS,
     zsets::add::ROWS,
     zsets::read::ROWS,
     zsets::random::ROWS,
