@@ -5,6 +5,7 @@
 
 mod args;
 mod expiry;
+mod geo;
 mod key_spec;
 mod keys;
 mod lists;
@@ -50,6 +51,8 @@ static FAMILIES: &[&[Row]] = &[
     zsets::remove::ROWS,
     zsets::pop::ROWS,
     zsets::combine::ROWS,
+    geo::places::ROWS,
+    geo::search::ROWS,
 ];
 
 /// Every row, families in order.
