@@ -57,6 +57,8 @@ pub enum Stall {
     Job,
     /// The lane to this owner is full.
     Lane(u16),
+    /// Its command waits for a key; the number of the wait.
+    Blocked(u64),
     /// Too many replies are awaited, or too many bytes wait for a slow reader.
     Replies,
 }
@@ -126,11 +128,13 @@ impl Connection {
 
     /// True if there is nothing more to do for it than to close it.
     pub fn is_done(&self) -> bool {
+        let sent = !self.pipeline.has_output() && self.sending == 0;
+        let left = self.ended && self.stall == Stall::None && !self.resumes;
+        // Nobody is there for what a wait may bring.
+        let left_waiting = self.ended && matches!(self.stall, Stall::Blocked(_));
         self.killed
-            || (self.session.closing || self.ended && self.stall == Stall::None && !self.resumes)
-                && self.pipeline.is_settled()
-                && !self.pipeline.has_output()
-                && self.sending == 0
+            || sent && left_waiting
+            || sent && (self.session.closing || left) && self.pipeline.is_settled()
     }
 
     /// Puts the requests that were parsed but not run back in front of the input.

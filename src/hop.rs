@@ -13,7 +13,7 @@ use pinion_io::mesh::Link;
 use pinion_io::ring::SocketId;
 use pinion_shards::batch::{Batch, Order};
 use pinion_shards::value::Encodings;
-use pinion_shards::{Millis, Shard};
+use pinion_shards::{Late, Millis, Shard};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -30,19 +30,36 @@ const _: () = assert!(
 
 /// Says whose reply it is, at home.
 #[derive(Clone, Copy, Debug)]
-pub struct Ticket {
-    /// The client.
-    pub socket: SocketId,
-    /// Its place in the client's pipeline.
-    pub sequence: u32,
-    /// The gathering it is a part of, or `NO_GATHER`.
-    pub gather: u32,
-    /// Which part.
-    pub part: u16,
+pub enum Ticket {
+    /// A client's, whole.
+    Client {
+        /// The client.
+        socket: SocketId,
+        /// Its place in the client's pipeline.
+        sequence: u32,
+    },
+    /// A part of a gathering.
+    Gather {
+        /// Which gathering.
+        id: u32,
+        /// Which part.
+        part: u16,
+    },
+    /// A part of a move.
+    Move {
+        /// Which move.
+        id: u32,
+        /// Which part.
+        part: u16,
+    },
+    /// That of a command which may wait.
+    Wait {
+        /// Its number.
+        id: u64,
+    },
+    /// Nobody listens.
+    Nobody,
 }
-
-/// A reply that is whole by itself.
-pub const NO_GATHER: u32 = u32::MAX;
 
 /// What travels on a lane.
 #[derive(Debug)]
@@ -64,6 +81,13 @@ pub enum Parcel {
         id: u32,
         /// What the core said.
         answer: Answer,
+    },
+    /// The reply of a command that had to wait, for a client of the receiver.
+    Late {
+        /// The number of its wait.
+        id: u64,
+        /// The reply.
+        reply: Vec<u8>,
     },
     /// A fresh connection for the receiver.
     Socket(OwnedFd),
@@ -196,7 +220,7 @@ impl Hops {
     }
 
     /// Borrows `owner` for this tick's batch if it is parked and its lane is drained; the batch is
-    /// returned with its replies, to be given to `recycle`.
+    /// returned with its replies, to be given to `recycle`, and with replies that it set free.
     #[inline]
     pub fn borrow(
         &mut self,
@@ -204,7 +228,7 @@ impl Hops {
         now: Millis,
         encodings: &Encodings,
         stats: &mut CoreStats,
-    ) -> Option<Box<Parcel>> {
+    ) -> Option<(Box<Parcel>, Vec<Late>)> {
         let way = self.ways[owner].as_mut()?;
         if way.current.is_none() || !way.outbox.is_empty() || !way.link.out.is_drained() {
             return None;
@@ -217,7 +241,7 @@ impl Hops {
             batch.run(loan.value(), now);
         }
         stats.batches_borrowed += 1;
-        Some(parcel)
+        Some((parcel, loan.value().take_late()))
     }
 
     /// Sends what this tick gathered for `core`, and wakes it if it rests.

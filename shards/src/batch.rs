@@ -5,9 +5,10 @@
 //! the batch goes home, where each reply is put in its place by its tag. A batch is used again
 //! for ever; it allocates only to grow.
 
-use crate::commands::{Args, Run};
+use crate::carried::Carried;
+use crate::commands::Args;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCH_KEEP_BYTES_MAX, PREFETCH_DEPTH};
-use crate::shard::{Call, Millis, Shard};
+use crate::shard::{Call, Millis, Ran, Shard, Task};
 use pinion_io::resp::{Protocol, Range, Reply};
 
 /// Commands for one owner, each with a tag `T` that says at home whose reply it is.
@@ -17,11 +18,16 @@ pub struct Batch<T> {
     ranges: Vec<Range>,
     arena: Vec<u8>,
     replies: Vec<u8>,
+    /// Values that go with commands, and come home with replies, by the index of the command.
+    out: Vec<(u32, Vec<Carried>)>,
+    home: Vec<(u32, Vec<Carried>)>,
+    /// Commands that wait, and until when.
+    parked: Vec<(u32, Option<Millis>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry<T> {
-    run: Run,
+    task: Task,
     hash: u64,
     /// Of its first word, in `ranges`.
     first: u32,
@@ -33,11 +39,22 @@ struct Entry<T> {
     tag: T,
 }
 
+/// What became of a command on its owner.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    /// Its reply; nothing if it waits.
+    pub reply: &'a [u8],
+    /// Values that came with it.
+    pub carried: Vec<Carried>,
+    /// If it waits: until when, in milliseconds since the Unix epoch, or for ever.
+    pub parked: Option<Option<Millis>>,
+}
+
 /// A command to be added to a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Order<T> {
-    /// Its function.
-    pub run: Run,
+    /// What to do.
+    pub task: Task,
     /// The hash of its first key, or 0.
     pub hash: u64,
     /// The client's database.
@@ -50,7 +67,15 @@ pub struct Order<T> {
 
 impl<T> Default for Batch<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), ranges: Vec::new(), arena: Vec::new(), replies: Vec::new() }
+        Self {
+            entries: Vec::new(),
+            ranges: Vec::new(),
+            arena: Vec::new(),
+            replies: Vec::new(),
+            out: Vec::new(),
+            home: Vec::new(),
+            parked: Vec::new(),
+        }
     }
 }
 
@@ -83,7 +108,7 @@ impl<T: Copy> Batch<T> {
             self.ranges.push(Range { start, len: range.len });
         }
         self.entries.push(Entry {
-            run: order.run,
+            task: order.task,
             hash: order.hash,
             first: first as u32,
             words: (self.ranges.len() - first) as u32,
@@ -94,8 +119,16 @@ impl<T: Copy> Batch<T> {
         });
     }
 
+    /// Sends values along with the command added last.
+    pub fn carry(&mut self, carried: Vec<Carried>) {
+        debug_assert!(!self.entries.is_empty(), "values go with a command");
+        self.out.push((self.entries.len() as u32 - 1, carried));
+    }
+
     /// Runs every command on its owner, in order, a few looked up at a time.
     pub fn run(&mut self, shard: &mut Shard, now: Millis) {
+        let mut out = self.out.drain(..).peekable();
+        let mut index = 0;
         for chunk in self.entries.chunks_mut(PREFETCH_DEPTH) {
             for entry in chunk.iter().filter(|entry| entry.hash != 0) {
                 shard.prefetch_bucket(entry.db, entry.hash);
@@ -107,30 +140,48 @@ impl<T: Copy> Batch<T> {
                 let first = entry.first as usize;
                 let words = &self.ranges[first..first + entry.words as usize];
                 let call = Call {
-                    run: entry.run,
+                    task: entry.task,
                     db: entry.db,
                     hash: entry.hash,
                     args: Args::new(&self.arena, words),
                 };
-                shard.run(now, &call, &mut Reply::new(&mut self.replies, entry.protocol));
+                let own = out.next_if(|(command, _)| *command == index);
+                let mut incoming = own.map(|(_, carried)| carried).unwrap_or_default();
+                let mut reply = Reply::new(&mut self.replies, entry.protocol);
+                if let Ran::Parked(until) = shard.run_with(now, &call, &mut incoming, &mut reply) {
+                    self.parked.push((index, until));
+                }
                 entry.reply_end = self.replies.len();
+                let outgoing = shard.take_outgoing();
+                if !outgoing.is_empty() {
+                    self.home.push((index, outgoing));
+                }
+                index += 1;
             }
         }
     }
 
-    /// After `run`: each command's tag and reply, in order.
-    pub fn replies(&self) -> impl Iterator<Item = (T, &[u8])> {
+    /// After `run`: gives away each command's tag and what became of it, in order.
+    pub fn finish(&mut self, mut see: impl FnMut(T, Outcome<'_>)) {
         let mut start = 0;
-        self.entries.iter().map(move |entry| {
+        let mut home = self.home.drain(..).peekable();
+        let mut parked = self.parked.drain(..).peekable();
+        for (index, entry) in self.entries.iter().enumerate() {
+            let own = |(command, _): &(u32, _)| *command == index as u32;
+            let carried = home.next_if(own).map(|(_, carried)| carried).unwrap_or_default();
+            let parked = parked.next_if(|(command, _)| *command == index as u32);
             let reply = &self.replies[start..entry.reply_end];
             start = entry.reply_end;
-            (entry.tag, reply)
-        })
+            see(entry.tag, Outcome { reply, carried, parked: parked.map(|(_, until)| until) });
+        }
     }
 
     /// Empties it for use again, keeping its memory unless a giant passed through.
     pub fn clear(&mut self) {
         self.entries.clear();
+        self.out.clear();
+        self.home.clear();
+        self.parked.clear();
         self.ranges.clear();
         self.ranges.shrink_to(BATCH_KEEP_BYTES_MAX / size_of::<Range>());
         for bytes in [&mut self.arena, &mut self.replies] {

@@ -17,6 +17,7 @@
 //! Never here: async, clocks, threads, files, sockets, the environment, unseeded randomness.
 
 pub mod batch;
+mod carried;
 pub mod commands;
 pub mod error;
 pub mod fold;
@@ -27,5 +28,8 @@ pub mod route;
 mod shard;
 mod table;
 pub mod value;
+mod waiting;
 
-pub use shard::{Call, DatabaseStats, Millis, Scope, Shard, ShardStats};
+pub use carried::Carried;
+pub use shard::{Call, DatabaseStats, Millis, Ran, Scope, Shard, ShardStats, Task};
+pub use waiting::{Late, Null, Retire, Wait, Waiter};

@@ -20,6 +20,8 @@ pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 pub const INLINE_BYTES_MAX: usize = 1024;
 /// Longest listpack, in bytes: Redis's own bound, well within the 32 bits of its head.
 pub const PACKED_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Nodes of a long list that are counted together: a search by index passes over so many.
+pub const LIST_CHUNK_NODES_MAX: usize = 64;
 /// Spare bytes a growing string is given, at most: appending stays linear, waste bounded.
 pub const SPARE_BYTES_MAX: usize = 1024 * 1024;
 /// Doublings of a directory of segments: some 10^11 keys.

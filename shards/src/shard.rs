@@ -1,8 +1,10 @@
 //! A shard: one core's slice of the keyspace, and the running of commands on it.
 
-use crate::commands::Args;
+use crate::carried::Carried;
+use crate::commands::{Args, Row, Run, Try};
 use crate::keyspace::{Key, Keyspace};
 use crate::value::{Encodings, Rules};
+use crate::waiting::{Parking, Retire, Waiter, Waits};
 use pinion_io::resp::Reply;
 
 /// Milliseconds since the Unix epoch.
@@ -25,6 +27,10 @@ pub struct Scope<'a> {
     pub shard: usize,
     /// How many shards there are.
     pub shards: usize,
+    /// Values that came from other shards for this command, by the index of their words.
+    pub(crate) incoming: &'a mut Vec<Carried>,
+    /// Values that go home with the reply.
+    pub(crate) outgoing: &'a mut Vec<Carried>,
 }
 
 impl Scope<'_> {
@@ -44,10 +50,21 @@ impl Scope<'_> {
 /// One core's slice of the keyspace.
 #[derive(Debug)]
 pub struct Shard {
-    keyspace: Keyspace,
+    pub(crate) keyspace: Keyspace,
+    pub(crate) waits: Waits,
     rules: Rules,
+    outgoing: Vec<Carried>,
     index: usize,
     shards: usize,
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ran {
+    /// It replied.
+    Done,
+    /// It waits, until this time if there is one, and will reply late.
+    Parked(Option<Millis>),
 }
 
 /// Figures of a shard, for INFO and metrics.
@@ -65,6 +82,10 @@ pub struct ShardStats {
     pub keyspace_misses: u64,
     /// Bytes in records, tables and large values.
     pub memory_bytes: u64,
+    /// Commands that wait for a key.
+    pub waiting: u64,
+    /// Keys that commands wait for.
+    pub awaited_keys: u64,
 }
 
 /// Figures of a database of a shard.
@@ -82,7 +103,14 @@ impl Shard {
     /// An empty shard: number `index` of `shards`, with `databases` databases, hashing with `seed`
     /// (the same for all shards of a server).
     pub fn new(index: usize, shards: usize, databases: u16, seed: u64) -> Self {
-        Self { keyspace: Keyspace::new(databases, seed), rules: Rules::new(seed), index, shards }
+        Self {
+            keyspace: Keyspace::new(databases, seed),
+            waits: Waits::default(),
+            rules: Rules::new(seed),
+            outgoing: Vec::new(),
+            index,
+            shards,
+        }
     }
 
     /// The hash of a key, the same on every shard of a server.
@@ -104,24 +132,77 @@ impl Shard {
         self.keyspace.prefetch_record(db, hash);
     }
 
-    /// Runs a command's function and writes its reply, or its error instead.
-    /// `hash` is that of its first key (`Keyspace::hash`), or 0.
+    /// Runs a command and writes its reply, or its error instead.
     #[inline]
-    pub fn run(&mut self, now: Millis, call: &Call<'_>, reply: &mut Reply<'_>) {
+    pub fn run(&mut self, now: Millis, call: &Call<'_>, reply: &mut Reply<'_>) -> Ran {
+        self.run_with(now, call, &mut Vec::new(), reply)
+    }
+
+    /// The same, with values that came from other shards, by the index of their words.
+    #[inline]
+    pub fn run_with(
+        &mut self,
+        now: Millis,
+        call: &Call<'_>,
+        incoming: &mut Vec<Carried>,
+        reply: &mut Reply<'_>,
+    ) -> Ran {
         let mark = reply.len();
-        let mut scope = Scope {
-            keyspace: &mut self.keyspace,
-            rules: &self.rules,
-            now,
-            db: call.db,
-            hash: call.hash,
-            shard: self.index,
-            shards: self.shards,
+        let mut ran = Ran::Done;
+        let result = match call.task {
+            Task::Run(run) => {
+                run(&mut self.scope(now, call.db, call.hash, incoming), &call.args, reply)
+            }
+            Task::Try(row, try_run, waiter) => {
+                let mut scope = self.scope(now, call.db, call.hash, incoming);
+                let tried = try_run(&mut scope, &call.args, reply);
+                tried.map(|wait| {
+                    let Some(wait) = wait else { return };
+                    ran = Ran::Parked(wait.until);
+                    let (db, protocol, args) = (call.db, reply.protocol(), call.args);
+                    self.park(&Parking { waiter, row, try_run, db, protocol, args }, &wait);
+                })
+            }
+            Task::Retire(waiter, why) => {
+                self.retire(waiter, why);
+                Ok(())
+            }
         };
-        if let Err(error) = (call.run)(&mut scope, &call.args, reply) {
+        if let Err(error) = result {
             reply.truncate(mark);
             reply.error(error.text().as_bytes());
         }
+        if self.keyspace.has_ready() {
+            self.serve_waits(now);
+        }
+        ran
+    }
+
+    #[inline]
+    pub(crate) fn scope<'a>(
+        &'a mut self,
+        now: Millis,
+        db: u16,
+        hash: u64,
+        incoming: &'a mut Vec<Carried>,
+    ) -> Scope<'a> {
+        Scope {
+            keyspace: &mut self.keyspace,
+            rules: &self.rules,
+            now,
+            db,
+            hash,
+            shard: self.index,
+            shards: self.shards,
+            incoming,
+            outgoing: &mut self.outgoing,
+        }
+    }
+
+    /// The values that the last command sends along with its reply.
+    #[inline]
+    pub fn take_outgoing(&mut self) -> Vec<Carried> {
+        std::mem::take(&mut self.outgoing)
     }
 
     /// Work that no command asks for, bounded: removes keys due at `now` and frees what was
@@ -154,6 +235,8 @@ impl Shard {
             keyspace_hits: counters.hits,
             keyspace_misses: counters.misses,
             memory_bytes: self.keyspace.memory_bytes() as u64,
+            waiting: self.waits.len() as u64,
+            awaited_keys: self.keyspace.awaited_keys() as u64,
         }
     }
 
@@ -185,12 +268,23 @@ const _: () = assert_send::<Shard>();
 /// One command to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
-    /// Its function.
-    pub run: crate::commands::Run,
+    /// What to do.
+    pub task: Task,
     /// The client's database.
     pub db: u16,
     /// The hash of its first key, or 0.
     pub hash: u64,
     /// Its words.
     pub args: Args<'a>,
+}
+
+/// What a call does.
+#[derive(Clone, Copy, Debug)]
+pub enum Task {
+    /// Runs a command's function.
+    Run(Run),
+    /// Tries a command that may wait.
+    Try(&'static Row, Try, Waiter),
+    /// Ends a wait; its late reply, if there is one, is what is heard of it.
+    Retire(Waiter, Retire),
 }

@@ -154,14 +154,14 @@ fn clients(lines: &mut Lines, report: &Report<'_>) {
     lines.add("maxclients", report.at.settings.clients_max);
     lines.add("client_recent_max_input_buffer", report.max(|core| core.input_bytes_max));
     lines.add("client_recent_max_output_buffer", report.max(|core| core.output_bytes_max));
+    lines.add("blocked_clients", report.sum(|core| core.shard.waiting));
+    lines.add("total_blocking_keys", report.sum(|core| core.shard.awaited_keys));
     for name in [
-        "blocked_clients",
         "tracking_clients",
         "pubsub_clients",
         "watching_clients",
         "clients_in_timeout_table",
         "total_watched_keys",
-        "total_blocking_keys",
         "total_blocking_keys_on_nokey",
     ] {
         lines.add(name, 0);

@@ -72,7 +72,8 @@ impl Cron {
         if self.stopping_since.is_some() {
             return Wait::AtMost(STOP_MIN);
         }
-        if let Some(end) = jobs.next_end() {
+        let ends = [jobs.next_end(), work.blocked.next_end()];
+        if let Some(end) = ends.into_iter().flatten().min() {
             return Wait::AtMost(end.min(self.next).saturating_sub(work.steady));
         }
         let until = self.next.saturating_sub(work.steady);

@@ -4,7 +4,9 @@
 use super::Core;
 use super::run::WAITING_REPLY_BYTES_MAX;
 use crate::connection::Stall;
+use crate::hop::Parcel;
 use pinion_io::ring::SocketId;
+use pinion_shards::Retire;
 
 /// Output buffers kept for use again, and the largest that is.
 pub(super) const SPARE_COUNT_MAX: usize = 1024;
@@ -17,15 +19,18 @@ impl Core {
         for core in 0..work.hops.cores() {
             let encodings = &work.settings.encodings;
             if work.settings.borrow
-                && let Some(parcel) = work.hops.borrow(core, work.now, encodings, &mut work.stats)
+                && let Some((mut parcel, late)) =
+                    work.hops.borrow(core, work.now, encodings, &mut work.stats)
             {
-                if let crate::hop::Parcel::Request(batch) = parcel.as_ref() {
+                if let Parcel::Request(batch) = parcel.as_mut() {
                     work.splice(batch);
                 }
                 work.hops.recycle(parcel);
+                work.deliver_late(late);
             }
             work.hops.flush(core, &mut work.stats);
         }
+        work.resume_moves();
         self.release_stalled();
         let mut dirty = std::mem::take(&mut self.work.dirty);
         for socket in dirty.drain(..) {
@@ -121,6 +126,9 @@ impl Core {
     fn close(&mut self, socket: SocketId) {
         if let Some(connection) = self.work.connections[socket.index as usize].take() {
             debug_assert_eq!(connection.socket, socket);
+            if let Stall::Blocked(id) = connection.stall {
+                self.work.retire(id, Retire::Gone);
+            }
             self.ring.close(socket);
             self.work.server.census.leave(self.work.index);
         }

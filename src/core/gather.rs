@@ -4,15 +4,15 @@ use super::Work;
 use super::flush::SPARE_BYTES_MAX;
 use super::inbox::Request;
 use crate::connection::Stall;
-use crate::hop::{NO_GATHER, Ticket};
+use crate::hop::Ticket;
 use pinion_io::resp::{Protocol, Range, Reply};
 use pinion_io::ring::SocketId;
-use pinion_shards::Call;
 use pinion_shards::batch::Order;
 use pinion_shards::commands::{Args, Row, Run};
 use pinion_shards::error::Error;
 use pinion_shards::fold::{Fold, Parts, fold};
 use pinion_shards::keyspace::Cursor;
+use pinion_shards::{Call, Task};
 use slab::Slab;
 
 /// Gatherings under way, and their memory for use again.
@@ -150,7 +150,7 @@ impl Work {
         run: Run,
     ) -> bool {
         match Cursor::shard(args.at(1), self.route.shards()) {
-            Ok(owner) => self.run_at(request, args, row, run, owner),
+            Ok(owner) => self.run_at(request, args, row, Task::Run(run), owner),
             Err(error) => {
                 self.count(request, row);
                 self.fail(request, row, error);
@@ -199,13 +199,13 @@ impl Work {
                 own = Some((part, hash));
                 continue;
             }
-            let (socket, sequence) = (request.socket, gather.sequence);
-            let tag = Ticket { socket, sequence, gather: id as u32, part: part as u16 };
-            let order = Order { run, hash, db, protocol, tag };
+            let tag = Ticket::Gather { id: id as u32, part: part as u16 };
+            let order = Order { task: Task::Run(run), hash, db, protocol, tag };
             self.hops.push(usize::from(owner), &order, bytes, words.iter().copied());
         }
         if let Some((part, hash)) = own {
-            let call = Call { run, db, hash, args: Args::new(bytes, &gather.words[part]) };
+            let args = Args::new(bytes, &gather.words[part]);
+            let call = Call { task: Task::Run(run), db, hash, args };
             let mut reply = Reply::new(&mut gather.replies[part], protocol);
             self.owner.value().run(self.now, &call, &mut reply);
             gather.left -= 1;
@@ -215,14 +215,10 @@ impl Work {
         true
     }
 
-    /// Takes a reply that came home: the whole of a command's, or a part.
-    pub(super) fn deliver(&mut self, ticket: &Ticket, reply: &[u8]) {
-        if ticket.gather == NO_GATHER {
-            return self.fill(ticket.socket, ticket.sequence, reply);
-        }
-        let id = ticket.gather as usize;
+    /// Takes the reply of a part that came home.
+    pub(super) fn deliver_gathered(&mut self, id: usize, part: usize, reply: &[u8]) {
         let gather = self.gathers.table.get_mut(id).expect("a gathering waits for its parts");
-        gather.replies[usize::from(ticket.part)].extend_from_slice(reply);
+        gather.replies[part].extend_from_slice(reply);
         gather.left -= 1;
         self.try_fold(id);
     }

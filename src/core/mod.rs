@@ -11,12 +11,14 @@
 //!
 //! Nothing here awaits except the loop itself, and only while jobs run beside it.
 
+mod blocked;
 mod cron;
 mod events;
 mod flush;
 mod gather;
 mod inbox;
 mod jobs;
+mod moves;
 mod parcels;
 mod run;
 
@@ -26,10 +28,12 @@ use crate::hop::{Hops, Parcel};
 use crate::server::Server;
 use crate::session::Peer;
 use crate::stats::CoreStats;
+use blocked::Blocked;
 use cron::Cron;
 use gather::Gathers;
 use inbox::Inbox;
 use jobs::Jobs;
+use moves::Moves;
 use pinion_io::clock::Clock;
 use pinion_io::mesh::{Owner, Post, Rest};
 use pinion_io::ring::{Ring, SocketId, Wait};
@@ -81,6 +85,8 @@ struct Work {
     route: Route,
     hops: Hops,
     gathers: Gathers,
+    moves: Moves,
+    blocked: Blocked,
     connections: Vec<Option<Box<Connection>>>,
     /// Connections with something to flush or to end.
     dirty: Vec<SocketId>,
@@ -160,6 +166,8 @@ impl Core {
             settings_version,
             owner: post.owner,
             gathers: Gathers::default(),
+            moves: Moves::default(),
+            blocked: Blocked::default(),
             connections: Vec::new(),
             dirty: Vec::new(),
             resumable: Vec::new(),
@@ -191,6 +199,7 @@ impl Core {
         let mut busy = self.reap();
         busy |= self.drain();
         busy |= self.finish_jobs();
+        busy |= self.work.end_waits();
         busy |= self.resume();
         let more = self.run_inbox(inbox::TICK_REQUESTS_MAX);
         self.start_jobs();

@@ -1,7 +1,8 @@
 //! What comes from other cores: commands to run, replies to put in place, questions, connections.
 
 use super::Core;
-use crate::hop::Parcel;
+use crate::hop::{Parcel, Ticket};
+use pinion_shards::batch::{Batch, Outcome};
 use std::mem;
 
 impl Core {
@@ -23,11 +24,12 @@ impl Core {
                 let started = self.work.steady_us();
                 batch.run(self.work.owner.value(), self.work.now);
                 self.work.stats.ran(self.work.steady_us().saturating_sub(started));
+                self.work.bring_late();
                 let batch = mem::take(batch);
                 *parcel = Parcel::Reply(batch);
                 self.work.hops.send_home(from, parcel);
             }
-            Parcel::Reply(ref batch) => {
+            Parcel::Reply(ref mut batch) => {
                 self.work.splice(batch);
                 self.work.hops.recycle(parcel);
             }
@@ -40,6 +42,7 @@ impl Core {
                     self.take_answer(id, answer);
                 }
             }
+            Parcel::Late { id, ref reply } => self.work.unblock(id, reply),
             Parcel::Socket(_) => {
                 if let Parcel::Socket(socket) = *parcel {
                     self.adopt(socket);
@@ -51,9 +54,22 @@ impl Core {
 
 impl super::Work {
     /// Puts every reply of a batch that came home in its place.
-    pub(super) fn splice(&mut self, batch: &pinion_shards::batch::Batch<crate::hop::Ticket>) {
-        for (ticket, reply) in batch.replies() {
-            self.deliver(&ticket, reply);
+    pub(super) fn splice(&mut self, batch: &mut Batch<Ticket>) {
+        batch.finish(|ticket, outcome| self.deliver(ticket, outcome));
+    }
+
+    /// Puts what became of a command in its place.
+    fn deliver(&mut self, ticket: Ticket, outcome: Outcome<'_>) {
+        match ticket {
+            Ticket::Client { socket, sequence } => self.fill(socket, sequence, outcome.reply),
+            Ticket::Gather { id, part } => {
+                self.deliver_gathered(id as usize, usize::from(part), outcome.reply);
+            }
+            Ticket::Move { id, part } => {
+                self.deliver_part(id as usize, usize::from(part), outcome);
+            }
+            Ticket::Wait { id } => self.deliver_tried(id, &outcome),
+            Ticket::Nobody => {}
         }
     }
 }

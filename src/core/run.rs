@@ -5,13 +5,13 @@ use super::{Core, Work, jobs};
 use crate::commands::{Context, Found, Outcome, SessionRow};
 use crate::connection::Stall;
 use crate::dispatch;
-use crate::hop::{NO_GATHER, Ticket};
+use crate::hop::Ticket;
 use pinion_io::resp::ProtocolError;
-use pinion_shards::Call;
 use pinion_shards::batch::Order;
-use pinion_shards::commands::{Args, Plan, Row, Run};
+use pinion_shards::commands::{Args, Plan, Row};
 use pinion_shards::error::Error;
 use pinion_shards::limits::PREFETCH_DEPTH;
+use pinion_shards::{Call, Task};
 
 /// Bytes of replies that a slow reader may leave before it stands still. Large, since some clients
 /// write a whole pipeline before they read: below this nothing of theirs waits.
@@ -34,6 +34,7 @@ impl Core {
                     self.work.defer(request, raw);
                 }
             }
+            self.work.bring_late();
             let ended = self.work.steady_us();
             self.work.stats.ran(ended.saturating_sub(started));
             started = ended;
@@ -117,15 +118,17 @@ impl Work {
                 run
             }
             Plan::Every { run, fold } => return self.run_every(request, args, row, (run, fold)),
+            Plan::Move(plan) => return self.run_move(request, args, row, plan),
+            Plan::Wait(try_run) => return self.run_wait(request, args, row, try_run),
             Plan::Scan(run) => return self.run_scan(request, args, row, run),
             Plan::Container(_) | Plan::Session => unreachable!("a found row has a run of its own"),
         };
-        self.run_at(request, args, row, run, usize::from(request.owner))
+        self.run_at(request, args, row, Task::Run(run), usize::from(request.owner))
     }
 
     /// True if all keys of a request live on one shard.
     #[inline]
-    fn is_alone(&self, row: &Row, args: &Args<'_>) -> bool {
+    pub(super) fn is_alone(&self, row: &Row, args: &Args<'_>) -> bool {
         match row.keys {
             _ if self.route.shards() == 1 => true,
             [keys] if keys.is_one() => true,
@@ -152,7 +155,7 @@ impl Work {
         request: &Request,
         args: &Args<'_>,
         row: &'static Row,
-        run: Run,
+        task: Task,
         owner: usize,
     ) -> bool {
         if owner != self.index && !self.hops.has_room(owner, &mut self.stats) {
@@ -165,7 +168,7 @@ impl Work {
         let session = &mut connection.session;
         let answers = session.takes_reply();
         if owner == self.index {
-            let call = Call { run, db: session.db, hash: request.hash, args: *args };
+            let call = Call { task, db: session.db, hash: request.hash, args: *args };
             let shard = self.owner.value();
             let now = self.now;
             let failed = connection.pipeline.write(session.protocol, answers, |reply| {
@@ -181,11 +184,11 @@ impl Work {
         }
         let sequence = connection.pipeline.reserve(!answers);
         let order = Order {
-            run,
+            task,
             hash: request.hash,
             db: session.db,
             protocol: session.protocol,
-            tag: Ticket { socket: request.socket, sequence, gather: NO_GATHER, part: 0 },
+            tag: Ticket::Client { socket: request.socket, sequence },
         };
         if connection.pipeline.awaited() >= connection.awaited_max {
             connection.stall = Stall::Replies;

@@ -3,8 +3,8 @@
 
 use super::source::Source;
 use pinion_io::resp::{Protocol, Range, Reply, Value, decode};
-use pinion_shards::commands::{Args, Plan, Row, Run, rows};
-use pinion_shards::{Call, Millis, Shard};
+use pinion_shards::commands::{Args, Plan, Row, rows};
+use pinion_shards::{Call, Millis, Ran, Retire, Shard, Task, Waiter};
 
 /// Commands between recounts, which walk everything.
 const RECOUNT_EVERY: usize = 500;
@@ -82,7 +82,7 @@ const NUMBERS: &[&str] = &[
 /// A row with a function of its own.
 struct Target {
     row: &'static Row,
-    run: Run,
+    task: Task,
 }
 
 fn targets() -> Vec<Target> {
@@ -94,12 +94,14 @@ fn targets() -> Vec<Target> {
         }
     }
     let run = |row: &'static Row| {
-        let run = match row.plan {
-            Plan::One(run) | Plan::Scan(run) => run,
-            Plan::Each { run, .. } | Plan::Every { run, .. } => run,
+        let task = match row.plan {
+            Plan::One(run) | Plan::Scan(run) => Task::Run(run),
+            Plan::Each { run, .. } | Plan::Every { run, .. } => Task::Run(run),
+            Plan::Move(plan) => Task::Run(plan.put),
+            Plan::Wait(try_run) => Task::Try(row, try_run, Waiter { home: 0, id: 0 }),
             Plan::Container(_) | Plan::Session => return None,
         };
-        Some(Target { row, run })
+        Some(Target { row, task })
     };
     all.into_iter().filter_map(run).collect()
 }
@@ -156,7 +158,19 @@ fn run(shard: &mut Shard, now: Millis, target: &Target, words: &[Vec<u8>], proto
     let expired = shard.stats().expired_keys;
     let mut out = Vec::new();
     let mut reply = Reply::new(&mut out, protocol);
-    shard.run(now, &Call { run: target.run, db: 0, hash, args }, &mut reply);
+    // Every wait has a number of its own, and ends at once with a late reply.
+    let waiter = Waiter { home: 0, id: before.0 };
+    let task = match target.task {
+        Task::Try(row, try_run, _) => Task::Try(row, try_run, waiter),
+        task => task,
+    };
+    if let Ran::Parked(_) = shard.run(now, &Call { task, db: 0, hash, args }, &mut reply) {
+        let call = Call { task: Task::Retire(waiter, Retire::TimedOut), db: 0, hash: 0, args };
+        shard.run(now, &call, &mut reply);
+        let late = shard.take_late().pop().expect("a retired wait replies");
+        assert_eq!((late.waiter, shard.stats().waiting), (waiter, 0));
+        out = late.reply;
+    }
     let told = || words.iter().map(|word| word.escape_ascii().to_string()).collect::<Vec<_>>();
     let decoded = decode(&out);
     let Ok(Some((value, len))) = decoded else {

@@ -45,6 +45,15 @@ impl<'a> Reply<'a> {
         self.out.truncate(mark);
     }
 
+    /// Puts what `write` writes before everything after `mark`: the head of an array whose length
+    /// is known only at its end.
+    pub fn insert(&mut self, mark: usize, write: impl FnOnce(&mut Self)) {
+        let end = self.out.len();
+        write(self);
+        let len = self.out.len() - end;
+        self.out[mark..].rotate_right(len);
+    }
+
     /// Bytes that are already encoded.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
@@ -138,6 +147,13 @@ impl<'a> Reply<'a> {
 
     /// A double; a bulk string in RESP2. The shortest text that reads back to `value`.
     pub fn double(&mut self, value: f64) {
+        if let Some(whole) = whole(value) {
+            match self.protocol {
+                Protocol::Resp2 => self.bulk_int(whole),
+                Protocol::Resp3 => self.number(b',', whole),
+            }
+            return;
+        }
         let mut text = Vec::with_capacity(24);
         write_double(&mut text, value);
         match self.protocol {
@@ -184,9 +200,23 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// Writes `value` as Redis prints doubles: the shortest digits that read back to the same value,
-/// plain up to 21 digits, then with an exponent; `inf`, `-inf` and `nan`.
+/// Whole numbers up to here are printed as integers.
+const WHOLE_MAX: f64 = (1_u64 << 62) as f64;
+
+/// The integer as which `value` is printed, if it is: a negative zero is not.
+#[inline]
+fn whole(value: f64) -> Option<i64> {
+    let negative_zero = value.to_bits() == (-0.0_f64).to_bits();
+    (value.abs() <= WHOLE_MAX && value.fract() == 0.0 && !negative_zero).then_some(value as i64)
+}
+
+/// Writes `value` as Redis prints doubles: whole numbers up to 2^62 as integers, others as the
+/// shortest digits that read back to the same value, plain where that is short, else with an
+/// exponent; `inf`, `-inf` and `nan`.
 pub fn write_double(out: &mut Vec<u8>, value: f64) {
+    if let Some(whole) = whole(value) {
+        return out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
+    }
     if value.is_nan() {
         return out.extend_from_slice(b"nan");
     }
@@ -194,7 +224,7 @@ pub fn write_double(out: &mut Vec<u8>, value: f64) {
         return out.extend_from_slice(if value > 0.0 { b"inf" } else { b"-inf" });
     }
     if value == 0.0 {
-        return out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
+        return out.extend_from_slice(b"-0");
     }
     let text = format!("{value:e}");
     let (mantissa, exponent) = text.split_once('e').expect("the `e` format has an exponent");
@@ -255,6 +285,10 @@ mod tests {
             (f64::INFINITY, "inf"),
             (f64::NEG_INFINITY, "-inf"),
             (0.0, "0"),
+            (-0.0, "-0"),
+            (1e18, "1000000000000000000"),
+            (-4_611_686_018_427_387_904.0, "-4611686018427387904"),
+            (4.7e18, "4.7e+18"),
             (1e7, "10000000"),
             (1.7976931348623157e308, "1.7976931348623157e+308"),
         ] {
@@ -282,6 +316,18 @@ mod tests {
         assert_eq!(written(two, |r| r.verbatim(b"txt", b"ab")), "$2\r\nab\r\n");
         assert_eq!(written(three, |r| r.verbatim(b"txt", b"ab")), "=6\r\ntxt:ab\r\n");
         assert_eq!(written(three, |r| r.big_number("12")), "(12\r\n");
+    }
+
+    #[test]
+    fn a_head_is_put_before_its_array() {
+        let text = written(Protocol::Resp2, |r| {
+            r.int(1);
+            let mark = r.len();
+            r.int(2);
+            r.int(3);
+            r.insert(mark, |r| r.array(2));
+        });
+        assert_eq!(text, ":1\r\n*2\r\n:2\r\n:3\r\n");
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod strings;
 pub use args::Args;
 pub use args::parse_int;
 pub use key_spec::{Access, Begin, Find, KeySpec};
-pub use row::{CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, Plan, Row, Run};
+pub use row::{CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Try};
 
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[

@@ -1,14 +1,36 @@
 //! What is said about a command, once: its row.
 
+use crate::carried::copy_out;
 use crate::commands::{Args, KeySpec};
 use crate::error::Error;
 use crate::fold::Fold;
 use crate::shard::Scope;
+use crate::waiting::Wait;
 use pinion_io::resp::Reply;
 
 /// Runs a command on the shard that owns its keys and writes its reply. After an error nothing has
 /// changed; what was written to the reply by then is taken back by the caller.
 pub type Run = fn(&mut Scope<'_>, &Args<'_>, &mut Reply<'_>) -> Result<(), Error>;
+
+/// Runs a command that may wait: as `Run` does where it finds what it is for, and with what it
+/// waits for where there is nothing. A command that finds nothing and does not wait replies so.
+pub type Try = fn(&mut Scope<'_>, &Args<'_>, &mut Reply<'_>) -> Result<Option<Wait>, Error>;
+
+/// How a command of several keys is laid over their owners: with copies of the others brought to
+/// one of them, where it is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Move {
+    /// The run of keys, in `Row::keys`, on whose first key's owner it is run.
+    pub to: u8,
+    /// Runs on the owner of other keys, and sends a value along for each of them, in order. The
+    /// words are the name and that owner's keys; with `settle`, all the words.
+    pub take: Run,
+    /// Runs with what was brought (`Scope::sources`), or where all keys live together.
+    pub put: Run,
+    /// Then runs on the owners of the other keys, with all the words, if what `put` replied is not
+    /// an error, a null or 0: takes away what was moved.
+    pub settle: Option<Run>,
+}
 
 /// How a command's work is laid over the shards.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +45,10 @@ pub enum Plan {
         /// How the parts become one reply.
         fold: Fold,
     },
+    /// On one owner, with values from the others.
+    Move(Move),
+    /// On the owner of its keys, where it may wait until one of them changes.
+    Wait(Try),
     /// On all shards, each with all the arguments.
     Every {
         /// Runs on one shard.
@@ -121,6 +147,13 @@ impl Group {
             Self::Server => "server",
             Self::Cluster => "cluster",
         }
+    }
+}
+
+impl Plan {
+    /// On the owner of the first key, with copies of all others.
+    pub const fn gather(put: Run) -> Self {
+        Self::Move(Move { to: 0, take: copy_out, put, settle: None })
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! A database is a `table::Table`; `sweep` removes what is due, `walk` goes over all keys.
 
+mod awaited;
 mod cursor;
 mod due;
 mod graves;
@@ -23,6 +24,7 @@ use crate::limits::{DATABASES_MAX, STRING_BYTES_MAX};
 use crate::shard::Millis;
 use crate::table::{Entry, Hasher, Place, Table, prefetch};
 use crate::value::{Content, Kind, Object, Value};
+use awaited::Awaited;
 use due::Due;
 use graves::Graves;
 use sweep::Sweep;
@@ -34,6 +36,7 @@ pub struct Keyspace {
     graves: Graves,
     sweep: Sweep,
     due: Due,
+    awaited: Awaited,
     /// State of a xorshift generator: never 0.
     random: u64,
     counters: Counters,
@@ -159,6 +162,7 @@ impl Keyspace {
             graves: Graves::default(),
             sweep: Sweep::default(),
             due: Due::new(databases),
+            awaited: Awaited::new(databases),
             random: seed | 1,
             counters: Counters::default(),
         }
@@ -424,6 +428,8 @@ impl Keyspace {
     pub fn swap(&mut self, one: u16, other: u16) {
         self.databases.swap(usize::from(one), usize::from(other));
         self.due.swap(one, other);
+        self.awaited.all_changed(one);
+        self.awaited.all_changed(other);
         self.counters.changes += 1;
     }
 
@@ -468,8 +474,11 @@ impl Keyspace {
 
     /// The one place that every change of a key passes.
     #[inline]
-    fn touched(&mut self, _db: u16, _key: &[u8], _change: Change) {
+    fn touched(&mut self, db: u16, key: &[u8], change: Change) {
         self.counters.changes += 1;
+        if !self.awaited.is_empty() && change == Change::Value {
+            self.awaited.changed(db, key);
+        }
     }
 }
 

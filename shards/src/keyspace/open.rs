@@ -1,10 +1,10 @@
 //! Values of the richer types: read, opened for change, replaced.
 
-use super::{Change, Key, Keyspace, seconds};
+use super::{Change, Expiry, Key, Keyspace, seconds};
 use crate::error::Error;
 use crate::shard::Millis;
 use crate::table::{Entry, Place};
-use crate::value::{Kind, Object, Value};
+use crate::value::{Content, Kind, Object, Value};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
@@ -83,13 +83,23 @@ impl Keyspace {
         if value.is_empty() && !T::STAYS_EMPTY {
             self.remove(key, now);
         } else {
-            self.store_object(key, now, value.into_object());
+            self.put_object(key, now, value.into_object(), None);
         }
     }
 
-    /// Gives a key an object, whatever it had, without expiry.
-    pub fn store_object(&mut self, key: Key<'_>, now: Millis, object: Object) {
-        let entry = Entry::of_object(key.hash, key.bytes, object, None, seconds(now));
+    /// Gives a key an object and an expiry, whatever it had. A string is kept as SET keeps it.
+    pub fn put_object(
+        &mut self,
+        key: Key<'_>,
+        now: Millis,
+        object: Object,
+        expiry: Option<Millis>,
+    ) {
+        if let Object::Str(bytes) = &object {
+            let expiry = expiry.map_or(Expiry::Clear, Expiry::At);
+            return self.set(key, now, Content::of(bytes), expiry);
+        }
+        let entry = Entry::of_object(key.hash, key.bytes, object, expiry, seconds(now));
         self.put(key, now, entry);
     }
 }

@@ -473,7 +473,6 @@ impl Entry {
 
     /// A word by which the record is known as long as it is not freed or moved. It moves only when
     /// it gets or loses an expiry, or a value of another size.
-    #[allow(dead_code, reason = "for sorted sets")]
     #[inline]
     pub(crate) fn handle(&self) -> Handle {
         Handle(self.0 & ADDRESS_MASK)
@@ -497,7 +496,6 @@ impl Entry {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Handle(u64);
 
-#[allow(dead_code, reason = "for sorted sets")]
 impl Handle {
     /// The key of the record.
     ///

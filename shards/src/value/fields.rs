@@ -58,7 +58,6 @@ impl<'a> Field<'a> {
     }
 
     /// A word by which the record is known as long as its name is not removed.
-    #[allow(dead_code, reason = "for sorted sets")]
     #[inline]
     pub(crate) fn handle(self) -> Handle {
         self.entry.handle()

@@ -13,7 +13,7 @@ mod kind;
 mod list;
 mod packed;
 mod set;
-mod sorted_set;
+pub mod sorted_set;
 pub mod stream;
 
 pub use encodings::{Encodings, Rules};
@@ -22,7 +22,7 @@ pub use fields::{Field, Fields, Sweep};
 pub use hash::Hash;
 pub use intset::IntSet;
 pub use kind::Kind;
-pub use list::List;
+pub use list::{Items, List, Side};
 pub use packed::{Item, Iter as PackedIter, Packed, Pos};
 pub use set::Set;
 pub use sorted_set::SortedSet;

@@ -1,30 +1,74 @@
 //! Keys that go elsewhere: RENAME, RENAMENX, COPY, MOVE.
 
 use super::{SAME_KEY, database};
-use crate::commands::{Args, Flags, Group, KEYSPACE, KeySpec, Plan, Row};
+use crate::carried::copy_out;
+use crate::commands::{Args, Flags, Group, KEYSPACE, KeySpec, Move, Plan, Row, Run};
 use crate::error::Error;
 use crate::keyspace::Key;
 use crate::shard::Scope;
 use pinion_io::resp::Reply;
 
+/// Sends the value of the first key along, for a command of two keys.
+fn take_first(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<(), Error> {
+    let record = scope.keyspace.peek(scope.first(args), scope.now);
+    let expiry = record.and_then(|record| record.expiry());
+    let object = record.map(|record| record.value().duplicate());
+    scope.carry(object, expiry);
+    Ok(())
+}
+
+/// Removes the first key, whose value has gone elsewhere.
+fn drop_first(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    scope.keyspace.remove(scope.first(args), scope.now);
+    reply.ok();
+    Ok(())
+}
+
+/// Gives `to` what was carried here for the first key; false if that is not there.
+fn put_carried(scope: &mut Scope<'_>, to: Key<'_>) -> bool {
+    let Some(carried) = scope.carried(1) else { return false };
+    let (object, expiry) = (carried.object.take(), carried.expiry);
+    object.is_some_and(|object| {
+        scope.keyspace.put_object(to, scope.now, object, expiry);
+        true
+    })
+}
+
+/// True if the first key is there, wherever it lives.
+fn has_first(scope: &mut Scope<'_>, args: &Args<'_>) -> bool {
+    match scope.carried(1) {
+        Some(carried) => carried.object.is_some(),
+        None => scope.keyspace.contains(scope.first(args), scope.now),
+    }
+}
+
 /// `RENAME key newkey`.
 fn rename(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let to = scope.key(args.at(2));
-    if !scope.keyspace.rename(scope.first(args), to, scope.now) {
+    if !move_first(scope, args) {
         return Err(Error::NoSuchKey);
     }
     reply.ok();
     Ok(())
 }
 
+/// Gives the second key what the first has, or had where that lives; false if that is not there.
+fn move_first(scope: &mut Scope<'_>, args: &Args<'_>) -> bool {
+    let to = scope.key(args.at(2));
+    if scope.is_here(1) {
+        scope.keyspace.rename(scope.first(args), to, scope.now)
+    } else {
+        put_carried(scope, to)
+    }
+}
+
 /// `RENAMENX key newkey`.
 fn renamenx(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let (from, to) = (scope.first(args), scope.key(args.at(2)));
-    if !scope.keyspace.contains(from, scope.now) {
+    if !has_first(scope, args) {
         return Err(Error::NoSuchKey);
     }
+    let to = scope.key(args.at(2));
     let free = !scope.keyspace.contains(to, scope.now);
-    reply.int(i64::from(free && scope.keyspace.rename(from, to, scope.now)));
+    reply.int(i64::from(free && move_first(scope, args)));
     Ok(())
 }
 
@@ -49,7 +93,12 @@ fn copy(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
         return Err(SAME_KEY);
     }
     let free = replace || !scope.keyspace.contains(to, scope.now);
-    reply.int(i64::from(free && scope.keyspace.copy(from, to, scope.now)));
+    let copied = if scope.is_here(1) {
+        free && scope.keyspace.copy(from, to, scope.now)
+    } else {
+        free && put_carried(scope, to)
+    };
+    reply.int(i64::from(copied));
     Ok(())
 }
 
@@ -65,18 +114,25 @@ fn move_key(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
     Ok(())
 }
 
+/// To the owner of the second key, and gone from that of the first.
+const fn moves(put: Run) -> Plan {
+    Plan::Move(Move { to: 1, take: take_first, put, settle: Some(drop_first) })
+}
+
+const COPY: Move = Move { to: 1, take: copy_out, put: copy, settle: None };
+
 pub(in crate::commands) const ROWS: &[Row] = &[
-    Row::new("rename", 3, Group::Generic, Plan::One(rename))
+    Row::new("rename", 3, Group::Generic, moves(rename))
         .flags(&[Flags::WRITE])
         .categories(KEYSPACE)
         .keys(&[KeySpec::one(1, &["RW", "access", "delete"]), KeySpec::one(2, &["OW", "update"])])
         .about("1.0.0", "Gives a key another name, in place of what had it"),
-    Row::new("renamenx", 3, Group::Generic, Plan::One(renamenx))
+    Row::new("renamenx", 3, Group::Generic, moves(renamenx))
         .flags(&[Flags::WRITE, Flags::FAST])
         .categories(KEYSPACE)
         .keys(&[KeySpec::one(1, &["RW", "access", "delete"]), KeySpec::one(2, &["OW", "insert"])])
         .about("1.0.0", "Gives a key another name, unless that is taken"),
-    Row::new("copy", -3, Group::Generic, Plan::One(copy))
+    Row::new("copy", -3, Group::Generic, Plan::Move(COPY))
         .flags(&[Flags::WRITE, Flags::DENYOOM])
         .categories(KEYSPACE)
         .keys(&[KeySpec::one(1, &["RO", "access"]), KeySpec::one(2, &["OW", "update"])])

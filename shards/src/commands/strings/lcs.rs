@@ -7,6 +7,7 @@ use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::limits::LCS_CELLS_MAX;
 use crate::shard::Scope;
+use crate::value::Value;
 use pinion_io::resp::Reply;
 
 #[derive(Default)]
@@ -62,16 +63,18 @@ struct Common {
 
 /// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN n] [WITHMATCHLEN]`
 fn lcs(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let (first, second) = (len(scope, args.at(1))?, len(scope, args.at(2))?);
-    let cells = (first + 1).saturating_mul(second + 1);
+    let mut values = scope.sources(args, 1..=2).into_iter();
+    let (mut one, mut two) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let first = text(values.next().flatten(), &mut one)?;
+    let second = text(values.next().flatten(), &mut two)?;
+    let cells = (first.len() + 1).saturating_mul(second.len() + 1);
     let options = Options::parse(args)?;
     if cells > LCS_CELLS_MAX {
         return Err(Error::Text(
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
         ));
     }
-    let (first, second) = (string(scope, args.at(1))?, string(scope, args.at(2))?);
-    let common = common(&first, &second, !options.len);
+    let common = common(first, second, !options.len);
     if options.len {
         reply.int(common.len as i64);
     } else if options.indexes {
@@ -83,19 +86,10 @@ fn lcs(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
     Ok(())
 }
 
-fn len(scope: &mut Scope<'_>, name: &[u8]) -> Result<usize, Error> {
-    let key = scope.key(name);
-    let Some(value) = scope.keyspace.get(key, scope.now) else { return Ok(0) };
-    let mut digits = itoa::Buffer::new();
-    let text = value.text(&mut digits);
-    text.map(<[u8]>::len)
-        .map_err(|_| Error::Text("ERR The specified keys must contain string values"))
-}
-
-fn string(scope: &mut Scope<'_>, name: &[u8]) -> Result<Vec<u8>, Error> {
-    let key = scope.key(name);
-    let Some(record) = scope.keyspace.peek(key, scope.now) else { return Ok(Vec::new()) };
-    Ok(record.value().text(&mut itoa::Buffer::new())?.to_vec())
+/// The bytes of a string; none where there is no key.
+fn text<'a>(value: Option<Value<'a>>, digits: &'a mut itoa::Buffer) -> Result<&'a [u8], Error> {
+    let Some(value) = value else { return Ok(&[]) };
+    value.text(digits).map_err(|_| Error::Text("ERR The specified keys must contain string values"))
 }
 
 fn write_runs(common: &Common, options: &Options, reply: &mut Reply<'_>) {
@@ -158,10 +152,11 @@ fn common(first: &[u8], second: &[u8], trace: bool) -> Common {
 }
 
 /// The rows.
-pub(in crate::commands) const ROWS: &[Row] = &[Row::new("lcs", -3, Group::String, Plan::One(lcs))
-    .flags(&[Flags::READONLY])
-    .keys(&[KeySpec::range(1, 1, 1, &["RO", "ACCESS"])])
-    .about("7.0.0", "Finds the longest common subsequence of two strings")];
+pub(in crate::commands) const ROWS: &[Row] =
+    &[Row::new("lcs", -3, Group::String, Plan::gather(lcs))
+        .flags(&[Flags::READONLY])
+        .keys(&[KeySpec::range(1, 1, 1, &["RO", "ACCESS"])])
+        .about("7.0.0", "Finds the longest common subsequence of two strings")];
 
 #[cfg(test)]
 mod tests {

@@ -199,17 +199,17 @@ impl Group {
         }
     }
 
-    /// The entry delivered longest ago among those not acknowledged and delivered at `latest` or
-    /// before, and after the entry that `after` tells. The first call makes an order by age of all
-    /// of them, which is kept from then on.
-    pub fn oldest(&mut self, latest: Millis) -> Option<(Millis, Id)> {
+    /// Up to `count` entries not acknowledged and delivered at `latest` or before, those delivered
+    /// longest ago first. The first call makes an order by age of all that there are, which is
+    /// kept from then on.
+    pub fn oldest(&mut self, latest: Millis, count: usize) -> Vec<Id> {
         if self.by_age.is_none() {
             self.bytes += self.pending.len() * AGE_BYTES;
-            let pairs = self.pending.iter().map(|(&id, pending)| (pending.delivered, id));
-            self.by_age = Some(pairs.collect());
         }
-        let first = self.by_age.as_ref().and_then(BTreeSet::first).copied();
-        first.filter(|&(delivered, _)| delivered <= latest)
+        let by_age = self.by_age.get_or_insert_with(|| {
+            self.pending.iter().map(|(&id, pending)| (pending.delivered, id)).collect()
+        });
+        by_age.range(..=(latest, Id::MAX)).take(count).map(|&(_, id)| id).collect()
     }
 
     /// Drops pending entries of a group that nobody uses any more, up to `budget`; returns how many

@@ -270,13 +270,32 @@ impl Log {
         self.find_first();
     }
 
-    /// True if an id at or above `start` has been deleted one by one and may lie among entries that
-    /// are still there.
-    pub fn has_holes_from(&self, start: Id) -> bool {
-        if self.len == 0 || self.max_deleted == Id::MIN || self.first > self.max_deleted {
-            return false;
+    /// True if all entries added after `id` are still there or were trimmed from the front, so
+    /// that they can be counted on from there.
+    fn is_whole_after(&self, id: Id) -> bool {
+        let tombstones_behind = self.len == 0 || self.first > self.max_deleted;
+        id >= self.first && (tombstones_behind || id > self.max_deleted)
+    }
+
+    /// How many entries a group has read, where that is known, once it has read the one at `id` as
+    /// well; before it has read `read`, up to `last`.
+    pub fn count_read(&self, read: Option<u64>, last: Id, id: Id) -> Option<u64> {
+        match read {
+            Some(read) if self.is_whole_after(last) => Some(read.wrapping_add(1)),
+            _ if self.added == 0 => read,
+            _ => self.rank(id),
         }
-        start <= self.max_deleted
+    }
+
+    /// How many entries a group that has read `read`, up to `last`, has still to read, where that
+    /// is known.
+    pub fn lag(&self, read: Option<u64>, last: Id) -> Option<i64> {
+        let read = match read {
+            _ if self.added == 0 => return Some(0),
+            Some(read) if self.is_whole_after(last) => read,
+            _ => self.rank(last)?,
+        };
+        Some(self.added.wrapping_sub(read) as i64)
     }
 
     /// How many entries were ever added up to `id`, as far as that is known.

@@ -231,9 +231,12 @@ fn groups_are_those_of_a_model() {
                     assert_eq!(removed.unwrap_or(0), before - model.len());
                 }
                 _ if round % 2 == 0 => {
-                    let oldest = model.iter().map(|(id, (at, _))| (*at, *id)).min();
-                    assert_eq!(group.oldest(now), oldest);
-                    assert_eq!(group.oldest(0), None);
+                    let latest = random.below(now + 1);
+                    let mut ages: Vec<_> = model.iter().map(|(id, (at, _))| (*at, *id)).collect();
+                    ages.retain(|(at, _)| *at <= latest);
+                    ages.sort_unstable();
+                    let oldest: Vec<Id> = ages.into_iter().map(|(_, id)| id).take(7).collect();
+                    assert_eq!(group.oldest(latest, 7), oldest);
                 }
                 _ => {}
             }
@@ -261,7 +264,7 @@ fn a_large_stream_is_freed_in_steps() {
         for ms in 1..=1000 {
             group.deliver(Id::new(ms, 0), Pending { delivered: ms, count: 1, consumer });
         }
-        group.oldest(1);
+        group.oldest(1, 1);
         stream.groups.add(name, group);
     }
     for ms in 1..=1000 {

@@ -1,0 +1,96 @@
+//! Values that a command of several shards carries from their owners to where it runs.
+
+use crate::commands::Args;
+use crate::error::Error;
+use crate::keyspace::Key;
+use crate::shard::{Millis, Scope};
+use crate::value::{Kind, Object, Value};
+use pinion_io::resp::Reply;
+
+/// A copy of what a key holds on another shard.
+#[derive(Debug)]
+pub struct Carried {
+    /// Index of the key among the command's words where it runs; given by the carrier.
+    pub index: u32,
+    /// The value, if there is such a key.
+    pub object: Option<Object>,
+    /// When it expires, in milliseconds since the Unix epoch.
+    pub expiry: Option<Millis>,
+}
+
+/// Copies every key of this part whole, for the shard where the command runs.
+///
+/// # Errors
+/// None.
+pub(crate) fn copy_out(
+    scope: &mut Scope<'_>,
+    args: &Args<'_>,
+    _: &mut Reply<'_>,
+) -> Result<(), Error> {
+    for bytes in args.from(1) {
+        let key = scope.key(bytes);
+        let record = scope.keyspace.look(key, scope.now);
+        let expiry = record.and_then(|record| record.expiry());
+        let object = record.map(|record| record.value().duplicate());
+        scope.carry(object, expiry);
+    }
+    Ok(())
+}
+
+impl<'a> Scope<'a> {
+    /// Sends a value along with the reply: one for each key of this part, in order.
+    pub fn carry(&mut self, object: Option<Object>, expiry: Option<Millis>) {
+        self.outgoing.push(Carried { index: 0, object, expiry });
+    }
+
+    /// What was carried here for the key at word `index`, if that lives elsewhere.
+    pub fn carried(&mut self, index: usize) -> Option<&mut Carried> {
+        let at = self.incoming.binary_search_by_key(&(index as u32), |carried| carried.index);
+        at.ok().map(|at| &mut self.incoming[at])
+    }
+
+    /// True if the key at word `index` lives on this shard.
+    pub fn is_here(&mut self, index: usize) -> bool {
+        self.carried(index).is_none()
+    }
+
+    /// The values of the keys at these words together, wherever they live; none where there is no
+    /// such key. Counts hits and misses, and accesses.
+    pub fn sources(
+        &mut self,
+        args: &Args<'_>,
+        indexes: impl Iterator<Item = usize> + Clone,
+    ) -> Vec<Option<Value<'_>>> {
+        for index in indexes.clone() {
+            if self.is_here(index) {
+                let key = self.key(args.at(index));
+                self.keyspace.get(key, self.now);
+            }
+        }
+        let (incoming, keyspace) = (&*self.incoming, &*self.keyspace);
+        let value = |index: usize| match incoming
+            .binary_search_by_key(&(index as u32), |carried| carried.index)
+        {
+            Ok(at) => incoming[at].object.as_ref().map(Object::value),
+            Err(_) => {
+                let bytes = args.at(index);
+                let hash = keyspace.hash(bytes);
+                keyspace.view(Key { db: self.db, hash, bytes })
+            }
+        };
+        indexes.map(value).collect()
+    }
+
+    /// The same, all of one type.
+    ///
+    /// # Errors
+    /// `WrongType` if one is of another.
+    pub fn sources_of<T: Kind + 'a>(
+        &mut self,
+        args: &Args<'_>,
+        indexes: impl Iterator<Item = usize> + Clone,
+    ) -> Result<Vec<Option<&T>>, Error> {
+        let values = self.sources(args, indexes);
+        values.into_iter().map(|value| value.map(Value::of).transpose()).collect()
+    }
+}

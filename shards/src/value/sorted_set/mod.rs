@@ -1,0 +1,275 @@
+//! A sorted set: members, each with a score, in the order of scores.
+//!
+//! A small one is packed, members and scores in turn. A large one is a table from member to score
+//! and a tree of scores and members; OBJECT ENCODING calls it by the name of what Redis has there.
+//! Every range, whether of ranks, of scores or of members, is a range of ranks.
+
+mod bounds;
+#[allow(unsafe_code)] // Room: handles of members in a tree. Model test in `tests.rs`.
+mod large;
+mod members;
+mod pairs;
+mod ranked;
+#[cfg(test)]
+mod tests;
+
+pub use bounds::{Bounds, LexEnd, ScoreEnd};
+pub use members::Members;
+
+use super::{Item, Kind, Object, Packed, Rules, Value};
+use large::Large;
+use std::ops::Range;
+
+/// A sorted set.
+#[derive(Debug)]
+pub struct SortedSet(Form);
+
+#[derive(Debug)]
+enum Form {
+    Packed(Packed),
+    Large(Box<Large>),
+}
+
+/// A member's score before a change, and after it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Changed {
+    /// None if it was not a member.
+    pub old: Option<f64>,
+    /// None if it is not one.
+    pub new: Option<f64>,
+}
+
+impl SortedSet {
+    /// An empty one, in the form that suits so many members of so many bytes.
+    pub fn with_room(count: usize, member_len: usize, rules: &Rules) -> Self {
+        if count <= rules.zset_max_listpack_entries && member_len <= rules.zset_max_listpack_value {
+            Self::default()
+        } else {
+            Self(Form::Large(Box::default()))
+        }
+    }
+
+    /// Turns a packed one into a large one, if so many members are too many for a packed one.
+    pub fn make_room(&mut self, count: usize, rules: &Rules) {
+        if count > rules.zset_max_listpack_entries {
+            self.grow(rules);
+        }
+    }
+
+    /// The score of a member.
+    pub fn score(&self, member: &[u8], rules: &Rules) -> Option<f64> {
+        match &self.0 {
+            Form::Packed(packed) => {
+                pairs::place(packed, member).map(|pos| pairs::pair(packed, pos).1)
+            }
+            Form::Large(large) => large.score(member, rules),
+        }
+    }
+
+    /// The rank of a member, and its score.
+    pub fn rank(&self, member: &[u8], rules: &Rules) -> Option<(usize, f64)> {
+        match &self.0 {
+            Form::Packed(packed) => pairs::rank(packed, member),
+            Form::Large(large) => large.rank(member, rules),
+        }
+    }
+
+    /// Asks `decide` for a member's new score, given its old one, and gives it that; none leaves
+    /// everything as it is.
+    ///
+    /// # Errors
+    /// What `decide` refuses.
+    pub fn change<E>(
+        &mut self,
+        member: &[u8],
+        rules: &Rules,
+        decide: impl FnOnce(Option<f64>) -> Result<Option<f64>, E>,
+    ) -> Result<Changed, E> {
+        let packed = match &mut self.0 {
+            Form::Packed(packed) => packed,
+            Form::Large(large) => return large.change(member, rules, decide),
+        };
+        let place = pairs::place(packed, member);
+        let old = place.map(|pos| pairs::pair(packed, pos).1);
+        let new = decide(old)?;
+        let Some(score) = new else { return Ok(Changed { old, new: old }) };
+        if old == new {
+            return Ok(Changed { old, new });
+        }
+        if old.is_some() {
+            let place = place.expect("a member with a score has a place");
+            packed.remove_from(place, 2);
+        } else if packed.count() / 2 >= rules.zset_max_listpack_entries
+            || member.len() > rules.zset_max_listpack_value
+            || !packed.has_room(member.len() + pairs::SCORE_BYTES_MAX)
+        {
+            self.grow(rules);
+            self.put(member, score, rules);
+            return Ok(Changed { old, new });
+        }
+        pairs::insert(packed, member, score);
+        Ok(Changed { old, new })
+    }
+
+    /// Gives a member a score; the one it had.
+    pub fn put(&mut self, member: &[u8], score: f64, rules: &Rules) -> Option<f64> {
+        let sure = |_| Ok::<_, std::convert::Infallible>(Some(score));
+        match self.change(member, rules, sure) {
+            Ok(changed) => changed.old,
+        }
+    }
+
+    /// Takes out a member; the score it had.
+    pub fn remove(&mut self, member: &[u8], rules: &Rules) -> Option<f64> {
+        match &mut self.0 {
+            Form::Packed(packed) => {
+                let pos = pairs::place(packed, member)?;
+                let (_, score) = pairs::pair(packed, pos);
+                packed.remove_from(pos, 2);
+                Some(score)
+            }
+            Form::Large(large) => large.remove(member, rules),
+        }
+    }
+
+    /// The ranks of the members inside.
+    pub fn span(&self, bounds: &Bounds<'_>) -> Range<usize> {
+        if bounds.is_void() {
+            return 0..0;
+        }
+        let packed = match &self.0 {
+            Form::Packed(packed) => packed,
+            Form::Large(large) => return large.span(bounds),
+        };
+        let mut digits = itoa::Buffer::new();
+        let mut count_while = |inside: &dyn Fn(&[u8], f64) -> bool, from: usize| {
+            let outside = pairs::each(packed)
+                .skip(from)
+                .find(|&(_, _, member, score)| !inside(member.text(&mut digits), score));
+            outside.map_or(packed.count() / 2, |(rank, ..)| rank)
+        };
+        match bounds {
+            Bounds::Score(min, max) => {
+                let start = count_while(&|_, score| min.is_above(score), 0);
+                start..count_while(&|_, score| max.reaches(score), start)
+            }
+            Bounds::Lex(min, max) => {
+                let start = count_while(&|member, _| min.is_above(member), 0);
+                start..count_while(&|member, _| max.reaches(member), start)
+            }
+        }
+    }
+
+    /// The members of these ranks with their scores, in either direction. Ranks that are not
+    /// there are left out.
+    pub fn range(&self, ranks: Range<usize>) -> Members<'_> {
+        match &self.0 {
+            Form::Packed(packed) => Members::of_packed(packed, ranks),
+            Form::Large(large) => large.range(ranks),
+        }
+    }
+
+    /// All members with their scores.
+    pub fn iter(&self) -> Members<'_> {
+        self.range(0..self.len())
+    }
+
+    /// Takes out the members of these ranks; how many they were.
+    pub fn remove_range(&mut self, ranks: Range<usize>, rules: &Rules) -> usize {
+        let ranks = ranks.start.min(self.len())..ranks.end.min(self.len());
+        match &mut self.0 {
+            Form::Packed(packed) => packed.remove_range(2 * ranks.start as isize, 2 * ranks.len()),
+            Form::Large(large) => large.remove_range(ranks.clone(), rules),
+        }
+        ranks.len()
+    }
+
+    /// Shows members from `position` on, about `count` or all of a packed set; where to go on.
+    pub fn scan(
+        &self,
+        position: u64,
+        count: usize,
+        rules: &Rules,
+        mut visit: impl FnMut(Item<'_>, f64),
+    ) -> Option<u64> {
+        match &self.0 {
+            Form::Packed(packed) => {
+                pairs::each(packed).for_each(|(_, _, member, score)| visit(member, score));
+                None
+            }
+            Form::Large(large) => large.scan(position, count, rules, visit),
+        }
+    }
+
+    fn grow(&mut self, rules: &Rules) {
+        let Form::Packed(packed) = &self.0 else { return };
+        let mut large = Box::<Large>::default();
+        let mut digits = itoa::Buffer::new();
+        for (_, _, member, score) in pairs::each(packed) {
+            large.insert(member.text(&mut digits), score, rules);
+        }
+        self.0 = Form::Large(large);
+    }
+}
+
+impl Default for SortedSet {
+    fn default() -> Self {
+        Self(Form::Packed(Packed::new()))
+    }
+}
+
+impl Kind for SortedSet {
+    fn of(value: Value<'_>) -> Option<&Self> {
+        if let Value::SortedSet(set) = value { Some(set) } else { None }
+    }
+
+    fn of_mut(object: &mut Object) -> Option<&mut Self> {
+        if let Object::SortedSet(set) = object { Some(set) } else { None }
+    }
+
+    fn into_object(self) -> Object {
+        Object::SortedSet(self)
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        match &self.0 {
+            Form::Packed(packed) => packed.count() / 2,
+            Form::Large(large) => large.len(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.0 {
+            Form::Packed(packed) => packed.heap_bytes(),
+            Form::Large(large) => size_of::<Large>() + large.bytes(),
+        }
+    }
+
+    fn encoding(&self) -> &'static str {
+        match &self.0 {
+            Form::Packed(_) => "listpack",
+            Form::Large(_) => "skiplist",
+        }
+    }
+
+    fn duplicate(&self) -> Self {
+        Self(match &self.0 {
+            Form::Packed(packed) => Form::Packed(packed.clone()),
+            Form::Large(large) => Form::Large(Box::new(large.duplicate())),
+        })
+    }
+
+    fn free_some(&mut self, budget: usize) -> bool {
+        match &mut self.0 {
+            Form::Packed(_) => false,
+            Form::Large(large) => large.free_some(budget),
+        }
+    }
+
+    fn recount(&self) {
+        if let Form::Large(large) = &self.0 {
+            large.recount();
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Clients whose command waits for a key, on whichever shard that lives.
+//!
+//! The shard keeps the command and replies late; this core keeps the time, and takes the wait back
+//! when the time has come, another client ends it, or the client goes.
+
+use super::Work;
+use super::inbox::Request;
+use crate::connection::Stall;
+use crate::hop::Ticket;
+use pinion_io::resp::{Protocol, Reply};
+use pinion_io::ring::SocketId;
+use pinion_shards::batch::{Order, Outcome};
+use pinion_shards::commands::{Args, Row, Try};
+use pinion_shards::error::Error;
+use pinion_shards::{Call, Late, Millis, Ran, Retire, Task, Waiter};
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+/// The clients of this core that wait.
+#[derive(Debug, Default)]
+pub(super) struct Blocked {
+    clients: HashMap<u64, Client>,
+    /// By the steady clock, the first on top.
+    deadlines: BTreeSet<(Duration, u64)>,
+    /// Waits to be taken back whose owner's lane was full.
+    retiring: Vec<(usize, Waiter, Retire)>,
+    count: u64,
+}
+
+/// A client that waits.
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    socket: SocketId,
+    sequence: u32,
+    owner: usize,
+    deadline: Option<Duration>,
+}
+
+impl Blocked {
+    /// When the first wait's time comes.
+    pub(super) fn next_end(&self) -> Option<Duration> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Client> {
+        let client = self.clients.remove(&id)?;
+        if let Some(deadline) = client.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        Some(client)
+    }
+}
+
+impl Work {
+    /// Runs a command that may wait on the one shard of its keys; false if its lane is full.
+    pub(super) fn run_wait(
+        &mut self,
+        request: &Request,
+        args: &Args<'_>,
+        row: &'static Row,
+        try_run: Try,
+    ) -> bool {
+        if !self.is_alone(row, args) {
+            self.count(request, row);
+            self.fail(request, row, Error::CrossShard);
+            return true;
+        }
+        let owner = usize::from(request.owner);
+        if owner != self.index && !self.hops.has_room(owner, &mut self.stats) {
+            self.stall(request, Stall::Lane(owner as u16));
+            return false;
+        }
+        self.count(request, row);
+        let Some(connection) = self.connection(request.socket) else { return true };
+        let (db, protocol) = (connection.session.db, connection.session.protocol);
+        let answers = connection.session.takes_reply();
+        let sequence = connection.pipeline.reserve(!answers);
+        self.blocked.count += 1;
+        let id = self.blocked.count;
+        let task = Task::Try(row, try_run, Waiter { home: self.index as u16, id });
+        let (socket, hash) = (request.socket, request.hash);
+        let client = Client { socket, sequence, owner, deadline: None };
+        if owner == self.index {
+            let mut text = Vec::new();
+            let mut reply = Reply::new(&mut text, protocol);
+            let call = Call { task, db, hash, args: *args };
+            match self.owner.value().run(self.now, &call, &mut reply) {
+                Ran::Done => self.fill(socket, sequence, &text),
+                Ran::Parked(until) => {
+                    self.block(id, client);
+                    self.set_deadline(id, until);
+                }
+            }
+            return true;
+        }
+        self.block(id, client);
+        let tag = Ticket::Wait { id };
+        let order = Order { task, hash, db, protocol, tag };
+        let (bytes, ranges) = args.parts();
+        self.hops.push(owner, &order, bytes, ranges.iter().copied());
+        true
+    }
+
+    fn block(&mut self, id: u64, client: Client) {
+        self.blocked.clients.insert(id, client);
+        if let Some(connection) = self.connection(client.socket) {
+            connection.stall = Stall::Blocked(id);
+        }
+    }
+
+    fn set_deadline(&mut self, id: u64, until: Option<Millis>) {
+        let Some(until) = until else { return };
+        // To the end of its millisecond: nobody waits less than was asked for.
+        let left = Duration::from_millis(until.saturating_sub(self.now));
+        let deadline = self.steady.saturating_add(left);
+        if let Some(client) = self.blocked.clients.get_mut(&id) {
+            client.deadline = Some(deadline);
+            self.blocked.deadlines.insert((deadline, id));
+        }
+    }
+
+    /// Takes what came home of a command that may wait.
+    pub(super) fn deliver_tried(&mut self, id: u64, outcome: &Outcome<'_>) {
+        match outcome.parked {
+            Some(until) => self.set_deadline(id, until),
+            None => self.unblock(id, outcome.reply),
+        }
+    }
+
+    /// Brings what this core's shard has set free.
+    #[inline]
+    pub(super) fn bring_late(&mut self) {
+        let shard = self.owner.value();
+        if shard.has_late() {
+            let late = shard.take_late();
+            self.deliver_late(late);
+        }
+    }
+
+    /// Brings the late replies of a shard to their clients, here and on other cores.
+    pub(super) fn deliver_late(&mut self, late: Vec<Late>) {
+        for Late { waiter, reply } in late {
+            if usize::from(waiter.home) == self.index {
+                self.unblock(waiter.id, &reply);
+            } else {
+                let parcel = crate::hop::Parcel::Late { id: waiter.id, reply };
+                self.hops.send(usize::from(waiter.home), parcel, &mut self.stats);
+            }
+        }
+    }
+
+    /// Gives a client that waited its reply, and lets it go on.
+    pub(super) fn unblock(&mut self, id: u64, reply: &[u8]) {
+        let Some(client) = self.blocked.remove(id) else { return };
+        self.fill(client.socket, client.sequence, reply);
+        if let Some(connection) = self.connection(client.socket) {
+            connection.stall = Stall::None;
+            self.go_on(client.socket);
+        }
+    }
+
+    /// Ends the waits whose time has come; false if there is none.
+    pub(super) fn end_waits(&mut self) -> bool {
+        let mut any = false;
+        while let Some(&(deadline, id)) = self.blocked.deadlines.first()
+            && deadline <= self.steady
+        {
+            any = true;
+            self.blocked.deadlines.pop_first();
+            self.retire(id, Retire::TimedOut);
+        }
+        for (owner, waiter, why) in std::mem::take(&mut self.blocked.retiring) {
+            any = true;
+            self.send_retire(owner, waiter, why);
+        }
+        any
+    }
+
+    /// Takes a wait back at its shard, which then replies, unless the client is gone.
+    pub(super) fn retire(&mut self, id: u64, why: Retire) {
+        let Some(client) = self.blocked.clients.get(&id) else { return };
+        let owner = client.owner;
+        if why == Retire::Gone {
+            self.blocked.remove(id);
+        }
+        self.send_retire(owner, Waiter { home: self.index as u16, id }, why);
+    }
+
+    fn send_retire(&mut self, owner: usize, waiter: Waiter, why: Retire) {
+        let task = Task::Retire(waiter, why);
+        let args = Args::new(&[], &[]);
+        if owner == self.index {
+            let call = Call { task, db: 0, hash: 0, args };
+            let mut nothing = Vec::new();
+            let mut reply = Reply::new(&mut nothing, Protocol::default());
+            self.owner.value().run(self.now, &call, &mut reply);
+            self.bring_late();
+        } else if self.hops.has_room(owner, &mut self.stats) {
+            let protocol = Protocol::default();
+            let order = Order { task, hash: 0, db: 0, protocol, tag: Ticket::Nobody };
+            self.hops.push(owner, &order, &[], std::iter::empty());
+        } else {
+            self.blocked.retiring.push((owner, waiter, why));
+        }
+    }
+}
