@@ -8,6 +8,7 @@ mod expiry;
 mod key_spec;
 mod keys;
 mod row;
+mod streams;
 mod strings;
 
 pub use args::Args;
@@ -28,6 +29,15 @@ static FAMILIES: &[&[Row]] = &[
     strings::range::ROWS,
     strings::many::ROWS,
     strings::lcs::ROWS,
+    streams::add::ROWS,
+    streams::range::ROWS,
+    streams::delete::ROWS,
+    streams::read::ROWS,
+    streams::read_group::ROWS,
+    streams::group::ROWS,
+    streams::pending::ROWS,
+    streams::claim::ROWS,
+    streams::info::ROWS,
 ];
 
 /// Every row, families in order.
