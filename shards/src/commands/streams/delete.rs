@@ -155,7 +155,8 @@ fn xsetid(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
             if last < max {
                 return Err(BELOW_GIVEN);
             }
-            max_deleted = Some(max);
+            // As in Redis, 0-0 leaves it as it is.
+            max_deleted = Some(max).filter(|&max| max != Id::MIN);
         } else {
             return Err(Error::Syntax);
         }

@@ -51,7 +51,8 @@ fn xreadgroup(
             b"$" => return Err(LAST),
             b"+" => return Err(TOP),
             b">" => None,
-            text => Some(id(text)?),
+            // To Redis the largest id is `>`.
+            text => Some(id(text)?).filter(|&id| id != Id::MAX),
         });
     }
     let (now, mark, mut streams) = (scope.now, reply.len(), 0);
@@ -113,7 +114,6 @@ impl Reader<'_> {
             reply.truncate(start);
             return false;
         }
-        self.group.by_number_mut(self.consumer).active = Some(self.now);
         true
     }
 
@@ -130,6 +130,7 @@ impl Reader<'_> {
             if !no_ack {
                 let (delivered, consumer) = (self.now, self.consumer);
                 self.group.deliver(entry.id, Pending { delivered, count: 1, consumer });
+                self.group.by_number_mut(consumer).active = Some(delivered);
             }
         }
         written
@@ -153,6 +154,7 @@ impl Reader<'_> {
             written += 1;
             let (count, consumer) = (old.count.wrapping_add(1), self.consumer);
             self.group.deliver(id, Pending { delivered: self.now, count, consumer });
+            self.group.by_number_mut(consumer).active = Some(self.now);
         }
         written
     }
@@ -160,10 +162,8 @@ impl Reader<'_> {
     /// Writes again up to `count` entries after `id` that the consumer has not acknowledged.
     fn write_own(&mut self, id: Id, count: Option<usize>, reply: &mut Reply<'_>) {
         let own = self.group.by_number(self.consumer);
-        let ids: Vec<Id> = match id.next() {
-            Some(first) => own.pending(first, Id::MAX).take(count.unwrap_or(usize::MAX)).collect(),
-            None => Vec::new(),
-        };
+        let first = id.next().unwrap_or(Id::MAX);
+        let ids: Vec<Id> = own.pending(first, Id::MAX).take(count.unwrap_or(usize::MAX)).collect();
         reply.array(ids.len());
         for id in ids {
             let Some(entry) = self.log.entry(id) else {

@@ -273,8 +273,7 @@ impl Log {
     /// True if all entries added after `id` are still there or were trimmed from the front, so
     /// that they can be counted on from there.
     fn is_whole_after(&self, id: Id) -> bool {
-        let tombstones_behind = self.len == 0 || self.first > self.max_deleted;
-        id >= self.first && (tombstones_behind || id > self.max_deleted)
+        self.len > 0 && id >= self.first && id.max(self.first) > self.max_deleted
     }
 
     /// How many entries a group has read, where that is known, once it has read the one at `id` as
@@ -303,11 +302,8 @@ impl Log {
         if self.added == 0 {
             return Some(0);
         }
-        if self.len == 0 && id <= self.last {
+        if self.len == 0 {
             return Some(self.added);
-        }
-        if id != Id::MIN && id < self.max_deleted {
-            return None;
         }
         if id >= self.last {
             return (id == self.last).then_some(self.added);
