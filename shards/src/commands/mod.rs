@@ -12,6 +12,7 @@ mod lists;
 mod row;
 mod scanning;
 mod sets;
+mod streams;
 mod strings;
 mod timeout;
 mod zsets;
@@ -53,6 +54,15 @@ static FAMILIES: &[&[Row]] = &[
     zsets::combine::ROWS,
     geo::places::ROWS,
     geo::search::ROWS,
+    streams::add::ROWS,
+    streams::range::ROWS,
+    streams::delete::ROWS,
+    streams::read::ROWS,
+    streams::read_group::ROWS,
+    streams::group::ROWS,
+    streams::pending::ROWS,
+    streams::claim::ROWS,
+    streams::info::ROWS,
 ];
 
 /// Every row, families in order.
