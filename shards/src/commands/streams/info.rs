@@ -58,7 +58,7 @@ const FULL_COUNT: usize = 10;
 
 fn write_log(log: &Log, reply: &mut Reply<'_>) {
     pair(reply, "length", log.len() as i64);
-    // Redis keeps its nodes in a radix tree; here a tree of as many leaves and a root stands for it.
+    // Redis keeps its nodes in a radix tree; a tree of as many leaves and a root stands for it here.
     pair(reply, "radix-tree-keys", log.nodes() as i64);
     pair(reply, "radix-tree-nodes", log.nodes() as i64 + 1);
     pair_id(reply, "last-generated-id", log.last());
