@@ -148,14 +148,20 @@ impl Fields {
         true
     }
 
-    /// The same for a name that is known not to be there.
+    /// The same for a name that is known not to be there; the handle of its record.
     #[inline]
-    pub fn insert_new(&mut self, rules: &Rules, name: &[u8], content: Content<'_>) -> Field<'_> {
+    pub(crate) fn insert_new(
+        &mut self,
+        rules: &Rules,
+        name: &[u8],
+        content: Content<'_>,
+    ) -> Handle {
         let hash = rules.hasher.hash(name);
         debug_assert!(self.locate(hash, name).is_none(), "the name is new");
-        self.add(rules, hash, Entry::new(hash, name, content, None, 0));
-        let at = self.locate(hash, name).expect("what was put in is found");
-        Field { entry: self.entry(at) }
+        let entry = Entry::new(hash, name, content, None, 0);
+        let handle = entry.handle();
+        self.add(rules, hash, entry);
+        handle
     }
 
     fn add(&mut self, rules: &Rules, hash: u64, entry: Entry) {
