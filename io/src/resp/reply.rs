@@ -45,6 +45,11 @@ impl<'a> Reply<'a> {
         self.out.truncate(mark);
     }
 
+    /// Takes back everything written after `mark`.
+    pub fn take_from(&mut self, mark: usize) -> Vec<u8> {
+        self.out.split_off(mark)
+    }
+
     /// Puts what `write` writes before everything after `mark`: the head of an array whose length
     /// is known only at its end.
     pub fn insert(&mut self, mark: usize, write: impl FnOnce(&mut Self)) {

@@ -44,7 +44,7 @@ impl<'a> Args<'a> {
     }
 
     /// The words from `index` on.
-    pub fn from(&self, index: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn from(&self, index: usize) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let bytes = self.bytes;
         self.ranges[index.min(self.ranges.len())..].iter().map(move |range| range.of(bytes))
     }
@@ -60,6 +60,16 @@ impl<'a> Args<'a> {
     /// True if the word at `index` is `word`, in any case; `word` is given in upper case.
     pub fn is(&self, index: usize, word: &str) -> bool {
         self.try_at(index).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// The words in bytes of their own.
+    pub fn to_owned(&self) -> (Vec<u8>, Vec<Range>) {
+        let (mut bytes, mut words) = (Vec::new(), Vec::with_capacity(self.len()));
+        for word in self.from(0) {
+            words.push(Range { start: bytes.len() as u32, len: word.len() as u32 });
+            bytes.extend_from_slice(word);
+        }
+        (bytes, words)
     }
 
     /// The ranges and the bytes they are of.

@@ -5,11 +5,17 @@
 
 mod args;
 mod expiry;
+mod geo;
 mod key_spec;
 mod keys;
+mod lists;
 mod row;
+mod scanning;
+mod sets;
 mod streams;
 mod strings;
+mod timeout;
+mod zsets;
 
 pub use args::Args;
 pub use args::parse_int;
@@ -29,6 +35,25 @@ static FAMILIES: &[&[Row]] = &[
     strings::range::ROWS,
     strings::many::ROWS,
     strings::lcs::ROWS,
+    lists::push::ROWS,
+    lists::pop::ROWS,
+    lists::read::ROWS,
+    lists::edit::ROWS,
+    lists::moving::ROWS,
+    lists::many::ROWS,
+    lists::wait::ROWS,
+    sets::member::ROWS,
+    sets::random::ROWS,
+    sets::algebra::ROWS,
+    zsets::add::ROWS,
+    zsets::read::ROWS,
+    zsets::random::ROWS,
+    zsets::range::ROWS,
+    zsets::remove::ROWS,
+    zsets::pop::ROWS,
+    zsets::combine::ROWS,
+    geo::places::ROWS,
+    geo::search::ROWS,
     streams::add::ROWS,
     streams::range::ROWS,
     streams::delete::ROWS,

@@ -23,6 +23,7 @@ pub use hash::Hash;
 pub use intset::IntSet;
 pub use kind::Kind;
 pub use list::{Items, List, Side};
+pub(crate) use packed::Needle;
 pub use packed::{Item, Iter as PackedIter, Packed, Pos};
 pub use set::Set;
 pub use sorted_set::SortedSet;

@@ -24,11 +24,12 @@ mod item;
 mod iter;
 
 pub use item::Item;
+pub(crate) use item::Needle;
 pub use iter::Iter;
 
 use super::growth::{reserve, shrink, size_class};
 use crate::limits::PACKED_BYTES_MAX;
-use item::{Encoded, Needle, backlen_len, backwards, decode, item_len};
+use item::{Encoded, backlen_len, backwards, decode, item_len};
 
 /// Bytes before the first item.
 const HEAD: usize = 6;

@@ -70,19 +70,19 @@ impl<'a> Item<'a> {
 
 /// A text that is looked for, read once.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::value) struct Needle<'a> {
+pub(crate) struct Needle<'a> {
     text: &'a [u8],
     int: Option<i64>,
 }
 
 impl<'a> Needle<'a> {
     #[inline]
-    pub(in crate::value) fn new(text: &'a [u8]) -> Self {
+    pub(crate) fn new(text: &'a [u8]) -> Self {
         Self { text, int: parse_int(text) }
     }
 
     #[inline]
-    pub(in crate::value) fn is(self, item: Item<'_>) -> bool {
+    pub(crate) fn is(self, item: Item<'_>) -> bool {
         match item {
             Item::Int(value) => self.int == Some(value),
             Item::Str(text) => text == self.text,

@@ -1,0 +1,75 @@
+//! Replies that a shard puts off: of commands that stand behind a long reply, and long replies
+//! themselves, which come in pieces.
+
+use super::Work;
+use crate::connection::Stall;
+use crate::hop::{Parcel, Ticket};
+use pinion_shards::batch::Outcome;
+use pinion_shards::{Late, LateCall, Ran};
+use std::collections::HashMap;
+
+/// Whose the replies are that shards put off, by shard and the number they have there.
+#[derive(Debug, Default)]
+pub(super) struct Laters(HashMap<(u16, u64), Ticket>);
+
+impl Work {
+    /// Waits for a reply that shard `shard` put off under `number`.
+    pub(super) fn wait_for(&mut self, shard: usize, number: u64, ticket: Ticket) {
+        self.laters.0.insert((shard as u16, number), ticket);
+        if let Ticket::Client { socket, .. } = ticket
+            && let Some(connection) = self.connection(socket)
+        {
+            // What it asks next waits, so that a client has one long reply at a time.
+            connection.stall = Stall::Later;
+        }
+    }
+
+    /// Brings what this core's shard has to say late.
+    #[inline]
+    pub(super) fn bring_late(&mut self) {
+        let shard = self.owner.value();
+        if shard.has_late() {
+            let late = shard.take_late();
+            self.deliver_late(late);
+        }
+    }
+
+    /// Brings what a shard says late to the cores it is for.
+    pub(super) fn deliver_late(&mut self, late: Vec<Late>) {
+        for late in late {
+            let to = usize::from(late.to.0);
+            if to == self.index {
+                self.take_late(late);
+            } else {
+                self.hops.send(to, Parcel::Late(late), &mut self.stats);
+            }
+        }
+    }
+
+    /// Takes what a shard says late.
+    pub(super) fn take_late(&mut self, late: Late) {
+        let (shard, number) = match late.call {
+            LateCall::Waited(id) => return self.unblock(id, &late.reply),
+            LateCall::Later(shard, number) => (shard, number),
+        };
+        let known = if late.more {
+            self.laters.0.get(&(shard, number)).copied()
+        } else {
+            self.laters.0.remove(&(shard, number))
+        };
+        let ticket = known.expect("a shard puts off what home waits for");
+        debug_assert!(!matches!(late.ran, Ran::Later(_)), "what was put off is not put off again");
+        if let Ticket::Client { socket, sequence } = ticket {
+            self.fill_piece(socket, sequence, late.reply, late.more);
+            if !late.more
+                && let Some(connection) = self.connection(socket)
+            {
+                connection.stall = Stall::None;
+                self.go_on(socket);
+            }
+        } else {
+            let Late { reply, carried, ran, .. } = late;
+            self.deliver(ticket, Outcome { reply: &reply, carried, ran }, usize::from(shard));
+        }
+    }
+}
