@@ -1,6 +1,6 @@
 //! Groups of consumers, made and removed: XGROUP.
 
-use super::{id, no_such_group, second};
+use super::{id, no_such_form, no_such_group, second};
 use crate::commands::{Args, Flags, Group as Family, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::keyspace::Open;
@@ -24,9 +24,9 @@ struct Options {
 }
 
 impl Options {
-    /// Reads `[MKSTREAM] [ENTRIESREAD count]`; MKSTREAM only where `make` says so. Words that fit
-    /// nothing are refused with `unknown`.
-    fn parse(args: &Args<'_>, make: bool, unknown: Error) -> Result<Self, Error> {
+    /// Reads `[MKSTREAM] [ENTRIESREAD count]`; MKSTREAM only where `make` says so. None if a word
+    /// fits nothing.
+    fn parse(args: &Args<'_>, make: bool) -> Result<Option<Self>, Error> {
         let (mut options, mut at) = (Self::default(), 5);
         while at < args.len() {
             if make && args.is(at, "MKSTREAM") {
@@ -40,12 +40,16 @@ impl Options {
                 options.read = u64::try_from(read).ok();
                 at += 2;
             } else {
-                return Err(unknown);
+                return Ok(None);
             }
         }
-        Ok(options)
+        Ok(Some(options))
     }
 }
+
+/// Words of XGROUP CREATE and SETID, at most: options may be repeated only as far as that.
+const CREATE_WORDS_MAX: usize = 8;
+const SET_ID_WORDS_MAX: usize = 7;
 
 /// An id, or `$`: the last one of the stream.
 fn last_or_id(log: &Log, text: &[u8]) -> Result<Id, Error> {
@@ -75,16 +79,21 @@ fn open_with_group<'a>(
 
 /// `XGROUP CREATE key group id | $ [MKSTREAM] [ENTRIESREAD count]`.
 fn create(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let unknown = Error::Text(
-        "ERR unknown subcommand or wrong number of arguments for 'create'. Try XGROUP HELP.",
-    );
-    let options = Options::parse(args, true, unknown)?;
+    let Some(options) = Options::parse(args, true)? else {
+        no_such_form("XGROUP", args, reply);
+        return Ok(());
+    };
     let mut stream = if options.make {
         let (key, now) = (second(scope, args), scope.now);
         scope.keyspace.open_or_new::<Stream>(key, now)?
     } else {
         open(scope, args)?
     };
+    if args.len() > CREATE_WORDS_MAX {
+        stream.unchanged();
+        no_such_form("XGROUP", args, reply);
+        return Ok(());
+    }
     let last = last_or_id(&stream.log, args.at(4)).inspect_err(|_| stream.unchanged())?;
     if !stream.groups.add(args.at(3), Group::new(last, options.read)) {
         stream.unchanged();
@@ -96,12 +105,23 @@ fn create(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
 
 /// `XGROUP SETID key group id | $ [ENTRIESREAD count]`.
 fn set_id(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let unknown = Error::Text(
-        "ERR unknown subcommand or wrong number of arguments for 'setid'. Try XGROUP HELP.",
-    );
-    let options = Options::parse(args, false, unknown)?;
+    let Some(options) = Options::parse(args, false)? else {
+        no_such_form("XGROUP", args, reply);
+        return Ok(());
+    };
     let Some(mut stream) = open_with_group(scope, args, reply)? else { return Ok(()) };
-    let last = last_or_id(&stream.log, args.at(4)).inspect_err(|_| stream.unchanged())?;
+    if args.len() > SET_ID_WORDS_MAX {
+        stream.unchanged();
+        no_such_form("XGROUP", args, reply);
+        return Ok(());
+    }
+    let last = match args.at(4) {
+        // Unlike CREATE, it takes the ends of intervals as well.
+        b"-" => Ok(Id::MIN),
+        b"+" => Ok(Id::MAX),
+        text => last_or_id(&stream.log, text),
+    };
+    let last = last.inspect_err(|_| stream.unchanged())?;
     if let Some(mut group) = stream.groups.open(args.at(3)) {
         group.last = last;
         group.read = options.read;

@@ -1,6 +1,6 @@
 //! What is known of a stream and its groups: XINFO.
 
-use super::{no_such_group, second, write_entry, write_id};
+use super::{no_such_form, no_such_group, second, write_entry, write_id};
 use crate::commands::{Args, Flags, Group as Family, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::shard::{Millis, Scope};
@@ -25,10 +25,8 @@ fn info_stream(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
             count => Some(usize::try_from(count).unwrap_or(FULL_COUNT)),
         },
         _ => {
-            return Err(Error::Text(
-                "ERR unknown subcommand or wrong number of arguments for 'stream'. \
-                 Try XINFO HELP.",
-            ));
+            no_such_form("XINFO", args, reply);
+            return Ok(());
         }
     };
     let log = &stream.log;
@@ -58,7 +56,7 @@ const FULL_COUNT: usize = 10;
 
 fn write_log(log: &Log, reply: &mut Reply<'_>) {
     pair(reply, "length", log.len() as i64);
-    // Redis keeps its nodes in a radix tree; a tree of as many leaves and a root stands for it here.
+    // Redis keeps its nodes in a radix tree; one of as many leaves and a root is told instead.
     pair(reply, "radix-tree-keys", log.nodes() as i64);
     pair(reply, "radix-tree-nodes", log.nodes() as i64 + 1);
     pair_id(reply, "last-generated-id", log.last());

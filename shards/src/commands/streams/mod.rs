@@ -103,3 +103,20 @@ fn no_such_group(key: &[u8], group: &[u8], reply: &mut Reply<'_>) {
     let text = [b"NOGROUP No such consumer group '", group, b"' for key name '", key, b"'"];
     reply.error(&text.concat());
 }
+
+/// Refuses the words of a subcommand that fit none of its forms; its name is quoted as it came.
+fn no_such_form(container: &str, args: &Args<'_>, reply: &mut Reply<'_>) {
+    let name = args.at(1);
+    let name = &name[..name.len().min(SUBCOMMAND_QUOTE_MAX)];
+    let text = [
+        b"ERR unknown subcommand or wrong number of arguments for '",
+        name,
+        b"'. Try ",
+        container.as_bytes(),
+        b" HELP.",
+    ];
+    reply.error(&text.concat());
+}
+
+/// Bytes of a subcommand's name that an error quotes.
+const SUBCOMMAND_QUOTE_MAX: usize = 128;

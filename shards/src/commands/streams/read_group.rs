@@ -140,12 +140,20 @@ impl Reader<'_> {
     /// first; returns how many. Those that are deleted are forgotten instead.
     fn claim(&mut self, min_idle: Millis, count: usize, reply: &mut Reply<'_>) -> usize {
         let Some(latest) = self.now.checked_sub(min_idle) else { return 0 };
-        let mut written = 0;
-        for id in self.group.oldest(latest, count) {
-            let Some(entry) = self.log.entry(id) else {
-                self.group.acknowledge(id);
-                continue;
-            };
+        let (mut written, mut deleted) = (0, Vec::new());
+        let is_there = |id: &Id| {
+            let there = self.log.contains(*id);
+            if !there {
+                deleted.push(*id);
+            }
+            there
+        };
+        let ids: Vec<Id> = self.group.oldest(latest).filter(is_there).take(count).collect();
+        for id in deleted {
+            self.group.acknowledge(id);
+        }
+        for id in ids {
+            let Some(entry) = self.log.entry(id) else { continue };
             let Some(old) = self.group.pending_at(id) else { continue };
             reply.array(4);
             write_fields(&entry, reply);

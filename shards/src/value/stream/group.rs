@@ -199,17 +199,17 @@ impl Group {
         }
     }
 
-    /// Up to `count` entries not acknowledged and delivered at `latest` or before, those delivered
-    /// longest ago first. The first call makes an order by age of all that there are, which is
-    /// kept from then on.
-    pub fn oldest(&mut self, latest: Millis, count: usize) -> Vec<Id> {
+    /// Entries not acknowledged and delivered at `latest` or before, those delivered longest ago
+    /// first. The first call makes an order by age of all that there are, which is kept from then
+    /// on.
+    pub fn oldest(&mut self, latest: Millis) -> impl Iterator<Item = Id> {
         if self.by_age.is_none() {
             self.bytes += self.pending.len() * AGE_BYTES;
         }
         let by_age = self.by_age.get_or_insert_with(|| {
             self.pending.iter().map(|(&id, pending)| (pending.delivered, id)).collect()
         });
-        by_age.range(..=(latest, Id::MAX)).take(count).map(|&(_, id)| id).collect()
+        by_age.range(..=(latest, Id::MAX)).map(|&(_, id)| id)
     }
 
     /// Drops pending entries of a group that nobody uses any more, up to `budget`; returns how many

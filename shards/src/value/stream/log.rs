@@ -337,7 +337,8 @@ impl Log {
     #[cfg(test)]
     pub(super) fn only_node(&self) -> (Id, &Packed) {
         assert_eq!(self.nodes.len(), 1);
-        self.nodes.first_key_value().map(|(&id, node)| (id, node)).unwrap()
+        let (&id, node) = self.nodes.first_key_value().expect("there is one");
+        (id, node)
     }
 
     /// Counts anew and compares.

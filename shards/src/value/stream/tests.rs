@@ -236,7 +236,7 @@ fn groups_are_those_of_a_model() {
                     ages.retain(|(at, _)| *at <= latest);
                     ages.sort_unstable();
                     let oldest: Vec<Id> = ages.into_iter().map(|(_, id)| id).take(7).collect();
-                    assert_eq!(group.oldest(latest, 7), oldest);
+                    assert!(group.oldest(latest).take(7).eq(oldest));
                 }
                 _ => {}
             }
@@ -264,7 +264,7 @@ fn a_large_stream_is_freed_in_steps() {
         for ms in 1..=1000 {
             group.deliver(Id::new(ms, 0), Pending { delivered: ms, count: 1, consumer });
         }
-        group.oldest(1, 1);
+        assert_eq!(group.oldest(1).count(), 1);
         stream.groups.add(name, group);
     }
     for ms in 1..=1000 {
