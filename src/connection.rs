@@ -59,6 +59,8 @@ pub enum Stall {
     Lane(u16),
     /// Its command waits for a key; the number of the wait.
     Blocked(u64),
+    /// A shard has put its reply off, or writes it in pieces.
+    Later,
     /// Too many replies are awaited, or too many bytes wait for a slow reader.
     Replies,
 }
@@ -130,8 +132,9 @@ impl Connection {
     pub fn is_done(&self) -> bool {
         let sent = !self.pipeline.has_output() && self.sending == 0;
         let left = self.ended && self.stall == Stall::None && !self.resumes;
-        // Nobody is there for what a wait may bring.
-        let left_waiting = self.ended && matches!(self.stall, Stall::Blocked(_));
+        // Nobody is there for what comes late.
+        let waits = matches!(self.stall, Stall::Blocked(_) | Stall::Later);
+        let left_waiting = self.ended && waits;
         self.killed
             || sent && left_waiting
             || sent && (self.session.closing || left) && self.pipeline.is_settled()

@@ -13,7 +13,7 @@ use pinion_io::mesh::Link;
 use pinion_io::ring::SocketId;
 use pinion_shards::batch::{Batch, Order};
 use pinion_shards::value::Encodings;
-use pinion_shards::{Late, Millis, Shard};
+use pinion_shards::{Late, Millis, Sender, Shard};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -82,13 +82,8 @@ pub enum Parcel {
         /// What the core said.
         answer: Answer,
     },
-    /// The reply of a command that had to wait, for a client of the receiver.
-    Late {
-        /// The number of its wait.
-        id: u64,
-        /// The reply.
-        reply: Vec<u8>,
-    },
+    /// What a shard says late, for the receiver.
+    Late(Late),
     /// A fresh connection for the receiver.
     Socket(OwnedFd),
 }
@@ -226,7 +221,7 @@ impl Hops {
         &mut self,
         owner: usize,
         now: Millis,
-        encodings: &Encodings,
+        home: (Sender, &Encodings),
         stats: &mut CoreStats,
     ) -> Option<(Box<Parcel>, Vec<Late>)> {
         let way = self.ways[owner].as_mut()?;
@@ -237,11 +232,14 @@ impl Hops {
         let mut parcel = way.current.take()?;
         if let Parcel::Request(batch) = parcel.as_mut() {
             // Its owner sleeps, and may not have seen a CONFIG SET.
-            loan.value().set_encodings(encodings);
-            batch.run(loan.value(), now);
+            loan.value().set_encodings(home.1);
+            batch.run(loan.value(), now, home.0);
         }
         stats.batches_borrowed += 1;
-        Some((parcel, loan.value().take_late()))
+        let late = loan.value().take_late();
+        // Only its owner writes long replies on.
+        way.must_wake |= loan.value().is_reading();
+        Some((parcel, late))
     }
 
     /// Sends what this tick gathered for `core`, and wakes it if it rests.

@@ -15,12 +15,19 @@ pub struct Pipeline {
     /// The sequence number of the first slot.
     head: u32,
     stash: Vec<u8>,
+    /// Whole buffers that go before `out`.
+    full: VecDeque<Vec<u8>>,
+    full_bytes: usize,
+    /// Pieces of replies that came before their turn, each with its sequence number.
+    pieces: Vec<(u32, Vec<u8>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Slot {
     /// Its reply comes from elsewhere; `muted` replies are dropped (CLIENT REPLY OFF).
     Awaited { muted: bool },
+    /// Its pieces have all come, and lie in `pieces`.
+    Whole,
     /// Its reply lies in the stash.
     Ready { start: u32, len: u32 },
 }
@@ -75,13 +82,61 @@ impl Pipeline {
         }
         self.out.extend_from_slice(reply);
         self.advance();
-        while let Some(&Slot::Ready { start, len }) = self.slots.front() {
-            let start = start as usize;
-            self.out.extend_from_slice(&self.stash[start..start + len as usize]);
+        self.follow();
+    }
+
+    /// Puts a piece of a reserved place's reply there, without copying it; the last one unless
+    /// `more` follow.
+    ///
+    /// # Panics
+    /// If the place was not reserved, or is filled already.
+    pub fn fill_piece(&mut self, sequence: u32, piece: Vec<u8>, more: bool) {
+        let offset = sequence.wrapping_sub(self.head) as usize;
+        let slot = self.slots.get_mut(offset).expect("a reply has a place");
+        let Slot::Awaited { muted } = *slot else { panic!("a reply is written once") };
+        if !more {
+            *slot = Slot::Whole;
+        }
+        if !muted {
+            self.pieces.push((sequence, piece));
+        }
+        if offset == 0 {
+            self.follow();
+        }
+    }
+
+    /// Lets everything that is ready at the head go.
+    fn follow(&mut self) {
+        loop {
+            self.take_pieces();
+            match self.slots.front() {
+                Some(&Slot::Ready { start, len }) => {
+                    let start = start as usize;
+                    self.out.extend_from_slice(&self.stash[start..start + len as usize]);
+                }
+                Some(Slot::Whole) => {}
+                Some(Slot::Awaited { .. }) | None => break,
+            }
             self.advance();
         }
         if self.slots.is_empty() {
             self.stash.clear();
+        }
+    }
+
+    /// Puts the pieces of the head's reply behind what goes out.
+    fn take_pieces(&mut self) {
+        if self.pieces.is_empty() {
+            return;
+        }
+        let head = self.head;
+        for (_, piece) in self.pieces.extract_if(.., |(sequence, _)| *sequence == head) {
+            for buffer in [std::mem::take(&mut self.out), piece] {
+                if !buffer.is_empty() {
+                    self.full_bytes += buffer.len();
+                    self.full.push_back(buffer);
+                }
+            }
         }
     }
 
@@ -105,12 +160,13 @@ impl Pipeline {
     /// True if something can be sent.
     #[inline]
     pub fn has_output(&self) -> bool {
-        !self.out.is_empty()
+        !self.out.is_empty() || !self.full.is_empty()
     }
 
     /// Bytes that wait: to be sent, or for their turn.
     pub fn bytes(&self) -> usize {
-        self.out.len() + self.stash.len()
+        let pieces: usize = self.pieces.iter().map(|(_, piece)| piece.len()).sum();
+        self.out.len() + self.stash.len() + self.full_bytes + pieces
     }
 
     /// Lends memory for replies where there is none.
@@ -124,9 +180,13 @@ impl Pipeline {
         }
     }
 
-    /// Takes what can be sent, with its memory.
+    /// Takes what can be sent next, with its memory.
     #[inline]
     pub fn take_output(&mut self) -> Vec<u8> {
+        if let Some(buffer) = self.full.pop_front() {
+            self.full_bytes -= buffer.len();
+            return buffer;
+        }
         std::mem::take(&mut self.out)
     }
 
@@ -174,6 +234,27 @@ mod tests {
         write(&mut pipeline, 7);
         assert_eq!(pipeline.take_output(), b":7\r\n");
         assert_eq!(pipeline.bytes(), 0);
+    }
+
+    #[test]
+    fn pieces_wait_for_their_turn_and_are_not_copied() {
+        let mut pipeline = Pipeline::default();
+        let one = pipeline.reserve(false);
+        let two = pipeline.reserve(false);
+        write(&mut pipeline, 3);
+        pipeline.fill_piece(two, b"*2\r\n:1\r\n".to_vec(), true);
+        assert!(!pipeline.has_output());
+        pipeline.fill(one, b"+OK\r\n");
+        assert_eq!(pipeline.take_output(), b"+OK\r\n");
+        assert_eq!(pipeline.take_output(), b"*2\r\n:1\r\n");
+        assert!(!pipeline.has_output() && pipeline.bytes() > 0);
+        pipeline.fill_piece(two, b":2\r\n".to_vec(), false);
+        assert_eq!(pipeline.take_output(), b":2\r\n");
+        assert_eq!(pipeline.take_output(), b":3\r\n");
+        assert!(pipeline.is_settled() && pipeline.bytes() == 0);
+        let muted = pipeline.reserve(true);
+        pipeline.fill_piece(muted, b":9\r\n".to_vec(), false);
+        assert!(pipeline.is_settled() && !pipeline.has_output());
     }
 
     #[test]

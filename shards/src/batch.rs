@@ -8,7 +8,7 @@
 use crate::carried::Carried;
 use crate::commands::Args;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCH_KEEP_BYTES_MAX, PREFETCH_DEPTH};
-use crate::shard::{Call, Millis, Ran, Shard, Task};
+use crate::shard::{Call, Millis, Ran, Sender, Shard, Task};
 use pinion_io::resp::{Protocol, Range, Reply};
 
 /// Commands for one owner, each with a tag `T` that says at home whose reply it is.
@@ -21,8 +21,8 @@ pub struct Batch<T> {
     /// Values that go with commands, and come home with replies, by the index of the command.
     out: Vec<(u32, Vec<Carried>)>,
     home: Vec<(u32, Vec<Carried>)>,
-    /// Commands that wait, and until when.
-    parked: Vec<(u32, Option<Millis>)>,
+    /// Commands that have not replied, and why.
+    unfinished: Vec<(u32, Ran)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,12 +42,12 @@ struct Entry<T> {
 /// What became of a command on its owner.
 #[derive(Debug)]
 pub struct Outcome<'a> {
-    /// Its reply; nothing if it waits.
+    /// Its reply; nothing if it has not replied.
     pub reply: &'a [u8],
     /// Values that came with it.
     pub carried: Vec<Carried>,
-    /// If it waits: until when, in milliseconds since the Unix epoch, or for ever.
-    pub parked: Option<Option<Millis>>,
+    /// Whether it has replied.
+    pub ran: Ran,
 }
 
 /// A command to be added to a batch.
@@ -74,7 +74,7 @@ impl<T> Default for Batch<T> {
             replies: Vec::new(),
             out: Vec::new(),
             home: Vec::new(),
-            parked: Vec::new(),
+            unfinished: Vec::new(),
         }
     }
 }
@@ -125,8 +125,8 @@ impl<T: Copy> Batch<T> {
         self.out.push((self.entries.len() as u32 - 1, carried));
     }
 
-    /// Runs every command on its owner, in order, a few looked up at a time.
-    pub fn run(&mut self, shard: &mut Shard, now: Millis) {
+    /// Runs every command on its owner, in order, a few looked up at a time. `sender` is home.
+    pub fn run(&mut self, shard: &mut Shard, now: Millis, sender: Sender) {
         let mut out = self.out.drain(..).peekable();
         let mut index = 0;
         for chunk in self.entries.chunks_mut(PREFETCH_DEPTH) {
@@ -141,6 +141,7 @@ impl<T: Copy> Batch<T> {
                 let words = &self.ranges[first..first + entry.words as usize];
                 let call = Call {
                     task: entry.task,
+                    sender,
                     db: entry.db,
                     hash: entry.hash,
                     args: Args::new(&self.arena, words),
@@ -148,8 +149,9 @@ impl<T: Copy> Batch<T> {
                 let own = out.next_if(|(command, _)| *command == index);
                 let mut incoming = own.map(|(_, carried)| carried).unwrap_or_default();
                 let mut reply = Reply::new(&mut self.replies, entry.protocol);
-                if let Ran::Parked(until) = shard.run_with(now, &call, &mut incoming, &mut reply) {
-                    self.parked.push((index, until));
+                let ran = shard.run_with(now, &call, &mut incoming, &mut reply);
+                if ran != Ran::Done {
+                    self.unfinished.push((index, ran));
                 }
                 entry.reply_end = self.replies.len();
                 let outgoing = shard.take_outgoing();
@@ -165,14 +167,15 @@ impl<T: Copy> Batch<T> {
     pub fn finish(&mut self, mut see: impl FnMut(T, Outcome<'_>)) {
         let mut start = 0;
         let mut home = self.home.drain(..).peekable();
-        let mut parked = self.parked.drain(..).peekable();
+        let mut unfinished = self.unfinished.drain(..).peekable();
         for (index, entry) in self.entries.iter().enumerate() {
             let own = |(command, _): &(u32, _)| *command == index as u32;
             let carried = home.next_if(own).map(|(_, carried)| carried).unwrap_or_default();
-            let parked = parked.next_if(|(command, _)| *command == index as u32);
+            let own = unfinished.next_if(|(command, _)| *command == index as u32);
+            let ran = own.map_or(Ran::Done, |(_, ran)| ran);
             let reply = &self.replies[start..entry.reply_end];
             start = entry.reply_end;
-            see(entry.tag, Outcome { reply, carried, parked: parked.map(|(_, until)| until) });
+            see(entry.tag, Outcome { reply, carried, ran });
         }
     }
 
@@ -181,7 +184,7 @@ impl<T: Copy> Batch<T> {
         self.entries.clear();
         self.out.clear();
         self.home.clear();
-        self.parked.clear();
+        self.unfinished.clear();
         self.ranges.clear();
         self.ranges.shrink_to(BATCH_KEEP_BYTES_MAX / size_of::<Range>());
         for bytes in [&mut self.arena, &mut self.replies] {

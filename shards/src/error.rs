@@ -30,6 +30,20 @@ pub enum Error {
     ExpireTime(&'static str),
     /// Wrong number of arguments, for the named command.
     Arity(&'static str),
+    /// A longitude or latitude out of its range: the bits of both doubles.
+    Coordinates {
+        /// Of the longitude.
+        longitude: u64,
+        /// Of the latitude.
+        latitude: u64,
+    },
+    /// None of two options, or both, for the named command.
+    ExactlyOne {
+        /// The options.
+        of: &'static str,
+        /// The command.
+        name: &'static str,
+    },
     /// No keys to combine, for the named command.
     NoInputKey(&'static str),
     /// Any other fixed text, with its prefix (`ERR ...`).
@@ -62,6 +76,13 @@ impl Error {
             Self::ExpireTime(name) => format!("ERR invalid expire time in '{name}' command").into(),
             Self::Arity(name) => {
                 format!("ERR wrong number of arguments for '{name}' command").into()
+            }
+            Self::Coordinates { longitude, latitude } => {
+                let (longitude, latitude) = (f64::from_bits(longitude), f64::from_bits(latitude));
+                format!("ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}").into()
+            }
+            Self::ExactlyOne { of, name } => {
+                format!("ERR exactly one of {of} can be specified for {name}").into()
             }
             Self::NoInputKey(name) => {
                 format!("ERR at least 1 input key is needed for '{name}' command").into()

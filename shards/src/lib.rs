@@ -24,6 +24,7 @@ pub mod fold;
 pub mod glob;
 pub mod keyspace;
 pub mod limits;
+mod reading;
 pub mod route;
 mod shard;
 mod table;
@@ -31,5 +32,8 @@ pub mod value;
 mod waiting;
 
 pub use carried::Carried;
-pub use shard::{Call, DatabaseStats, Millis, Ran, Scope, Shard, ShardStats, Task};
-pub use waiting::{Late, Null, Retire, Wait, Waiter};
+pub use reading::{Source, Step, Walk};
+pub use shard::{
+    Call, DatabaseStats, Late, LateCall, Millis, Ran, Scope, Sender, Shard, ShardStats, Task,
+};
+pub use waiting::{Null, Retire, Wait, Waiter};

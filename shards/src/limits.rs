@@ -40,14 +40,22 @@ pub const FREE_AT_ONCE_MAX: usize = 64;
 pub const FREE_ELEMENTS_PER_TICK: usize = 8192;
 /// Parts of values (fields of hashes) that one tick removes because they are due.
 pub const SWEEP_PARTS_MAX: usize = 2048;
+/// Elements that a reply holds at most to be written at once; a longer one is written in pieces.
+pub const READ_AT_ONCE_MAX: usize = 8192;
+/// Elements that one step writes of all long replies together: some hundred microseconds.
+pub const READ_ELEMENTS_PER_STEP: usize = 4096;
 /// Names that lie in one vector inside a value, before they get a table of 4 KiB segments.
 pub const FIELDS_FEW_MAX: usize = 128;
+/// Entries that a coarse trimming deletes, if no LIMIT is given (Redis has the same bound).
+pub const STREAM_TRIM_MAX: u64 = 1_000_000;
+/// COUNT of XAUTOCLAIM, at most (Redis has the same bound, that of a table of ids in memory).
+pub const STREAM_CLAIM_MAX: usize = i64::MAX as usize / 16;
 /// Cells of the table with which LCS compares two strings. Redis holds 4 bytes for each and takes
 /// at most as many as a string may have; ours takes less, but some 0.2 s of one core as well.
 pub const LCS_CELLS_MAX: usize = STRING_BYTES_MAX / 4;
 /// Blind picks before RANDOMKEY walks to the next key instead.
 pub const RANDOM_PICKS_MAX: usize = 100;
-/// Members that one ZRANDMEMBER picks where the same may come twice.
+/// Members that one SRANDMEMBER or ZRANDMEMBER picks where the same may come twice.
 pub const RANDOM_MEMBERS_MAX: usize = 1 << 24;
 /// Keys that one SCAN looks at, whatever count the client asks for.
 pub const SCAN_COUNT_MAX: usize = 10_000;

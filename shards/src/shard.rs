@@ -3,6 +3,7 @@
 use crate::carried::Carried;
 use crate::commands::{Args, Row, Run, Try};
 use crate::keyspace::{Key, Keyspace};
+use crate::reading::{self, Readings};
 use crate::value::{Encodings, Rules};
 use crate::waiting::{Parking, Retire, Waiter, Waits};
 use pinion_io::resp::Reply;
@@ -31,6 +32,10 @@ pub struct Scope<'a> {
     pub(crate) incoming: &'a mut Vec<Carried>,
     /// Values that go home with the reply.
     pub(crate) outgoing: &'a mut Vec<Carried>,
+    /// True if a long reply may be written in pieces.
+    pub(crate) may_read_on: bool,
+    /// The long reply that the command asks for.
+    pub(crate) reading: &'a mut Option<reading::Plan>,
 }
 
 impl Scope<'_> {
@@ -52,7 +57,9 @@ impl Scope<'_> {
 pub struct Shard {
     pub(crate) keyspace: Keyspace,
     pub(crate) waits: Waits,
-    rules: Rules,
+    pub(crate) readings: Readings,
+    pub(crate) rules: Rules,
+    reading: Option<reading::Plan>,
     outgoing: Vec<Carried>,
     index: usize,
     shards: usize,
@@ -65,6 +72,8 @@ pub enum Ran {
     Done,
     /// It waits, until this time if there is one, and will reply late.
     Parked(Option<Millis>),
+    /// It replies later, perhaps in pieces, under this number.
+    Later(u64),
 }
 
 /// Figures of a shard, for INFO and metrics.
@@ -106,6 +115,8 @@ impl Shard {
         Self {
             keyspace: Keyspace::new(databases, seed),
             waits: Waits::default(),
+            readings: Readings::default(),
+            reading: None,
             rules: Rules::new(seed),
             outgoing: Vec::new(),
             index,
@@ -147,10 +158,25 @@ impl Shard {
         incoming: &mut Vec<Carried>,
         reply: &mut Reply<'_>,
     ) -> Ran {
+        if self.is_reading() && self.must_wait(call) {
+            return self.hold(call, incoming, reply.protocol());
+        }
+        self.run_now(now, call, incoming, reply)
+    }
+
+    /// The same, with nothing in its way.
+    #[inline]
+    pub(crate) fn run_now(
+        &mut self,
+        now: Millis,
+        call: &Call<'_>,
+        incoming: &mut Vec<Carried>,
+        reply: &mut Reply<'_>,
+    ) -> Ran {
         let mark = reply.len();
         let mut ran = Ran::Done;
         let result = match call.task {
-            Task::Run(run) => {
+            Task::Run(_, run) => {
                 run(&mut self.scope(now, call.db, call.hash, incoming), &call.args, reply)
             }
             Task::Try(row, try_run, waiter) => {
@@ -171,6 +197,10 @@ impl Shard {
         if let Err(error) = result {
             reply.truncate(mark);
             reply.error(error.text().as_bytes());
+        }
+        if let Some(plan) = self.reading.take() {
+            let head = reply.take_from(mark);
+            ran = self.begin_reading(plan, (call.sender, reply.protocol()), now, head);
         }
         if self.keyspace.has_ready() {
             self.serve_waits(now);
@@ -196,7 +226,13 @@ impl Shard {
             shards: self.shards,
             incoming,
             outgoing: &mut self.outgoing,
+            may_read_on: true,
+            reading: &mut self.reading,
         }
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
     }
 
     /// The values that the last command sends along with its reply.
@@ -270,6 +306,8 @@ const _: () = assert_send::<Shard>();
 pub struct Call<'a> {
     /// What to do.
     pub task: Task,
+    /// Who asks.
+    pub sender: Sender,
     /// The client's database.
     pub db: u16,
     /// The hash of its first key, or 0.
@@ -278,11 +316,67 @@ pub struct Call<'a> {
     pub args: Args<'a>,
 }
 
+/// The core that a call comes from, and that hears what comes of it late.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sender(pub u16);
+
+/// Something that a shard says to a core after the call it belongs to.
+#[derive(Debug)]
+pub struct Late {
+    /// To which core.
+    pub to: Sender,
+    /// Of which call.
+    pub call: LateCall,
+    /// The reply, or a piece of it, in the client's protocol.
+    pub reply: Vec<u8>,
+    /// True if another piece follows.
+    pub more: bool,
+    /// Values that came with it.
+    pub carried: Vec<Carried>,
+    /// Whether it has replied, or waits for a key now.
+    pub ran: Ran,
+}
+
+/// The call that a late reply belongs to.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum LateCall {
+    /// One that waited for a key, by the number it was given at home.
+    Waited(u64),
+    /// One that this shard put off, by the number that it was given there (`Ran::Later`).
+    Later(u16, u64),
+}
+
+impl Late {
+    pub(crate) fn waited(waiter: Waiter, reply: Vec<u8>) -> Self {
+        Self { reply, ..Self::empty(Sender(waiter.home), LateCall::Waited(waiter.id)) }
+    }
+
+    pub(crate) fn later(sender: Sender, shard: usize, number: u64) -> Self {
+        Self::empty(sender, LateCall::Later(shard as u16, number))
+    }
+
+    fn empty(to: Sender, call: LateCall) -> Self {
+        let (reply, carried) = (Vec::new(), Vec::new());
+        Self { to, call, reply, more: false, carried, ran: Ran::Done }
+    }
+}
+
+impl Task {
+    /// The row of a command.
+    #[inline]
+    pub fn row(&self) -> Option<&'static Row> {
+        match *self {
+            Self::Run(row, _) | Self::Try(row, ..) => Some(row),
+            Self::Retire(..) => None,
+        }
+    }
+}
+
 /// What a call does.
 #[derive(Clone, Copy, Debug)]
 pub enum Task {
     /// Runs a command's function.
-    Run(Run),
+    Run(&'static Row, Run),
     /// Tries a command that may wait.
     Try(&'static Row, Try, Waiter),
     /// Ends a wait; its late reply, if there is one, is what is heard of it.

@@ -6,10 +6,11 @@
 //! left for the next. What they reply goes home as a `Late`. Home keeps the time: it retires what
 //! waited too long, and what waits for a client that is gone.
 
-use crate::commands::{Args, Row, Try};
+use crate::commands::{Args, Group, Row, Try};
 use crate::error::Error;
 use crate::keyspace::Key;
-use crate::shard::{Millis, Shard};
+use crate::shard::{Late, Millis, Shard};
+use crate::value::Value;
 use pinion_io::resp::{Protocol, Range, Reply};
 use std::collections::{BTreeMap, HashMap};
 
@@ -64,15 +65,6 @@ pub enum Retire {
     Gone,
 }
 
-/// The reply of a command that had to wait.
-#[derive(Debug)]
-pub struct Late {
-    /// Whose.
-    pub waiter: Waiter,
-    /// The reply, in the client's protocol.
-    pub reply: Vec<u8>,
-}
-
 /// A command that waits.
 #[derive(Debug)]
 struct Parked {
@@ -109,6 +101,11 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
+    /// Sends a reply that comes late.
+    pub(crate) fn say(&mut self, late: Late) {
+        self.late.push(late);
+    }
+
     /// Commands that wait.
     pub(crate) fn len(&self) -> usize {
         self.parked.len()
@@ -167,7 +164,7 @@ impl Shard {
             }
             Retire::Gone => return,
         }
-        self.waits.late.push(Late { waiter, reply: text });
+        self.waits.say(Late::waited(waiter, text));
     }
 
     fn forget(&mut self, number: u64) -> Parked {
@@ -186,23 +183,29 @@ impl Shard {
                 if !self.keyspace.contains(Key { db, hash, bytes: &key }, now) {
                     break;
                 }
-                self.try_again(number, now);
+                self.try_again(number, Key { db, hash, bytes: &key }, now);
             }
         }
     }
 
-    fn try_again(&mut self, number: u64, now: Millis) {
+    /// Tries a command again whose key `ready` is there now.
+    fn try_again(&mut self, number: u64, ready: Key<'_>, now: Millis) {
         let Some(parked) = self.waits.parked.get(&number) else { return };
         let (db, protocol, try_run) = (parked.db, parked.protocol, parked.try_run);
+        let group = parked.row.group;
         let (bytes, words) = (parked.bytes.clone(), parked.words.clone());
         let args = Args::new(&bytes, &words);
         let hash = parked.row.first_key(&args).map_or(0, |index| self.hash(args.at(index)));
         let mut text = Vec::new();
         let mut reply = Reply::new(&mut text, protocol);
-        let tried = try_run(&mut self.scope(now, db, hash, &mut Vec::new()), &args, &mut reply);
+        let mut incoming = Vec::new();
+        let mut scope = self.scope(now, db, hash, &mut incoming);
+        scope.may_read_on = false;
+        let tried = try_run(&mut scope, &args, &mut reply);
         match tried {
             // Nothing for it, or a value that is not of its type: it goes on waiting.
-            Ok(Some(_)) | Err(Error::WrongType) => return,
+            Ok(Some(_)) => return,
+            Err(Error::WrongType) if !self.is_of(ready, group, now) => return,
             Ok(None) => {}
             Err(error) => {
                 reply.truncate(0);
@@ -210,7 +213,18 @@ impl Shard {
             }
         }
         let waiter = self.forget(number).waiter;
-        self.waits.late.push(Late { waiter, reply: text });
+        self.waits.say(Late::waited(waiter, text));
+    }
+
+    /// True if a key holds a value of the type that the commands of `group` work on.
+    fn is_of(&mut self, key: Key<'_>, group: Group, now: Millis) -> bool {
+        let value = self.keyspace.peek(key, now).map(|record| record.value());
+        value.is_some_and(|value| match value {
+            Value::List(_) => group == Group::List,
+            Value::SortedSet(_) => group == Group::SortedSet,
+            Value::Stream(_) => group == Group::Stream,
+            _ => false,
+        })
     }
 
     /// True if a command that had to wait has replied.

@@ -12,7 +12,7 @@ use pinion_io::ring::SocketId;
 use pinion_shards::batch::{Order, Outcome};
 use pinion_shards::commands::{Args, Row, Try};
 use pinion_shards::error::Error;
-use pinion_shards::{Call, Late, Millis, Ran, Retire, Task, Waiter};
+use pinion_shards::{Call, Millis, Ran, Retire, Task, Waiter};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -83,13 +83,13 @@ impl Work {
         if owner == self.index {
             let mut text = Vec::new();
             let mut reply = Reply::new(&mut text, protocol);
-            let call = Call { task, db, hash, args: *args };
-            match self.owner.value().run(self.now, &call, &mut reply) {
-                Ran::Done => self.fill(socket, sequence, &text),
-                Ran::Parked(until) => {
-                    self.block(id, client);
-                    self.set_deadline(id, until);
-                }
+            let call = Call { task, sender: self.sender(), db, hash, args: *args };
+            let ran = self.owner.value().run(self.now, &call, &mut reply);
+            if ran == Ran::Done {
+                self.fill(socket, sequence, &text);
+            } else {
+                self.block(id, client);
+                self.deliver_tried(id, &Outcome { reply: &text, carried: Vec::new(), ran }, owner);
             }
             return true;
         }
@@ -120,32 +120,11 @@ impl Work {
     }
 
     /// Takes what came home of a command that may wait.
-    pub(super) fn deliver_tried(&mut self, id: u64, outcome: &Outcome<'_>) {
-        match outcome.parked {
-            Some(until) => self.set_deadline(id, until),
-            None => self.unblock(id, outcome.reply),
-        }
-    }
-
-    /// Brings what this core's shard has set free.
-    #[inline]
-    pub(super) fn bring_late(&mut self) {
-        let shard = self.owner.value();
-        if shard.has_late() {
-            let late = shard.take_late();
-            self.deliver_late(late);
-        }
-    }
-
-    /// Brings the late replies of a shard to their clients, here and on other cores.
-    pub(super) fn deliver_late(&mut self, late: Vec<Late>) {
-        for Late { waiter, reply } in late {
-            if usize::from(waiter.home) == self.index {
-                self.unblock(waiter.id, &reply);
-            } else {
-                let parcel = crate::hop::Parcel::Late { id: waiter.id, reply };
-                self.hops.send(usize::from(waiter.home), parcel, &mut self.stats);
-            }
+    pub(super) fn deliver_tried(&mut self, id: u64, outcome: &Outcome<'_>, shard: usize) {
+        match outcome.ran {
+            Ran::Parked(until) => self.set_deadline(id, until),
+            Ran::Later(number) => self.wait_for(shard, number, Ticket::Wait { id }),
+            Ran::Done => self.unblock(id, outcome.reply),
         }
     }
 
@@ -190,7 +169,7 @@ impl Work {
         let task = Task::Retire(waiter, why);
         let args = Args::new(&[], &[]);
         if owner == self.index {
-            let call = Call { task, db: 0, hash: 0, args };
+            let call = Call { task, sender: self.sender(), db: 0, hash: 0, args };
             let mut nothing = Vec::new();
             let mut reply = Reply::new(&mut nothing, Protocol::default());
             self.owner.value().run(self.now, &call, &mut reply);

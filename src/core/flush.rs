@@ -17,13 +17,13 @@ impl Core {
     pub(super) fn flush(&mut self) {
         let work = &mut self.work;
         for core in 0..work.hops.cores() {
-            let encodings = &work.settings.encodings;
+            let home = (work.sender(), &work.settings.encodings);
             if work.settings.borrow
                 && let Some((mut parcel, late)) =
-                    work.hops.borrow(core, work.now, encodings, &mut work.stats)
+                    work.hops.borrow(core, work.now, home, &mut work.stats)
             {
                 if let Parcel::Request(batch) = parcel.as_mut() {
-                    work.splice(batch);
+                    work.splice(batch, core);
                 }
                 work.hops.recycle(parcel);
                 work.deliver_late(late);

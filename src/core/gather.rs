@@ -12,7 +12,7 @@ use pinion_shards::commands::{Args, Row, Run};
 use pinion_shards::error::Error;
 use pinion_shards::fold::{Fold, Parts, fold};
 use pinion_shards::keyspace::Cursor;
-use pinion_shards::{Call, Task};
+use pinion_shards::{Call, Ran, Task};
 use slab::Slab;
 
 /// Gatherings under way, and their memory for use again.
@@ -150,7 +150,7 @@ impl Work {
         run: Run,
     ) -> bool {
         match Cursor::shard(args.at(1), self.route.shards()) {
-            Ok(owner) => self.run_at(request, args, row, Task::Run(run), owner),
+            Ok(owner) => self.run_at(request, args, row, Task::Run(row, run), owner),
             Err(error) => {
                 self.count(request, row);
                 self.fail(request, row, error);
@@ -200,15 +200,20 @@ impl Work {
                 continue;
             }
             let tag = Ticket::Gather { id: id as u32, part: part as u16 };
-            let order = Order { task: Task::Run(run), hash, db, protocol, tag };
+            let order = Order { task: Task::Run(row, run), hash, db, protocol, tag };
             self.hops.push(usize::from(owner), &order, bytes, words.iter().copied());
         }
         if let Some((part, hash)) = own {
             let args = Args::new(bytes, &gather.words[part]);
-            let call = Call { task: Task::Run(run), db, hash, args };
+            let call = Call { task: Task::Run(row, run), sender: self.sender(), db, hash, args };
             let mut reply = Reply::new(&mut gather.replies[part], protocol);
-            self.owner.value().run(self.now, &call, &mut reply);
-            gather.left -= 1;
+            match self.owner.value().run(self.now, &call, &mut reply) {
+                Ran::Later(number) => {
+                    let ticket = Ticket::Gather { id: id as u32, part: part as u16 };
+                    self.wait_for(self.index, number, ticket);
+                }
+                Ran::Done | Ran::Parked(_) => gather.left -= 1,
+            }
         }
         self.gathers.table.insert(gather);
         self.try_fold(id);
@@ -240,6 +245,20 @@ impl Work {
         text.clear();
         self.keep_buffer(text);
         self.gathers.keep(gather);
+    }
+
+    /// Puts a piece of a reply in its place, the last one unless `more` follow.
+    pub(super) fn fill_piece(
+        &mut self,
+        socket: SocketId,
+        sequence: u32,
+        piece: Vec<u8>,
+        more: bool,
+    ) {
+        if let Some(connection) = self.connection(socket) {
+            connection.pipeline.fill_piece(sequence, piece, more);
+            self.mark_dirty(socket);
+        }
     }
 
     /// Puts a reply in its place, if its client is still there.

@@ -18,6 +18,7 @@ mod flush;
 mod gather;
 mod inbox;
 mod jobs;
+mod later;
 mod moves;
 mod parcels;
 mod run;
@@ -33,13 +34,14 @@ use cron::Cron;
 use gather::Gathers;
 use inbox::Inbox;
 use jobs::Jobs;
+use later::Laters;
 use moves::Moves;
 use pinion_io::clock::Clock;
 use pinion_io::mesh::{Owner, Post, Rest};
 use pinion_io::ring::{Ring, SocketId, Wait};
 use pinion_io::runtime::Background;
 use pinion_shards::route::Route;
-use pinion_shards::{Millis, Shard};
+use pinion_shards::{Millis, Sender, Shard};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -87,6 +89,7 @@ struct Work {
     gathers: Gathers,
     moves: Moves,
     blocked: Blocked,
+    laters: Laters,
     connections: Vec<Option<Box<Connection>>>,
     /// Connections with something to flush or to end.
     dirty: Vec<SocketId>,
@@ -168,6 +171,7 @@ impl Core {
             gathers: Gathers::default(),
             moves: Moves::default(),
             blocked: Blocked::default(),
+            laters: Laters::default(),
             connections: Vec::new(),
             dirty: Vec::new(),
             resumable: Vec::new(),
@@ -200,12 +204,13 @@ impl Core {
         busy |= self.drain();
         busy |= self.finish_jobs();
         busy |= self.work.end_waits();
+        let reading = self.work.read_on();
         busy |= self.resume();
         let more = self.run_inbox(inbox::TICK_REQUESTS_MAX);
         self.start_jobs();
         self.flush();
         let leaving = std::mem::take(&mut self.work.leaving);
-        let again = self.run_cron() | more | leaving || !self.work.resumable.is_empty();
+        let again = self.run_cron() | more | leaving | reading || !self.work.resumable.is_empty();
         Ok(match (again, busy) {
             (true, _) => Tick::Again,
             (false, true) => Tick::Done,
@@ -262,6 +267,25 @@ impl Work {
             self.settings_version = version;
             self.owner.value().set_encodings(&self.settings.encodings);
         }
+    }
+
+    /// Writes the next piece of every long reply; true while there are more.
+    #[inline]
+    fn read_on(&mut self) -> bool {
+        let shard = self.owner.value();
+        if !shard.is_reading() {
+            return false;
+        }
+        shard.read_on(self.now);
+        let more = shard.is_reading();
+        self.bring_late();
+        more
+    }
+
+    /// This core, to a shard.
+    #[inline]
+    fn sender(&self) -> Sender {
+        Sender(self.index as u16)
     }
 
     /// The connection of a socket, if it is still open.

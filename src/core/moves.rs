@@ -17,7 +17,7 @@ use pinion_io::resp::{Protocol, Range, Reply};
 use pinion_io::ring::SocketId;
 use pinion_shards::batch::{Order, Outcome};
 use pinion_shards::commands::{Args, Move, Row};
-use pinion_shards::{Call, Carried, Task};
+use pinion_shards::{Call, Carried, Ran, Task};
 use slab::Slab;
 
 /// Moves under way.
@@ -82,11 +82,14 @@ impl Moving {
     }
 
     fn task(&self) -> Task {
-        Task::Run(match (self.round, self.plan.settle) {
-            (Round::Take, _) => self.plan.take,
-            (Round::Settle, Some(settle)) => settle,
-            (Round::Put | Round::Settle, _) => self.plan.put,
-        })
+        Task::Run(
+            self.row,
+            match (self.round, self.plan.settle) {
+                (Round::Take, _) => self.plan.take,
+                (Round::Settle, Some(settle)) => settle,
+                (Round::Put | Round::Settle, _) => self.plan.put,
+            },
+        )
     }
 
     /// The words for part `part` in this round.
@@ -148,7 +151,7 @@ impl Work {
         let target = row.keys[usize::from(plan.to)].indexes(args).next();
         let Some(target) = target.filter(|_| !self.is_alone(row, args)) else {
             let owner = usize::from(request.owner);
-            return self.run_at(request, args, row, Task::Run(plan.put), owner);
+            return self.run_at(request, args, row, Task::Run(row, plan.put), owner);
         };
         let to = self.route.owner(args.at(target));
         let mut parts: Vec<Part> = Vec::new();
@@ -175,7 +178,7 @@ impl Work {
         if connection.pipeline.awaited() >= connection.awaited_max {
             connection.stall = Stall::Replies;
         }
-        let (bytes, words) = compact(args);
+        let (bytes, words) = args.to_owned();
         let (socket, hash) = (request.socket, request.hash);
         let (round, left, carried, reply) = (Round::Take, 0, Vec::new(), Vec::new());
         let moving = Moving {
@@ -247,14 +250,19 @@ impl Work {
             Vec::new()
         };
         carried.sort_unstable_by_key(|carried| carried.index);
+        let tag = Ticket::Move { id: id as u32, part: part as u16 };
         if owner == self.index {
             let mut reply = Vec::new();
-            let call = Call { task, db, hash, args };
-            shard.run_with(self.now, &call, &mut carried, &mut Reply::new(&mut reply, protocol));
+            let call = Call { task, sender: self.sender(), db, hash, args };
+            let mut out = Reply::new(&mut reply, protocol);
+            let shard = self.owner.value();
+            let ran = shard.run_with(self.now, &call, &mut carried, &mut out);
             let carried = shard.take_outgoing();
-            return moving.take(part, Outcome { reply: &reply, carried, parked: None });
+            if let Ran::Later(number) = ran {
+                return self.wait_for(owner, number, tag);
+            }
+            return moving.take(part, Outcome { reply: &reply, carried, ran });
         }
-        let tag = Ticket::Move { id: id as u32, part: part as u16 };
         let order = Order { task, hash, db, protocol, tag };
         self.hops.push(owner, &order, &moving.bytes, words.into_iter());
         if !carried.is_empty() {
@@ -283,16 +291,6 @@ impl Work {
             self.go_round(id);
         }
     }
-}
-
-/// The words of a request in bytes of their own.
-fn compact(args: &Args<'_>) -> (Vec<u8>, Vec<Range>) {
-    let (mut bytes, mut words) = (Vec::new(), Vec::with_capacity(args.len()));
-    for word in args.from(0) {
-        words.push(Range { start: bytes.len() as u32, len: word.len() as u32 });
-        bytes.extend_from_slice(word);
-    }
-    (bytes, words)
 }
 
 #[cfg(test)]

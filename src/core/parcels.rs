@@ -3,6 +3,7 @@
 use super::Core;
 use crate::hop::{Parcel, Ticket};
 use pinion_shards::batch::{Batch, Outcome};
+use pinion_shards::{Ran, Sender};
 use std::mem;
 
 impl Core {
@@ -22,7 +23,8 @@ impl Core {
         match *parcel {
             Parcel::Request(ref mut batch) => {
                 let started = self.work.steady_us();
-                batch.run(self.work.owner.value(), self.work.now);
+                let sender = Sender(from as u16);
+                batch.run(self.work.owner.value(), self.work.now, sender);
                 self.work.stats.ran(self.work.steady_us().saturating_sub(started));
                 self.work.bring_late();
                 let batch = mem::take(batch);
@@ -30,7 +32,7 @@ impl Core {
                 self.work.hops.send_home(from, parcel);
             }
             Parcel::Reply(ref mut batch) => {
-                self.work.splice(batch);
+                self.work.splice(batch, from);
                 self.work.hops.recycle(parcel);
             }
             Parcel::Errand { id, ref errand } => {
@@ -42,7 +44,11 @@ impl Core {
                     self.take_answer(id, answer);
                 }
             }
-            Parcel::Late { id, ref reply } => self.work.unblock(id, reply),
+            Parcel::Late(_) => {
+                if let Parcel::Late(late) = *parcel {
+                    self.work.take_late(late);
+                }
+            }
             Parcel::Socket(_) => {
                 if let Parcel::Socket(socket) = *parcel {
                     self.adopt(socket);
@@ -53,13 +59,16 @@ impl Core {
 }
 
 impl super::Work {
-    /// Puts every reply of a batch that came home in its place.
-    pub(super) fn splice(&mut self, batch: &mut Batch<Ticket>) {
-        batch.finish(|ticket, outcome| self.deliver(ticket, outcome));
+    /// Puts every reply of a batch that came home from `shard` in its place.
+    pub(super) fn splice(&mut self, batch: &mut Batch<Ticket>, shard: usize) {
+        batch.finish(|ticket, outcome| self.deliver(ticket, outcome, shard));
     }
 
     /// Puts what became of a command in its place.
-    fn deliver(&mut self, ticket: Ticket, outcome: Outcome<'_>) {
+    pub(super) fn deliver(&mut self, ticket: Ticket, outcome: Outcome<'_>, shard: usize) {
+        if let Ran::Later(number) = outcome.ran {
+            return self.wait_for(shard, number, ticket);
+        }
         match ticket {
             Ticket::Client { socket, sequence } => self.fill(socket, sequence, outcome.reply),
             Ticket::Gather { id, part } => {
@@ -68,7 +77,7 @@ impl super::Work {
             Ticket::Move { id, part } => {
                 self.deliver_part(id as usize, usize::from(part), outcome);
             }
-            Ticket::Wait { id } => self.deliver_tried(id, &outcome),
+            Ticket::Wait { id } => self.deliver_tried(id, &outcome, shard),
             Ticket::Nobody => {}
         }
     }

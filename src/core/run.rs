@@ -11,7 +11,7 @@ use pinion_shards::batch::Order;
 use pinion_shards::commands::{Args, Plan, Row};
 use pinion_shards::error::Error;
 use pinion_shards::limits::PREFETCH_DEPTH;
-use pinion_shards::{Call, Task};
+use pinion_shards::{Call, Ran, Sender, Task};
 
 /// Bytes of replies that a slow reader may leave before it stands still. Large, since some clients
 /// write a whole pipeline before they read: below this nothing of theirs waits.
@@ -123,7 +123,7 @@ impl Work {
             Plan::Scan(run) => return self.run_scan(request, args, row, run),
             Plan::Container(_) | Plan::Session => unreachable!("a found row has a run of its own"),
         };
-        self.run_at(request, args, row, Task::Run(run), usize::from(request.owner))
+        self.run_at(request, args, row, Task::Run(row, run), usize::from(request.owner))
     }
 
     /// True if all keys of a request live on one shard.
@@ -168,12 +168,18 @@ impl Work {
         let session = &mut connection.session;
         let answers = session.takes_reply();
         if owner == self.index {
-            let call = Call { task, db: session.db, hash: request.hash, args: *args };
+            let sender = Sender(self.index as u16);
+            let call = Call { task, sender, db: session.db, hash: request.hash, args: *args };
             let shard = self.owner.value();
-            let now = self.now;
+            let (now, mut ran) = (self.now, Ran::Done);
             let failed = connection.pipeline.write(session.protocol, answers, |reply| {
-                shard.run(now, &call, reply);
+                ran = shard.run(now, &call, reply);
             });
+            if let Ran::Later(number) = ran {
+                let (socket, sequence) = (request.socket, connection.pipeline.reserve(!answers));
+                self.wait_for(owner, number, Ticket::Client { socket, sequence });
+                return true;
+            }
             if let Some(line) = failed {
                 self.stats.error(Some(row), &line, false);
             }

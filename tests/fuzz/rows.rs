@@ -4,7 +4,7 @@
 use super::source::Source;
 use pinion_io::resp::{Protocol, Range, Reply, Value, decode};
 use pinion_shards::commands::{Args, Plan, Row, rows};
-use pinion_shards::{Call, Millis, Ran, Retire, Shard, Task, Waiter};
+use pinion_shards::{Call, LateCall, Millis, Ran, Retire, Sender, Shard, Task, Waiter};
 
 /// Commands between recounts, which walk everything.
 const RECOUNT_EVERY: usize = 500;
@@ -38,6 +38,41 @@ const OPTIONS: &[&str] = &[
     "SYNC",
     "ENCODING",
     "HELP",
+    "CH",
+    "INCR",
+    "BYSCORE",
+    "BYLEX",
+    "REV",
+    "LIMIT",
+    "WITHSCORE",
+    "WITHSCORES",
+    "WEIGHTS",
+    "AGGREGATE",
+    "MIN",
+    "MAX",
+    "SUM",
+    "-",
+    "+",
+    "-inf",
+    "[k1",
+    "(k2",
+    "(1",
+    "FROMMEMBER",
+    "FROMLONLAT",
+    "BYRADIUS",
+    "BYBOX",
+    "WITHCOORD",
+    "WITHDIST",
+    "WITHHASH",
+    "ASC",
+    "DESC",
+    "ANY",
+    "STORE",
+    "STOREDIST",
+    "m",
+    "km",
+    "13.361389",
+    "38.115556",
     "*",
     "k[1-3]",
     "?*\\",
@@ -95,9 +130,9 @@ fn targets() -> Vec<Target> {
     }
     let run = |row: &'static Row| {
         let task = match row.plan {
-            Plan::One(run) | Plan::Scan(run) => Task::Run(run),
-            Plan::Each { run, .. } | Plan::Every { run, .. } => Task::Run(run),
-            Plan::Move(plan) => Task::Run(plan.put),
+            Plan::One(run) | Plan::Scan(run) => Task::Run(row, run),
+            Plan::Each { run, .. } | Plan::Every { run, .. } => Task::Run(row, run),
+            Plan::Move(plan) => Task::Run(row, plan.put),
             Plan::Wait(try_run) => Task::Try(row, try_run, Waiter { home: 0, id: 0 }),
             Plan::Container(_) | Plan::Session => return None,
         };
@@ -164,11 +199,14 @@ fn run(shard: &mut Shard, now: Millis, target: &Target, words: &[Vec<u8>], proto
         Task::Try(row, try_run, _) => Task::Try(row, try_run, waiter),
         task => task,
     };
-    if let Ran::Parked(_) = shard.run(now, &Call { task, db: 0, hash, args }, &mut reply) {
-        let call = Call { task: Task::Retire(waiter, Retire::TimedOut), db: 0, hash: 0, args };
+    if let Ran::Parked(_) =
+        shard.run(now, &Call { task, sender: Sender(0), db: 0, hash, args }, &mut reply)
+    {
+        let task = Task::Retire(waiter, Retire::TimedOut);
+        let call = Call { task, sender: Sender(0), db: 0, hash: 0, args };
         shard.run(now, &call, &mut reply);
         let late = shard.take_late().pop().expect("a retired wait replies");
-        assert_eq!((late.waiter, shard.stats().waiting), (waiter, 0));
+        assert_eq!((late.call, shard.stats().waiting), (LateCall::Waited(waiter.id), 0));
         out = late.reply;
     }
     let told = || words.iter().map(|word| word.escape_ascii().to_string()).collect::<Vec<_>>();

@@ -45,6 +45,20 @@ impl<'a> Reply<'a> {
         self.out.truncate(mark);
     }
 
+    /// Takes back everything written after `mark`.
+    pub fn take_from(&mut self, mark: usize) -> Vec<u8> {
+        self.out.split_off(mark)
+    }
+
+    /// Puts what `write` writes before everything after `mark`: the head of an array whose length
+    /// is known only at its end.
+    pub fn insert(&mut self, mark: usize, write: impl FnOnce(&mut Self)) {
+        let end = self.out.len();
+        write(self);
+        let len = self.out.len() - end;
+        self.out[mark..].rotate_right(len);
+    }
+
     /// Bytes that are already encoded.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
@@ -307,6 +321,18 @@ mod tests {
         assert_eq!(written(two, |r| r.verbatim(b"txt", b"ab")), "$2\r\nab\r\n");
         assert_eq!(written(three, |r| r.verbatim(b"txt", b"ab")), "=6\r\ntxt:ab\r\n");
         assert_eq!(written(three, |r| r.big_number("12")), "(12\r\n");
+    }
+
+    #[test]
+    fn a_head_is_put_before_its_array() {
+        let text = written(Protocol::Resp2, |r| {
+            r.int(1);
+            let mark = r.len();
+            r.int(2);
+            r.int(3);
+            r.insert(mark, |r| r.array(2));
+        });
+        assert_eq!(text, ":1\r\n*2\r\n:2\r\n:3\r\n");
     }
 
     #[test]

@@ -62,6 +62,16 @@ impl<'a> Args<'a> {
         self.try_at(index).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
     }
 
+    /// The words in bytes of their own.
+    pub fn to_owned(&self) -> (Vec<u8>, Vec<Range>) {
+        let (mut bytes, mut words) = (Vec::new(), Vec::with_capacity(self.len()));
+        for word in self.from(0) {
+            words.push(Range { start: bytes.len() as u32, len: word.len() as u32 });
+            bytes.extend_from_slice(word);
+        }
+        (bytes, words)
+    }
+
     /// The ranges and the bytes they are of.
     pub fn parts(&self) -> (&'a [u8], &'a [Range]) {
         (self.bytes, self.ranges)

@@ -5,19 +5,22 @@
 
 mod args;
 mod expiry;
+mod geo;
 mod key_spec;
 mod keys;
 mod lists;
 mod row;
+mod scanning;
+mod sets;
+mod streams;
 mod strings;
-mod waiting;
+mod timeout;
 mod zsets;
 
 pub use args::Args;
 pub use args::parse_int;
 pub use key_spec::{Access, Begin, Find, KeySpec};
 pub use row::{CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Try};
-pub use waiting::Tried;
 
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[
@@ -39,6 +42,9 @@ static FAMILIES: &[&[Row]] = &[
     lists::moving::ROWS,
     lists::many::ROWS,
     lists::wait::ROWS,
+    sets::member::ROWS,
+    sets::random::ROWS,
+    sets::algebra::ROWS,
     zsets::add::ROWS,
     zsets::read::ROWS,
     zsets::random::ROWS,
@@ -46,6 +52,17 @@ static FAMILIES: &[&[Row]] = &[
     zsets::remove::ROWS,
     zsets::pop::ROWS,
     zsets::combine::ROWS,
+    geo::places::ROWS,
+    geo::search::ROWS,
+    streams::add::ROWS,
+    streams::range::ROWS,
+    streams::delete::ROWS,
+    streams::read::ROWS,
+    streams::read_group::ROWS,
+    streams::group::ROWS,
+    streams::pending::ROWS,
+    streams::claim::ROWS,
+    streams::info::ROWS,
 ];
 
 /// Every row, families in order.

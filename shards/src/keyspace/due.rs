@@ -68,6 +68,10 @@ impl Keyspace {
             && let Some((db, bytes)) = self.due.first(now)
         {
             let key = Key { db, hash: self.hash(&bytes), bytes: &bytes };
+            if self.is_locked(key.hash) {
+                // It is due still when the lock goes; those behind it wait as long.
+                return true;
+            }
             budget = budget.saturating_sub(self.sweep_value(rules, key, now, budget).max(1));
         }
         budget == 0

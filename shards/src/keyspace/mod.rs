@@ -37,6 +37,8 @@ pub struct Keyspace {
     sweep: Sweep,
     due: Due,
     awaited: Awaited,
+    /// Hashes of keys that must stay as they are, in whatever database.
+    locks: Vec<u64>,
     /// State of a xorshift generator: never 0.
     random: u64,
     counters: Counters,
@@ -163,6 +165,7 @@ impl Keyspace {
             sweep: Sweep::default(),
             due: Due::new(databases),
             awaited: Awaited::new(databases),
+            locks: Vec::new(),
             random: seed | 1,
             counters: Counters::default(),
         }
@@ -467,9 +470,28 @@ impl Keyspace {
     fn expire(&mut self, db: u16, place: Place) {
         let bytes = self.databases[usize::from(db)].entry(place).key().to_vec();
         let key = Key { db, hash: self.hasher.hash(&bytes), bytes: &bytes };
+        if self.is_locked(key.hash) {
+            return;
+        }
         self.bury(key, place);
         self.counters.expired_keys += 1;
         self.touched(db, &bytes, Change::Expired);
+    }
+
+    /// Keeps a key as it is until `unlock`: nothing but commands changes it, and these ask.
+    pub(crate) fn lock(&mut self, hash: u64) {
+        self.locks.push(hash);
+    }
+
+    /// Takes back one `lock`.
+    pub(crate) fn unlock(&mut self, hash: u64) {
+        let at = self.locks.iter().position(|lock| *lock == hash);
+        self.locks.swap_remove(at.expect("what is locked is unlocked once"));
+    }
+
+    #[inline]
+    pub(crate) fn is_locked(&self, hash: u64) -> bool {
+        !self.locks.is_empty() && self.locks.contains(&hash)
     }
 
     /// The one place that every change of a key passes.

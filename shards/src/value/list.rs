@@ -55,7 +55,7 @@ impl List {
         }
     }
 
-    /// Adds one element as it was read from another list.
+    /// Adds an element as it was read from another list.
     pub fn push_item(&mut self, rules: &Rules, side: Side, item: Item<'_>) {
         let mut digits = itoa::Buffer::new();
         self.push(rules, side, std::iter::once(item.text(&mut digits)));
@@ -74,6 +74,13 @@ impl List {
                 quick.node(spot).run(offset, Side::Left).next(Side::Left)
             }
         }
+    }
+
+    /// The element at one end.
+    #[inline]
+    pub fn edge(&self, side: Side) -> Option<Item<'_>> {
+        let index = if side == Side::Left { 0 } else { self.len().checked_sub(1)? };
+        self.at(index)
     }
 
     /// The elements from `index` on: to the right, or, seen from the right, to the left.
@@ -178,9 +185,9 @@ impl List {
 
     /// Moves the element at one end to an end.
     pub fn rotate(&mut self, rules: &Rules, from: Side, to: Side) {
-        let index = if from == Side::Left { 0 } else { self.len().saturating_sub(1) };
-        let Some(item) = self.at(index) else { return };
+        let Some(item) = self.edge(from) else { return };
         let text = item.text(&mut itoa::Buffer::new()).to_vec();
+        let index = if from == Side::Left { 0 } else { self.len() - 1 };
         self.cut(index, 1);
         self.push(rules, to, std::iter::once(text.as_slice()));
         self.lessen(Limits::of(rules.list_max_listpack_size));

@@ -14,7 +14,7 @@ mod list;
 mod packed;
 mod set;
 pub mod sorted_set;
-mod stream;
+pub mod stream;
 
 pub use encodings::{Encodings, Rules};
 pub use extended::Extended;

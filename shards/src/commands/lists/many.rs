@@ -2,11 +2,12 @@
 
 use super::pop::take_many;
 use super::side;
-use crate::commands::waiting::{Tried, deadline};
+use crate::commands::timeout;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::shard::Scope;
 use crate::value::{List, Side};
+use crate::waiting::Wait;
 use pinion_io::resp::Reply;
 use std::ops::Range;
 
@@ -42,49 +43,44 @@ impl Wanted {
         Ok(Self { keys: index + 1..end, side, count })
     }
 
-    fn try_pop(
+    /// False if all the lists are empty.
+    fn pop(
         &self,
         scope: &mut Scope<'_>,
         args: &Args<'_>,
         reply: &mut Reply<'_>,
-    ) -> Result<Tried, Error> {
+    ) -> Result<bool, Error> {
         for index in self.keys.clone() {
             let key = scope.key(args.at(index));
             if let Some(mut open) = scope.keyspace.open::<List>(key, scope.now)? {
                 reply.array(2);
                 reply.bulk(key.bytes);
                 take_many(&mut open, scope.rules, self.side, self.count, reply);
-                return Ok(Tried::Done);
+                return Ok(true);
             }
         }
-        Ok(Tried::Empty)
+        Ok(false)
     }
 }
 
 /// `LMPOP numkeys key [key ...] LEFT | RIGHT [COUNT count]`.
 fn lmpop(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    if Wanted::read(args, 1)?.try_pop(scope, args, reply)? == Tried::Empty {
+    if !Wanted::read(args, 1)?.pop(scope, args, reply)? {
         reply.null_array();
     }
     Ok(())
 }
 
 /// `BLMPOP timeout numkeys key [key ...] LEFT | RIGHT [COUNT count]`.
-pub(super) fn try_blmpop(
+fn blmpop(
     scope: &mut Scope<'_>,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
-) -> Result<Tried, Error> {
+) -> Result<Option<Wait>, Error> {
     let wanted = Wanted::read(args, 2)?;
-    deadline(args, 1, scope.now)?;
-    wanted.try_pop(scope, args, reply)
-}
-
-fn blmpop(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    if try_blmpop(scope, args, reply)? == Tried::Empty {
-        reply.null_array();
-    }
-    Ok(())
+    let wait = timeout::wait(args, 1, scope.now)?;
+    let done = wanted.pop(scope, args, reply)?;
+    Ok((!done).then_some(wait))
 }
 
 /// The rows.
@@ -93,7 +89,7 @@ pub(in crate::commands) const ROWS: &[Row] = &[
         .flags(&[Flags::WRITE, Flags::MOVABLEKEYS])
         .keys(&[KeySpec::counted(1, 1, &["RW", "access", "delete"])])
         .about("7.0.0", "Takes elements from the first of several lists that has some"),
-    Row::new("blmpop", -5, Group::List, Plan::One(blmpop))
+    Row::new("blmpop", -5, Group::List, Plan::Wait(blmpop))
         .flags(&[Flags::WRITE, Flags::BLOCKING, Flags::MOVABLEKEYS])
         .keys(&[KeySpec::counted(2, 1, &["RW", "access", "delete"])])
         .about("7.0.0", "Takes elements from the first list that has some, and waits for them"),

@@ -1,94 +1,164 @@
 //! Moves an element from list to list: LMOVE, RPOPLPUSH, BLMOVE, BRPOPLPUSH.
 
 use super::side;
-use crate::commands::waiting::{Tried, deadline};
-use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
+use crate::commands::{Args, Flags, Group, KeySpec, Move, Plan, Row, Run, timeout};
 use crate::error::Error;
 use crate::shard::Scope;
-use crate::value::{Kind, List, Side};
+use crate::value::{Kind, List, Object, Side, Value};
+use crate::waiting::Wait;
 use pinion_io::resp::Reply;
 
-/// Moves an element from an end of the list at argument 1 to an end of that at argument 2.
-fn try_shift(
-    scope: &mut Scope<'_>,
-    args: &Args<'_>,
+/// From which side to which.
+#[derive(Clone, Copy)]
+struct Way {
     from: Side,
     to: Side,
+}
+
+const RIGHT_TO_LEFT: Way = Way { from: Side::Right, to: Side::Left };
+
+impl Way {
+    /// As the words of LMOVE say.
+    fn read(args: &Args<'_>) -> Result<Self, Error> {
+        Ok(Self { from: side(args, 3)?, to: side(args, 4)? })
+    }
+}
+
+/// Moves an element from the list at word 1 to that at word 2; false if there is none.
+fn shift(
+    scope: &mut Scope<'_>,
+    args: &Args<'_>,
+    way: Way,
     reply: &mut Reply<'_>,
-) -> Result<Tried, Error> {
+) -> Result<bool, Error> {
+    if !scope.is_here(1) {
+        return shift_carried(scope, args, way, reply);
+    }
     let (source, target) = (scope.first(args), scope.key(args.at(2)));
     let (now, rules) = (scope.now, scope.rules);
-    let Some(mut open) = scope.keyspace.open::<List>(source, now)? else {
-        return Ok(Tried::Empty);
-    };
-    let index = if from == Side::Left { 0 } else { open.len() - 1 };
-    let item = open.at(index).expect("a list that is there is not empty");
+    let Some(mut open) = scope.keyspace.open::<List>(source, now)? else { return Ok(false) };
+    let item = open.edge(way.from).expect("a list that is there is not empty");
     if source.bytes == target.bytes {
         item.write(reply);
-        open.rotate(rules, from, to);
-        return Ok(Tried::Done);
+        open.rotate(rules, way.from, way.to);
+        return Ok(true);
     }
     let element = item.text(&mut itoa::Buffer::new()).to_vec();
     open.unchanged();
     drop(open);
     let mut open = scope.keyspace.open_or_new::<List>(target, now)?;
-    open.push(rules, to, std::iter::once(element.as_slice()));
+    open.push(rules, way.to, std::iter::once(element.as_slice()));
     drop(open);
     if let Some(mut open) = scope.keyspace.open::<List>(source, now)? {
-        open.remove_at(rules, from, 1);
+        open.remove_at(rules, way.from, 1);
     }
     reply.bulk(&element);
-    Ok(Tried::Done)
+    Ok(true)
 }
 
-fn null_if_empty(tried: Tried, reply: &mut Reply<'_>) {
-    if tried == Tried::Empty {
-        reply.null();
+/// The same with an element that was carried here from where the first key lives.
+fn shift_carried(
+    scope: &mut Scope<'_>,
+    args: &Args<'_>,
+    way: Way,
+    reply: &mut Reply<'_>,
+) -> Result<bool, Error> {
+    let object = scope.carried(1).and_then(|carried| carried.object.take());
+    let list = match object.as_ref().map(Object::value) {
+        Some(Value::List(list)) => list,
+        _ => return Ok(false),
+    };
+    let mut open = scope.keyspace.open_or_new::<List>(scope.key(args.at(2)), scope.now)?;
+    for item in list.iter() {
+        open.push_item(scope.rules, way.to, item);
+        item.write(reply);
     }
+    Ok(true)
+}
+
+/// Sends a list of the one element along that is to be moved.
+fn take_edge(scope: &mut Scope<'_>, args: &Args<'_>, from: Side) -> Result<(), Error> {
+    let list = scope.keyspace.open::<List>(scope.first(args), scope.now)?;
+    let taken = list.map(|mut list| {
+        list.unchanged();
+        let mut taken = List::default();
+        if let Some(item) = list.edge(from) {
+            taken.push_item(scope.rules, Side::Left, item);
+        }
+        taken.into_object()
+    });
+    scope.carry(taken, None);
+    Ok(())
+}
+
+/// Removes the element that has gone elsewhere.
+fn drop_edge(scope: &mut Scope<'_>, args: &Args<'_>, from: Side) -> Result<(), Error> {
+    if let Some(mut list) = scope.keyspace.open::<List>(scope.first(args), scope.now)? {
+        list.remove_at(scope.rules, from, 1);
+    }
+    Ok(())
 }
 
 /// `LMOVE source destination LEFT | RIGHT LEFT | RIGHT`.
 fn lmove(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let (from, to) = (side(args, 3)?, side(args, 4)?);
-    null_if_empty(try_shift(scope, args, from, to, reply)?, reply);
+    if !shift(scope, args, Way::read(args)?, reply)? {
+        reply.null();
+    }
     Ok(())
+}
+
+fn take_lmove(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<(), Error> {
+    take_edge(scope, args, Way::read(args)?.from)
+}
+
+fn drop_lmove(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    reply.ok();
+    drop_edge(scope, args, Way::read(args)?.from)
 }
 
 /// `RPOPLPUSH source destination`.
 fn rpoplpush(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    null_if_empty(try_shift(scope, args, Side::Right, Side::Left, reply)?, reply);
+    if !shift(scope, args, RIGHT_TO_LEFT, reply)? {
+        reply.null();
+    }
     Ok(())
+}
+
+fn take_last(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<(), Error> {
+    take_edge(scope, args, Side::Right)
+}
+
+fn drop_last(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    reply.ok();
+    drop_edge(scope, args, Side::Right)
 }
 
 /// `BLMOVE source destination LEFT | RIGHT LEFT | RIGHT timeout`.
-pub(super) fn try_blmove(
+fn blmove(
     scope: &mut Scope<'_>,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
-) -> Result<Tried, Error> {
-    let (from, to) = (side(args, 3)?, side(args, 4)?);
-    deadline(args, 5, scope.now)?;
-    try_shift(scope, args, from, to, reply)
+) -> Result<Option<Wait>, Error> {
+    let way = Way::read(args)?;
+    let wait = timeout::wait(args, 5, scope.now)?;
+    let done = shift(scope, args, way, reply)?;
+    Ok((!done).then_some(wait))
 }
 
 /// `BRPOPLPUSH source destination timeout`.
-pub(super) fn try_brpoplpush(
+fn brpoplpush(
     scope: &mut Scope<'_>,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
-) -> Result<Tried, Error> {
-    deadline(args, 3, scope.now)?;
-    try_shift(scope, args, Side::Right, Side::Left, reply)
+) -> Result<Option<Wait>, Error> {
+    let wait = timeout::wait(args, 3, scope.now)?;
+    let done = shift(scope, args, RIGHT_TO_LEFT, reply)?;
+    Ok((!done).then_some(wait))
 }
 
-fn blmove(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    null_if_empty(try_blmove(scope, args, reply)?, reply);
-    Ok(())
-}
-
-fn brpoplpush(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    null_if_empty(try_brpoplpush(scope, args, reply)?, reply);
-    Ok(())
+/// To the owner of the second key, and gone from that of the first.
+const fn moves(take: Run, put: Run, settle: Run) -> Plan {
+    Plan::Move(Move { to: 1, take, put, settle: Some(settle) })
 }
 
 const KEYS: &[KeySpec] =
@@ -96,19 +166,19 @@ const KEYS: &[KeySpec] =
 
 /// The rows.
 pub(in crate::commands) const ROWS: &[Row] = &[
-    Row::new("lmove", 5, Group::List, Plan::One(lmove))
+    Row::new("lmove", 5, Group::List, moves(take_lmove, lmove, drop_lmove))
         .flags(&[Flags::WRITE, Flags::DENYOOM])
         .keys(KEYS)
         .about("6.2.0", "Moves an element from an end of a list to an end of another"),
-    Row::new("rpoplpush", 3, Group::List, Plan::One(rpoplpush))
+    Row::new("rpoplpush", 3, Group::List, moves(take_last, rpoplpush, drop_last))
         .flags(&[Flags::WRITE, Flags::DENYOOM])
         .keys(KEYS)
         .about("1.2.0", "Moves an element from the right of a list to the left of another"),
-    Row::new("blmove", 6, Group::List, Plan::One(blmove))
+    Row::new("blmove", 6, Group::List, Plan::Wait(blmove))
         .flags(&[Flags::WRITE, Flags::DENYOOM, Flags::BLOCKING])
         .keys(KEYS)
         .about("6.2.0", "Moves an element from list to list, and waits for one if need be"),
-    Row::new("brpoplpush", 4, Group::List, Plan::One(brpoplpush))
+    Row::new("brpoplpush", 4, Group::List, Plan::Wait(brpoplpush))
         .flags(&[Flags::WRITE, Flags::DENYOOM, Flags::BLOCKING])
         .keys(KEYS)
         .about("2.2.0", "Moves an element from right to left of another list, and waits for one"),

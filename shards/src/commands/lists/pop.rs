@@ -42,8 +42,7 @@ const RANGE: Error = Error::Text("ERR value is out of range, must be positive");
 /// Moves the element at one end to the reply.
 #[inline]
 pub(super) fn take(list: &mut List, rules: &Rules, side: Side, reply: &mut Reply<'_>) {
-    let index = if side == Side::Left { 0 } else { list.len() - 1 };
-    list.at(index).expect("a list that is there is not empty").write(reply);
+    list.edge(side).expect("a list that is there is not empty").write(reply);
     list.remove_at(rules, side, 1);
 }
 

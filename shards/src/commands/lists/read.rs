@@ -3,8 +3,10 @@
 use super::{place, signed, span};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::limits::READ_AT_ONCE_MAX;
+use crate::reading::{Source, Walk};
 use crate::shard::Scope;
-use crate::value::{Kind, List, Needle, Side};
+use crate::value::{Kind, List, Needle, Side, Value};
 use pinion_io::resp::Reply;
 
 fn llen(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
@@ -27,16 +29,41 @@ fn lindex(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
 
 fn lrange(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let (start, end) = (args.int(2)?, args.int(3)?);
-    let Some(list) = scope.keyspace.read::<List>(scope.first(args), scope.now)? else {
+    let key = scope.first(args);
+    let Some(list) = scope.keyspace.read::<List>(key, scope.now)? else {
         reply.array(0);
         return Ok(());
     };
     let (start, count) = span(start, end, list.len());
     reply.array(count);
+    if count <= READ_AT_ONCE_MAX {
+        write_items(list, start, count, reply);
+        return Ok(());
+    }
+    let mut walk = Walk { position: start as u128, left: count, options: 0 };
+    if scope.is_long(count) {
+        scope.read_on(key, write_some, walk);
+    } else if let Some(value) = scope.keyspace.view(key) {
+        let source = Source { value, rules: scope.rules, now: scope.now };
+        write_some(&mut walk, &source, usize::MAX, reply);
+    }
+    Ok(())
+}
+
+#[inline]
+fn write_items(list: &List, start: usize, count: usize, reply: &mut Reply<'_>) {
     for item in list.items(start, Side::Left).take(count) {
         item.write(reply);
     }
-    Ok(())
+}
+
+/// Writes a piece of a long reply: the position is an index.
+fn write_some(walk: &mut Walk, source: &Source<'_>, budget: usize, reply: &mut Reply<'_>) {
+    let Value::List(list) = source.value else { return };
+    let count = budget.min(walk.left);
+    write_items(list, walk.position as usize, count, reply);
+    walk.position += count as u128;
+    walk.left -= count;
 }
 
 /// What LPOS looks for beside the element.

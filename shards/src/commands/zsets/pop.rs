@@ -1,11 +1,11 @@
 //! Takes members out from either end: ZPOPMIN, ZPOPMAX, ZMPOP, and those that wait for some.
 
-use super::score::parse;
 use super::write_members;
+use crate::commands::waiting::deadline;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, parse_int};
 use crate::error::Error;
-use crate::shard::{Millis, Scope};
-use crate::value::{Extended, Item, Kind as _, SortedSet};
+use crate::shard::Scope;
+use crate::value::{Item, Kind as _, SortedSet};
 use crate::waiting::{Null, Wait};
 use pinion_io::resp::Reply;
 
@@ -213,7 +213,7 @@ fn pop_or_wait(
     end: End,
     reply: &mut Reply<'_>,
 ) -> Result<Option<Wait>, Error> {
-    let wait = wait(args.at(args.len() - 1), scope.now)?;
+    let wait = wait(scope, args, args.len() - 1)?;
     for key in args.from(1).take(args.len() - 2) {
         if take(scope, key, end, 1, Shape::KeyAndOne, reply)? {
             return Ok(None);
@@ -228,26 +228,14 @@ fn bzmpop(
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Option<Wait>, Error> {
-    let wait = wait(args.at(1), scope.now)?;
+    let wait = wait(scope, args, 1)?;
     let many = Many::parse(args, 2)?;
     Ok(if many.take(scope, args, reply)? { None } else { Some(wait) })
 }
 
-/// A wait of so many seconds, which may have a fraction; 0 is for ever.
-fn wait(seconds: &[u8], now: Millis) -> Result<Wait, Error> {
-    let out_of_range = Error::Text("ERR timeout is out of range");
-    if Extended::parse(seconds).is_none() {
-        return Err(Error::Text("ERR timeout is not a float or out of range"));
-    }
-    let ms = parse(seconds).ok_or(out_of_range)? * 1000.0;
-    if ms < 0.0 {
-        return Err(Error::Text("ERR timeout is negative"));
-    }
-    // Now and the wait together are 63 bits at most.
-    if ms.ceil() > (i64::MAX as u64 - now) as f64 {
-        return Err(out_of_range);
-    }
-    let until = (ms > 0.0).then(|| now.saturating_add(ms.ceil() as u64));
+/// A wait of as many seconds as this argument says.
+fn wait(scope: &Scope<'_>, args: &Args<'_>, at: usize) -> Result<Wait, Error> {
+    let until = deadline(args, at, scope.now)?;
     Ok(Wait { until, null: Null::Array, words: None })
 }
 

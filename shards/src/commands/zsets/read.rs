@@ -1,10 +1,9 @@
 //! Asks for scores, ranks and counts, and lists a set a few members at a time.
 
 use super::score::{lex_ends, score_ends};
+use crate::commands::scanning::{Scanning, position, write_scanned};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
-use crate::glob;
-use crate::limits::SCAN_COUNT_MAX;
 use crate::shard::Scope;
 use crate::value::sorted_set::Bounds;
 use crate::value::{Kind as _, SortedSet};
@@ -111,65 +110,29 @@ fn count(
     Ok(())
 }
 
-/// Members a call looks at where the client says nothing.
-const SCAN_COUNT_DEFAULT: usize = 10;
-
-/// What ZSCAN looks for: a pattern, and how many members to look at.
-fn scan_options<'a>(args: &Args<'a>) -> Result<(Option<&'a [u8]>, usize), Error> {
-    let (mut pattern, mut count) = (None, SCAN_COUNT_DEFAULT);
-    let mut at = 3;
-    while at < args.len() {
-        let has_value = at + 1 < args.len();
-        if args.is(at, "COUNT") && has_value {
-            let wanted = args.int(at + 1)?;
-            if wanted < 1 {
-                return Err(Error::Syntax);
-            }
-            count = usize::try_from(wanted).map_or(SCAN_COUNT_MAX, |n| n.min(SCAN_COUNT_MAX));
-        } else if args.is(at, "MATCH") && has_value {
-            pattern = Some(args.at(at + 1));
-        } else if args.is(at, "NOVALUES") {
-            return Err(Error::Text("ERR NOVALUES option can only be used in HSCAN"));
-        } else {
-            return Err(Error::Syntax);
-        }
-        at += 2;
-    }
-    Ok((pattern, count))
-}
-
 /// `ZSCAN key cursor [MATCH pattern] [COUNT count]`
 fn zscan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let cursor = args.at(2);
-    let number = cursor.iter().all(u8::is_ascii_digit).then_some(cursor);
-    let number = number.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-    let position: u64 = number.ok_or(Error::Text("ERR invalid cursor"))?;
+    let position = position(args)?;
     let rules = scope.rules;
     let Some(set) = read(scope, args)? else {
-        reply.array(2);
-        reply.bulk(b"0");
-        reply.array(0);
+        write_scanned(None, 0, &[], reply);
         return Ok(());
     };
-    let (pattern, count) = scan_options(args)?;
+    let scanning = Scanning::read(args, false)?;
     // How many there are is known only at the end. Bulk strings are the same in both protocols,
     // and scores are bulk strings here.
-    let mut found = Vec::new();
-    let mut values = 0;
-    let next = set.scan(position, count, rules, |member, score| {
+    let (mut found, mut values) = (Vec::new(), 0);
+    let next = set.scan(position, scanning.count, rules, |member, score| {
         let mut digits = itoa::Buffer::new();
         let text = member.text(&mut digits);
-        if pattern.is_none_or(|pattern| glob::is_match(pattern, text)) {
+        if scanning.wants(text) {
             let mut found = Reply::new(&mut found, Protocol::Resp2);
             found.bulk(text);
             found.double(score);
             values += 2;
         }
     });
-    reply.array(2);
-    reply.bulk(next.unwrap_or(0).to_string().as_bytes());
-    reply.array(values);
-    reply.raw(&found);
+    write_scanned(next, values, &found, reply);
     Ok(())
 }
 

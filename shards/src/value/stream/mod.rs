@@ -1,10 +1,33 @@
-//! A stream: a place for it.
+//! A stream: entries that are only ever added at the end, and the groups that read them.
+//!
+//! Entries lie in nodes, each a listpack laid out as in Redis's files (`node`), in a tree by their
+//! first ids (`log`). A group keeps what was delivered to its consumers until they acknowledge it
+//! (`group`).
+
+mod group;
+mod groups;
+mod id;
+mod log;
+mod node;
+mod trim;
+
+pub use group::{Consumer, Group, Pending};
+pub use groups::{Groups, OpenGroup};
+pub use id::{Id, IdText, Seq};
+pub use log::{Log, NewId, Range, Refused};
+pub use node::Entry;
+pub use trim::{References, Trim, TrimTo};
 
 use crate::value::{Kind, Object, Value};
 
-/// A stream.
-#[derive(Debug, Default)]
-pub struct Stream {}
+/// A stream. Its two parts are changed side by side: a group is written while entries are read.
+#[derive(Clone, Debug, Default)]
+pub struct Stream {
+    /// The entries.
+    pub log: Log,
+    /// Who reads them.
+    pub groups: Groups,
+}
 
 impl Kind for Stream {
     const STAYS_EMPTY: bool = true;
@@ -21,12 +44,14 @@ impl Kind for Stream {
         Object::Stream(Box::new(self))
     }
 
+    /// Entries, and what is unacknowledged: freeing it takes as long.
     fn len(&self) -> usize {
-        0
+        self.log.len() as usize + self.groups.iter().map(|(_, it)| it.pending_len()).sum::<usize>()
     }
 
     fn bytes(&self) -> usize {
-        0
+        // Where it stands is a box of its own.
+        size_of::<Self>() + self.log.bytes() + self.groups.bytes()
     }
 
     fn encoding(&self) -> &'static str {
@@ -34,12 +59,19 @@ impl Kind for Stream {
     }
 
     fn duplicate(&self) -> Self {
-        Self {}
+        self.clone()
     }
 
-    fn free_some(&mut self, _budget: usize) -> bool {
-        false
+    fn free_some(&mut self, budget: usize) -> bool {
+        let freed = self.log.free_some(budget);
+        freed >= budget || self.groups.free_some(budget - freed)
     }
 
-    fn recount(&self) {}
+    fn recount(&self) {
+        self.log.recount();
+        self.groups.recount();
+    }
 }
+
+#[cfg(test)]
+mod tests;

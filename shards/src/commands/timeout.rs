@@ -1,34 +1,27 @@
-//! What commands share that wait when they find nothing.
+//! How long a command waits that finds nothing.
 
 use crate::commands::Args;
 use crate::error::Error;
 use crate::shard::Millis;
 use crate::value::Extended;
-
-/// What a command found that would wait else.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Tried {
-    /// Something: the reply is written.
-    Done,
-    /// Nothing: no reply is written, and nothing has changed.
-    Empty,
-}
+use crate::waiting::{Null, Wait};
 
 const NO_TIME: Error = Error::Text("ERR timeout is not a float or out of range");
 const TOO_LONG: Error = Error::Text("ERR timeout is out of range");
 const NEGATIVE: Error = Error::Text("ERR timeout is negative");
 
-/// Until when a command waits, by the seconds in the word at `index`, rounded up to milliseconds;
-/// none for ever, which is what 0 says.
+/// What a command waits for by the seconds in the word at `index`, rounded up to milliseconds; for
+/// ever if they are 0. When they are over it replies a missing array.
 ///
 /// # Errors
 /// What is no number of seconds, negative, or beyond 64 bits of milliseconds since the epoch.
-pub(super) fn deadline(
-    args: &Args<'_>,
-    index: usize,
-    now: Millis,
-) -> Result<Option<Millis>, Error> {
-    let seconds = Extended::parse(args.at(index)).ok_or(NO_TIME)?;
+pub(super) fn wait(args: &Args<'_>, index: usize, now: Millis) -> Result<Wait, Error> {
+    let until = deadline(args.at(index), now)?;
+    Ok(Wait { until, null: Null::Array, words: None })
+}
+
+fn deadline(word: &[u8], now: Millis) -> Result<Option<Millis>, Error> {
+    let seconds = Extended::parse(word).ok_or(NO_TIME)?;
     let mut text = Vec::new();
     seconds.write(&mut text);
     let (negative, text) = match text.as_slice() {
@@ -36,6 +29,8 @@ pub(super) fn deadline(
         rest => (false, rest),
     };
     let ms = match milliseconds(text, !negative).filter(|_| seconds.is_finite()) {
+        // Less than the text has digits for is more than nothing.
+        Some(0) if seconds != Extended::ZERO && word.first() != Some(&b'-') => 1,
         Some(0) => return Ok(None),
         _ if negative => return Err(NEGATIVE),
         ms => ms.ok_or(TOO_LONG)?,
@@ -62,19 +57,15 @@ fn milliseconds(text: &[u8], up: bool) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pinion_io::resp::Range;
-
-    fn read(text: &str) -> Result<Option<Millis>, Error> {
-        let ranges = [Range { start: 0, len: text.len() as u32 }];
-        deadline(&Args::new(text.as_bytes(), &ranges), 0, 1000)
-    }
 
     #[test]
     fn seconds_are_rounded_up_to_milliseconds() {
         for (text, wanted) in [
             ("0", Ok(None)),
+            ("-0", Ok(None)),
             ("-0.0001", Ok(None)),
-            ("1e-400", Ok(Some(1000))),
+            ("-1e-400", Ok(None)),
+            ("1e-400", Ok(Some(1001))),
             ("0.00001", Ok(Some(1001))),
             ("0.001", Ok(Some(1001))),
             ("0.0011", Ok(Some(1002))),
@@ -97,7 +88,7 @@ mod tests {
             (" 1", Err(NO_TIME)),
             ("abc", Err(NO_TIME)),
         ] {
-            assert_eq!(read(text), wanted, "{text}");
+            assert_eq!(deadline(text.as_bytes(), 1000), wanted, "{text}");
         }
     }
 }
