@@ -21,7 +21,7 @@ pub struct Hash(Form);
 #[derive(Debug)]
 enum Form {
     Pairs(Packed),
-    Timed(Timed),
+    Timed(Box<Timed>),
     Large(Box<Large>),
 }
 
@@ -130,7 +130,7 @@ impl Hash {
     /// Makes ready for expiries. Redis shows the form it then has whether or not one is set.
     pub fn prepare_expiry(&mut self) {
         if let Form::Pairs(packed) = &self.0 {
-            self.0 = Form::Timed(Timed::of_pairs(packed));
+            self.0 = Form::Timed(Box::new(Timed::of_pairs(packed)));
         }
     }
 
@@ -307,7 +307,7 @@ impl Kind for Hash {
     fn bytes(&self) -> usize {
         match &self.0 {
             Form::Pairs(packed) => packed.heap_bytes(),
-            Form::Timed(timed) => timed.packed().heap_bytes(),
+            Form::Timed(timed) => size_of::<Timed>() + timed.packed().heap_bytes(),
             Form::Large(large) => size_of::<Large>() + large.bytes(),
         }
     }
