@@ -203,7 +203,7 @@ impl Hash {
         match &self.0 {
             Form::Pairs(packed) => pairs::each(packed, visit),
             Form::Timed(timed) => timed.iter().for_each(visit),
-            Form::Large(large) => large.iter().for_each(|pair| visit(pair)),
+            Form::Large(large) => large.iter().for_each(visit),
         }
     }
 
