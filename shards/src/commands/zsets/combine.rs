@@ -5,7 +5,7 @@ use super::write_members;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, parse_int};
 use crate::error::Error;
 use crate::shard::Scope;
-use crate::value::{Item, Kind as _, Rules, SortedSet, Value};
+use crate::value::{Item, Kind as _, Rules, Set, SortedSet, Value};
 use pinion_io::resp::Reply;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -57,25 +57,60 @@ fn zero_for_nan(score: f64) -> f64 {
 /// A set that is combined, with the weight of its scores.
 #[derive(Clone, Copy, Debug)]
 struct Source<'a> {
-    /// None if the key is not there.
-    set: Option<&'a SortedSet>,
+    kept: Kept<'a>,
     weight: f64,
+}
+
+/// How the members of a source are kept.
+#[derive(Clone, Copy, Debug)]
+enum Kept<'a> {
+    Nowhere,
+    Sorted(&'a SortedSet),
+    /// All members score 1.
+    Plain(&'a Set),
+}
+
+impl<'a> Kept<'a> {
+    fn of(value: Option<Value<'a>>) -> Result<Self, Error> {
+        match value {
+            None => Ok(Self::Nowhere),
+            Some(Value::SortedSet(set)) => Ok(Self::Sorted(set)),
+            Some(Value::Set(set)) => Ok(Self::Plain(set)),
+            Some(_) => Err(Error::WrongType),
+        }
+    }
 }
 
 impl<'a> Source<'a> {
     fn len(&self) -> usize {
-        self.set.map_or(0, |set| set.len())
+        match self.kept {
+            Kept::Nowhere => 0,
+            Kept::Sorted(set) => set.len(),
+            Kept::Plain(set) => set.len(),
+        }
     }
 
     /// The weighted score of a member, perhaps not a number.
     fn score(&self, member: &[u8], rules: &Rules) -> Option<f64> {
-        Some(self.set?.score(member, rules)? * self.weight)
+        let score = match self.kept {
+            Kept::Nowhere => None,
+            Kept::Sorted(set) => set.score(member, rules),
+            Kept::Plain(set) => set.contains(rules, member).then_some(1.0),
+        };
+        Some(score? * self.weight)
     }
 
     /// Members with their weighted scores.
     fn iter(&self) -> impl Iterator<Item = (Item<'a>, f64)> + use<'a> {
+        let (sorted, plain) = match self.kept {
+            Kept::Nowhere => (None, None),
+            Kept::Sorted(set) => (Some(set), None),
+            Kept::Plain(set) => (None, Some(set)),
+        };
         let weight = self.weight;
-        let members = self.set.into_iter().flat_map(SortedSet::iter);
+        let sorted = sorted.into_iter().flat_map(SortedSet::iter);
+        let plain = plain.into_iter().flat_map(|set| set.iter().map(|member| (member, 1.0)));
+        let members = sorted.chain(plain);
         members.map(move |(member, score)| (member, zero_for_nan(score * weight)))
     }
 }
@@ -274,13 +309,12 @@ fn combine(
     let first = form.number + 1;
     let rules = scope.rules;
     let values = scope.sources(args, first..first + keys);
-    let sets = values.into_iter().map(|value| value.map(Value::of::<SortedSet>).transpose());
-    let sets = sets.collect::<Result<Vec<_>, _>>()?;
+    let sets = values.into_iter().map(Kept::of).collect::<Result<Vec<_>, _>>()?;
     let options = form.options(args, first + keys, keys)?;
     let mut sources = Vec::with_capacity(keys);
-    for (index, set) in sets.into_iter().enumerate() {
+    for (index, kept) in sets.into_iter().enumerate() {
         let weight = options.weights.map_or(Ok(1.0), |at| weight(args, at + index))?;
-        sources.push(Source { set, weight });
+        sources.push(Source { kept, weight });
     }
     if form.output == Output::Count {
         let count = inter(&mut sources, options.aggregate, rules).take(options.limit).count();
