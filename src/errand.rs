@@ -4,7 +4,7 @@ use crate::commands::{Context, Filter, KillReply, Sections, Selection, line, rep
 use crate::session::Session;
 use crate::stats::CoreStats;
 use pinion_io::resp::Reply;
-use pinion_shards::{Millis, Shard, ShardStats};
+use pinion_shards::{Millis, Retire, Shard, ShardStats};
 
 /// One core, as an errand sees it.
 pub struct CoreView<'a> {
@@ -37,6 +37,10 @@ pub struct ClientView<'a> {
     pub output_bytes: usize,
     /// Set to true to close it at once, replies unsent.
     pub kill: &'a mut bool,
+    /// True if its command waits for a key.
+    pub is_blocked: bool,
+    /// Set to say why that wait ends.
+    pub unblock: &'a mut Option<Retire>,
 }
 
 /// A question to every core.
@@ -46,6 +50,8 @@ pub enum Errand {
     ClientList(Selection),
     /// CLIENT KILL.
     ClientKill(Filter, KillReply),
+    /// CLIENT UNBLOCK, with the client's id and what to tell it.
+    ClientUnblock(u64, Retire),
     /// INFO.
     Info(Sections),
     /// CONFIG RESETSTAT.
@@ -61,8 +67,8 @@ pub enum Answer {
     Done,
     /// The id and the line of each client chosen.
     Clients(Vec<(u64, String)>),
-    /// How many clients were closed.
-    Killed(usize),
+    /// How many clients were chosen.
+    Count(usize),
     /// Its figures.
     Figures(Box<CoreFigures>),
 }
@@ -102,7 +108,8 @@ impl Errand {
                 });
                 Answer::Clients(lines)
             }
-            Self::ClientKill(filter, _) => Answer::Killed(kill(filter, core)),
+            Self::ClientKill(filter, _) => Answer::Count(kill(filter, core)),
+            Self::ClientUnblock(id, why) => Answer::Count(unblock(*id, *why, core)),
             Self::Info(_) => Answer::Figures(Box::new(figures(core))),
             Self::ResetStats => {
                 core.stats.reset();
@@ -126,17 +133,12 @@ impl Errand {
                 });
                 reply.verbatim(b"txt", join(selection, lines.collect()).as_bytes());
             }
-            Self::ClientKill(_, kind) => {
-                let killed = answers.iter().map(|answer| match answer {
-                    Answer::Killed(count) => *count,
-                    _ => 0,
-                });
-                match (kind, killed.sum::<usize>()) {
-                    (KillReply::Ok, 0) => reply.error(b"ERR No such client"),
-                    (KillReply::Ok, _) => reply.ok(),
-                    (KillReply::Count, count) => reply.int(count as i64),
-                }
-            }
+            Self::ClientKill(_, kind) => match (kind, sum(&answers)) {
+                (KillReply::Ok, 0) => reply.error(b"ERR No such client"),
+                (KillReply::Ok, _) => reply.ok(),
+                (KillReply::Count, count) => reply.int(count as i64),
+            },
+            Self::ClientUnblock(..) => reply.int(sum(&answers) as i64),
             Self::Info(sections) => {
                 let cores = answers.into_iter().filter_map(|answer| match answer {
                     Answer::Figures(figures) => Some(*figures),
@@ -168,6 +170,27 @@ fn kill(filter: &Filter, core: &mut CoreView<'_>) -> usize {
         }
     });
     killed
+}
+
+/// Ends the wait of the client with this id.
+fn unblock(id: u64, why: Retire, core: &mut CoreView<'_>) -> usize {
+    let mut unblocked = 0;
+    core.clients.each(&mut |client| {
+        if client.session.id == id && client.is_blocked {
+            *client.unblock = Some(why);
+            unblocked += 1;
+        }
+    });
+    unblocked
+}
+
+/// Clients that all cores have chosen.
+fn sum(answers: &[Answer]) -> usize {
+    let count = |answer: &Answer| match answer {
+        Answer::Count(count) => *count,
+        _ => 0,
+    };
+    answers.iter().map(count).sum()
 }
 
 fn figures(core: &mut CoreView<'_>) -> CoreFigures {
@@ -216,7 +239,17 @@ mod tests {
     impl Clients for List {
         fn each(&mut self, see: &mut dyn FnMut(&mut ClientView<'_>)) {
             for (session, kill) in &mut self.0 {
-                see(&mut ClientView { session, input_bytes: 10, output_bytes: 20, kill });
+                let is_blocked = session.id == 2;
+                let mut unblock = None;
+                see(&mut ClientView {
+                    session,
+                    input_bytes: 10,
+                    output_bytes: 20,
+                    kill,
+                    is_blocked,
+                    unblock: &mut unblock,
+                });
+                *kill |= unblock.is_some();
             }
         }
     }
@@ -289,6 +322,15 @@ mod tests {
         let none = Filter { address: Some("1.2.3.4:5".into()), ..own };
         let error = run(&Errand::ClientKill(none, KillReply::Ok), cores);
         assert_eq!(error, ("-ERR No such client\r\n".into(), vec![]));
+    }
+
+    #[test]
+    fn unblock_counts_the_one_client_that_waits() {
+        let cores: &[&[u64]] = &[&[1, 2], &[3]];
+        let unblock = |id| run(&Errand::ClientUnblock(id, Retire::TimedOut), cores);
+        assert_eq!(unblock(2), (":1\r\n".into(), vec![2]));
+        assert_eq!(unblock(3), (":0\r\n".into(), vec![]));
+        assert_eq!(unblock(9), (":0\r\n".into(), vec![]));
     }
 
     #[test]

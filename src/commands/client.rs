@@ -5,6 +5,7 @@ use super::{CLIENT_NAME_BYTES_MAX, Context, Job, Outcome, SessionRow, write_help
 use crate::errand::{ClientView, Errand};
 use crate::session::ReplyMode;
 use pinion_io::resp::Reply;
+use pinion_shards::Retire;
 use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
 use pinion_shards::error::Error;
 
@@ -28,8 +29,15 @@ fn id(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outco
 /// CLIENT INFO
 fn info(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     let now = at.now;
-    let mut kill = false;
-    let view = ClientView { session: at.session, input_bytes: 0, output_bytes: 0, kill: &mut kill };
+    let (mut kill, mut unblock) = (false, None);
+    let view = ClientView {
+        session: at.session,
+        input_bytes: 0,
+        output_bytes: 0,
+        kill: &mut kill,
+        is_blocked: false,
+        unblock: &mut unblock,
+    };
     reply.verbatim(b"txt", line(&view, now).as_bytes());
     Ok(Outcome::Done)
 }
@@ -63,6 +71,27 @@ fn kill(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
             Ok(Outcome::Done)
         }
     }
+}
+
+/// CLIENT UNBLOCK id [TIMEOUT | ERROR]
+fn unblock(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let why = match args.len() {
+        3 => Retire::TimedOut,
+        4 if args.is(3, "TIMEOUT") => Retire::TimedOut,
+        4 if args.is(3, "ERROR") => Retire::Unblocked,
+        4 => return Err(Error::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+        _ => {
+            let text = b"ERR unknown subcommand or wrong number of arguments for '";
+            let word = &args.at(1)[..args.at(1).len().min(128)];
+            reply.error(&[&text[..], word, b"'. Try CLIENT HELP."].concat());
+            return Ok(Outcome::Done);
+        }
+    };
+    let Ok(id) = u64::try_from(args.int(2)?) else {
+        reply.int(0);
+        return Ok(Outcome::Done);
+    };
+    Ok(Outcome::Start(Job::Errand(Errand::ClientUnblock(id, why))))
 }
 
 /// CLIENT SETNAME name
@@ -211,6 +240,8 @@ const HELP: &[&str] = &[
     "    * LIB-VER: its version.",
     "SETNAME <name>",
     "    Name this connection.",
+    "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+    "    End the wait of a connection whose command waits for a key.",
 ];
 
 const USUAL: &[Flags] = &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
@@ -267,6 +298,10 @@ static SUBCOMMANDS: &[SessionRow] = &[
     SessionRow::new(
         row("client|reply", 3, USUAL).about("3.2.0", "Chooses which replies the connection gets"),
         reply_mode,
+    ),
+    SessionRow::new(
+        row("client|unblock", -3, ADMIN).about("5.0.0", "Ends the wait of another connection"),
+        unblock,
     ),
     SessionRow::new(
         row("client|help", 2, &[Flags::LOADING, Flags::STALE])

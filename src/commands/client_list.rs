@@ -207,6 +207,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     let session = &*client.session;
     let mut flags = String::new();
     for (set, flag) in [
+        (client.is_blocked, 'b'),
         (session.closing, 'c'),
         (matches!(session.peer, Peer::Unix(_)), 'U'),
         (session.no_evict, 'e'),
@@ -264,14 +265,19 @@ mod tests {
         session.name = b"worker"[..].into();
         session.library = Some(Box::new(("redis-py".into(), "8.1.0".into())));
         session.no_touch = true;
-        let mut kill = false;
-        let view =
-            ClientView { session: &mut session, input_bytes: 5, output_bytes: 6, kill: &mut kill };
+        let view = ClientView {
+            session: &mut session,
+            input_bytes: 5,
+            output_bytes: 6,
+            kill: &mut false,
+            is_blocked: true,
+            unblock: &mut None,
+        };
         let line = line(&view, 13_999);
         assert!(
             line.starts_with(
                 "id=7 addr=127.0.0.1:5000 laddr=127.0.0.1:6379 fd=9 name=worker age=3 idle=3 \
-                 flags=T db=0 sub=0"
+                 flags=bT db=0 sub=0"
             ),
             "{line}"
         );

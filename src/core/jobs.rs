@@ -8,6 +8,7 @@ use crate::hop::Parcel;
 use pinion_io::resp::Reply;
 use pinion_io::ring::SocketId;
 use pinion_io::runtime;
+use pinion_shards::Retire;
 use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -135,14 +136,22 @@ impl Core {
 impl Work {
     /// Answers an errand for this core.
     pub(super) fn visit(&mut self, errand: &Errand) -> Answer {
-        let mut table = Table { connections: &mut self.connections, dirty: &mut self.dirty };
-        errand.visit(&mut CoreView {
+        let mut table = Table {
+            connections: &mut self.connections,
+            dirty: &mut self.dirty,
+            unblocked: Vec::new(),
+        };
+        let answer = errand.visit(&mut CoreView {
             core: self.index,
             now: self.now,
             clients: &mut table,
             shard: self.owner.value(),
             stats: &mut self.stats,
-        })
+        });
+        for (wait, why) in table.unblocked {
+            self.retire(wait, why);
+        }
+        answer
     }
 }
 
@@ -150,18 +159,28 @@ impl Work {
 struct Table<'a> {
     connections: &'a mut Vec<Option<Box<Connection>>>,
     dirty: &'a mut Vec<SocketId>,
+    /// Waits to be ended.
+    unblocked: Vec<(u64, Retire)>,
 }
 
 impl Clients for Table<'_> {
     fn each(&mut self, see: &mut dyn FnMut(&mut ClientView<'_>)) {
         for connection in self.connections.iter_mut().flatten() {
             let (input_bytes, output_bytes) = (connection.input_bytes(), connection.output_bytes());
+            let wait = match connection.stall {
+                Stall::Blocked(wait) => Some(wait),
+                _ => None,
+            };
+            let mut unblock = None;
             see(&mut ClientView {
                 input_bytes,
                 output_bytes,
                 session: &mut connection.session,
                 kill: &mut connection.killed,
+                is_blocked: wait.is_some(),
+                unblock: &mut unblock,
             });
+            self.unblocked.extend(wait.zip(unblock));
             if connection.killed || connection.session.closing {
                 connection.mark(self.dirty);
             }

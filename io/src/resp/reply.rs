@@ -245,18 +245,22 @@ pub fn write_double(out: &mut Vec<u8>, value: f64) {
 /// Writes `d.ddd` x 10^`exponent`: plain where that is short, else with an exponent.
 fn write_decimal(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
     let count = digits.len() as i32;
-    if exponent >= count - 1 && exponent < count + 7 {
+    // Of the last digit.
+    let place = exponent - (count - 1);
+    if place >= 0 && exponent < count + 7 {
         out.extend_from_slice(digits);
-        out.resize(out.len() + (exponent - (count - 1)) as usize, b'0');
-    } else if exponent >= 0 && exponent < count - 1 {
-        let (whole, part) = digits.split_at(exponent as usize + 1);
-        out.extend_from_slice(whole);
-        out.push(b'.');
-        out.extend_from_slice(part);
-    } else if exponent < 0 && (exponent - (count - 1) > -7 || exponent > -4) {
-        out.extend_from_slice(b"0.");
-        out.resize(out.len() + (-exponent - 1) as usize, b'0');
-        out.extend_from_slice(digits);
+        out.resize(out.len() + place as usize, b'0');
+    } else if place < 0 && (place > -7 || exponent.abs() < 4) {
+        if exponent >= 0 {
+            let (whole, part) = digits.split_at(exponent as usize + 1);
+            out.extend_from_slice(whole);
+            out.push(b'.');
+            out.extend_from_slice(part);
+        } else {
+            out.extend_from_slice(b"0.");
+            out.resize(out.len() + (-exponent - 1) as usize, b'0');
+            out.extend_from_slice(digits);
+        }
     } else {
         out.push(digits[0]);
         if count > 1 {
@@ -294,6 +298,11 @@ mod tests {
             (1e18, "1000000000000000000"),
             (-4_611_686_018_427_387_904.0, "-4611686018427387904"),
             (4.7e18, "4.7e+18"),
+            (39_647.462_400_000_004, "3.9647462400000004e+4"),
+            (396.474_624_000_000_06, "396.47462400000006"),
+            (28_000_000_000_000.004, "28000000000000.004"),
+            (0.000_157, "0.000157"),
+            (0.000_120_000_000_000_000_02, "1.2000000000000002e-4"),
             (1e7, "10000000"),
             (1.7976931348623157e308, "1.7976931348623157e+308"),
         ] {

@@ -117,8 +117,14 @@ impl Table {
     /// Where `key` lies; `hash` is its own.
     #[inline]
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<Place> {
+        self.find_where(hash, &|entry| entry.key() == key)
+    }
+
+    /// Where an entry with this hash lies of which `is` is true; it is asked of some others too.
+    #[inline]
+    pub(crate) fn find_where(&self, hash: u64, is: &impl Fn(&Entry) -> bool) -> Option<Place> {
         let segment = self.segment_of(hash)?;
-        let spot = self.segments[segment as usize].find(hash, key)?;
+        let spot = self.segments[segment as usize].find(hash, is)?;
         Some(Place { segment, spot })
     }
 

@@ -65,12 +65,12 @@ impl Bucket {
     }
 
     #[inline]
-    fn find(&self, hash: u64, key: &[u8]) -> Option<u8> {
+    fn find(&self, hash: u64, is: &impl Fn(&Entry) -> bool) -> Option<u8> {
         let mut candidates = self.candidates(fingerprint(hash));
         while candidates != 0 {
             let slot = (candidates.trailing_zeros() / 8) as usize;
             let entry = &self.entries[slot];
-            if entry.matches(tag(hash)) && entry.key() == key {
+            if entry.matches(tag(hash)) && is(entry) {
                 return Some(slot as u8);
             }
             candidates &= candidates - 1;
@@ -129,21 +129,21 @@ impl Segment {
         Box::new(Self { buckets: [const { Bucket::EMPTY }; BUCKETS] })
     }
 
-    /// Where `key` lies.
+    /// Where an entry with this hash lies of which `is` is true; it is asked of some others too.
     #[inline]
-    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<Spot> {
+    pub(crate) fn find(&self, hash: u64, is: &impl Fn(&Entry) -> bool) -> Option<Spot> {
         let home = home_of(hash);
         let bucket = &self.buckets[home];
-        if let Some(slot) = bucket.find(hash, key) {
+        if let Some(slot) = bucket.find(hash, is) {
             return Some(Spot { bucket: home as u8, slot });
         }
-        if bucket.tail / NEIGHBOUR == 0 { None } else { self.find_away(home, hash, key) }
+        if bucket.tail / NEIGHBOUR == 0 { None } else { self.find_away(home, hash, is) }
     }
 
-    fn find_away(&self, home: usize, hash: u64, key: &[u8]) -> Option<Spot> {
+    fn find_away(&self, home: usize, hash: u64, is: &impl Fn(&Entry) -> bool) -> Option<Spot> {
         if self.buckets[home].neighbours() > 0 {
             let next = after(home);
-            if let Some(slot) = self.buckets[next].find(hash, key) {
+            if let Some(slot) = self.buckets[next].find(hash, is) {
                 return Some(Spot { bucket: next as u8, slot });
             }
         }
@@ -151,7 +151,7 @@ impl Segment {
             return None;
         }
         (HOMES..BUCKETS).find_map(|bucket| {
-            let slot = self.buckets[bucket].find(hash, key)?;
+            let slot = self.buckets[bucket].find(hash, is)?;
             Some(Spot { bucket: bucket as u8, slot })
         })
     }

@@ -148,14 +148,20 @@ impl Fields {
         true
     }
 
-    /// The same for a name that is known not to be there.
+    /// The same for a name that is known not to be there; the handle of its record.
     #[inline]
-    pub fn insert_new(&mut self, rules: &Rules, name: &[u8], content: Content<'_>) -> Field<'_> {
+    pub(crate) fn insert_new(
+        &mut self,
+        rules: &Rules,
+        name: &[u8],
+        content: Content<'_>,
+    ) -> Handle {
         let hash = rules.hasher.hash(name);
         debug_assert!(self.locate(hash, name).is_none(), "the name is new");
-        self.add(rules, hash, Entry::new(hash, name, content, None, 0));
-        let at = self.locate(hash, name).expect("what was put in is found");
-        Field { entry: self.entry(at) }
+        let entry = Entry::new(hash, name, content, None, 0);
+        let handle = entry.handle();
+        self.add(rules, hash, entry);
+        handle
     }
 
     fn add(&mut self, rules: &Rules, hash: u64, entry: Entry) {
@@ -205,7 +211,11 @@ impl Fields {
     #[inline]
     pub fn remove(&mut self, rules: &Rules, name: &[u8]) -> bool {
         let hash = rules.hasher.hash(name);
-        let Some(at) = self.locate(hash, name) else { return false };
+        let at = self.locate(hash, name);
+        at.map(|at| self.remove_at(at, hash)).is_some()
+    }
+
+    fn remove_at(&mut self, at: At, hash: u64) {
         match (&mut self.form, at) {
             (Form::Few(entries), At::Few(index)) => {
                 let entry = entries.swap_remove(index);
@@ -218,7 +228,31 @@ impl Fields {
             }
             _ => unreachable!("a place is of the form it was found in"),
         }
-        true
+    }
+
+    /// A name known by its hash and its expiry alone.
+    fn locate_timed(&self, rules: &Rules, hash: u64, expiry: Millis) -> Option<At> {
+        let found = |entry: &Entry| {
+            entry.expiry() == Some(expiry) && rules.hasher.hash(entry.key()) == hash
+        };
+        match &self.form {
+            Form::Few(entries) => {
+                let tag = tag(hash);
+                entries.iter().position(|entry| entry.matches(tag) && found(entry)).map(At::Few)
+            }
+            Form::Many(table) => table.find_where(hash, &found).map(At::Many),
+        }
+    }
+
+    /// True if there is a name with this hash and this expiry.
+    pub(super) fn has_timed(&self, rules: &Rules, hash: u64, expiry: Millis) -> bool {
+        self.locate_timed(rules, hash, expiry).is_some()
+    }
+
+    /// Removes a name with this hash and this expiry; true if there was one.
+    pub(super) fn remove_timed(&mut self, rules: &Rules, hash: u64, expiry: Millis) -> bool {
+        let at = self.locate_timed(rules, hash, expiry);
+        at.map(|at| self.remove_at(at, hash)).is_some()
     }
 
     /// Goes back to the small form once little is left: a table itself never shrinks.

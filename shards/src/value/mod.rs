@@ -19,7 +19,7 @@ pub mod stream;
 pub use encodings::{Encodings, Rules};
 pub use extended::Extended;
 pub use fields::{Field, Fields, Sweep};
-pub use hash::Hash;
+pub use hash::{Hash, Pair};
 pub use intset::IntSet;
 pub use kind::Kind;
 pub use list::{Items, List, Side};

@@ -39,7 +39,7 @@ const END: u8 = 0xff;
 const COUNT_UNKNOWN: usize = 0xffff;
 
 /// A listpack.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Eq, PartialEq)]
 pub struct Packed {
     bytes: Vec<u8>,
 }
@@ -57,6 +57,15 @@ impl Pos {
     #[inline]
     fn at(self) -> usize {
         self.0 as usize
+    }
+}
+
+impl Clone for Packed {
+    /// A copy with as much memory, so that what counts one counts the other.
+    fn clone(&self) -> Self {
+        let mut bytes = Vec::with_capacity(self.bytes.capacity());
+        bytes.extend_from_slice(&self.bytes);
+        Self { bytes }
     }
 }
 

@@ -67,10 +67,9 @@ impl<'a> Source<'a> {
         self.set.map_or(0, |set| set.len())
     }
 
-    /// The weighted score of a member.
+    /// The weighted score of a member, perhaps not a number.
     fn score(&self, member: &[u8], rules: &Rules) -> Option<f64> {
-        let score = self.set?.score(member, rules)?;
-        Some(zero_for_nan(score * self.weight))
+        Some(self.set?.score(member, rules)? * self.weight)
     }
 
     /// Members with their weighted scores.
@@ -237,7 +236,8 @@ fn union<'a>(sources: &mut [Source<'a>], aggregate: Aggregate, rules: &Rules) ->
     scores.into_iter().map(|(hashed, score)| (hashed.member, score)).collect()
 }
 
-/// The members that all sets have, found from the smallest.
+/// The members that all sets have, found from the smallest. What is not a number in another has
+/// no part in the least or greatest score, and makes a sum 0: so it is in Redis.
 fn inter<'a>(
     sources: &mut [Source<'a>],
     aggregate: Aggregate,

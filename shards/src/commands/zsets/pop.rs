@@ -1,12 +1,12 @@
 //! Takes members out from either end: ZPOPMIN, ZPOPMAX, ZMPOP, and those that wait for some.
 
 use super::write_members;
-use crate::commands::waiting::deadline;
+use crate::commands::timeout;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, parse_int};
 use crate::error::Error;
 use crate::shard::Scope;
 use crate::value::{Item, Kind as _, SortedSet};
-use crate::waiting::{Null, Wait};
+use crate::waiting::Wait;
 use pinion_io::resp::Reply;
 
 /// From which end members are taken.
@@ -235,8 +235,7 @@ fn bzmpop(
 
 /// A wait of as many seconds as this argument says.
 fn wait(scope: &Scope<'_>, args: &Args<'_>, at: usize) -> Result<Wait, Error> {
-    let until = deadline(args, at, scope.now)?;
-    Ok(Wait { until, null: Null::Array, words: None })
+    timeout::wait(args, at, scope.now)
 }
 
 const POP: &[KeySpec] = &[KeySpec::one(1, &["RW", "ACCESS", "DELETE"])];

@@ -8,7 +8,7 @@ use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::shard::Scope;
 use crate::value::sorted_set::Bounds;
-use crate::value::{Kind as _, SortedSet};
+use crate::value::{Item, Kind as _, SortedSet};
 use pinion_io::resp::Reply;
 use std::ops::Range;
 
@@ -110,8 +110,15 @@ impl<'a> Asked<'a> {
         };
         let Range { start, end } = set.span(&bounds);
         let Some((offset, count)) = self.limit else { return start..end };
-        let Ok(offset) = usize::try_from(offset) else { return start..start };
-        let offset = offset.min(end - start);
+        let offset = match usize::try_from(offset) {
+            Ok(offset) => offset.min(end - start),
+            // Counted from the end in Redis's skiplist; beyond all members in its listpack.
+            Err(_) if set.is_packed() => end - start,
+            Err(_) => {
+                let from_end = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
+                (end - start).checked_sub(from_end).unwrap_or(end - start)
+            }
+        };
         // A negative count is no limit.
         let count = usize::try_from(count).unwrap_or(usize::MAX).min(end - start - offset);
         if self.backwards {
@@ -212,10 +219,18 @@ fn zrangestore(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
     let mut copy = SortedSet::default();
     if let Some(set) = scope.sources_of::<SortedSet>(args, 2..=2)?[0] {
         let ranks = asked.ranks(set);
-        copy.make_room(ranks.len(), rules);
+        // In the order, and with the foresight, that decide on the form in Redis.
+        if matches!(asked.ends, Ends::Ranks(..)) {
+            copy.make_room(ranks.len(), rules);
+        }
         let mut digits = itoa::Buffer::new();
-        for (member, score) in set.range(ranks) {
+        let mut put = |(member, score): (Item<'_>, f64)| {
             copy.put(member.text(&mut digits), score, rules);
+        };
+        if asked.backwards {
+            set.range(ranks).rev().for_each(put);
+        } else {
+            set.range(ranks).for_each(&mut put);
         }
     }
     reply.int(copy.len() as i64);

@@ -69,7 +69,7 @@ impl Large {
 
     /// Puts in a member that is not there.
     pub(super) fn insert(&mut self, member: &[u8], score: f64, rules: &Rules) {
-        let handle = self.members.insert_new(rules, member, content(score)).handle();
+        let handle = self.members.insert_new(rules, member, content(score));
         self.order.insert(score, handle, bytes);
     }
 

@@ -56,6 +56,11 @@ impl SortedSet {
         }
     }
 
+    /// True in the small form.
+    pub fn is_packed(&self) -> bool {
+        matches!(self.0, Form::Packed(_))
+    }
+
     /// The score of a member.
     pub fn score(&self, member: &[u8], rules: &Rules) -> Option<f64> {
         match &self.0 {

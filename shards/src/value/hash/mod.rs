@@ -1,0 +1,368 @@
+//! A hash: fields with their values, each of which may have an expiry of its own.
+//!
+//! Few short fields lie in a listpack, pair after pair in the order of their coming. Once one of
+//! them was given an expiry they lie in threes, in the order of their expiries, those without one
+//! last. Many or long fields lie in a table, beside an index of the expiries there are. What is
+//! due is gone for whoever says what time it is, and is removed in steps by `sweep`.
+
+mod large;
+mod pairs;
+mod timed;
+
+use super::{Item, Kind, Object, Packed, Rules, Value};
+use crate::shard::Millis;
+use large::Large;
+use timed::Timed;
+
+/// A hash.
+#[derive(Debug)]
+pub struct Hash(Form);
+
+#[derive(Debug)]
+enum Form {
+    Pairs(Packed),
+    Timed(Box<Timed>),
+    Large(Box<Large>),
+}
+
+/// A field of a hash.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pair<'a> {
+    /// Its name.
+    pub name: Item<'a>,
+    /// Its value.
+    pub value: Item<'a>,
+    /// When it expires, in milliseconds since the Unix epoch.
+    pub expiry: Option<Millis>,
+}
+
+impl Pair<'_> {
+    /// True if it is gone at `now`.
+    #[inline]
+    fn is_due(&self, now: Millis) -> bool {
+        is_due(self.expiry, now)
+    }
+}
+
+/// True if what expires at `expiry` is gone at `now`: a field still shows in its last millisecond.
+#[inline]
+fn is_due(expiry: Option<Millis>, now: Millis) -> bool {
+    expiry.is_some_and(|at| at < now)
+}
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self(Form::Pairs(Packed::new()))
+    }
+}
+
+impl Hash {
+    /// A field that is there and not due.
+    #[inline]
+    pub fn find(&self, rules: &Rules, now: Millis, name: &[u8]) -> Option<Pair<'_>> {
+        let pair = match &self.0 {
+            Form::Pairs(packed) => {
+                let at = pairs::find(packed, name)?;
+                let (name, value) = (packed.at(at.name), packed.at(at.value));
+                return Some(Pair { name, value, expiry: None });
+            }
+            Form::Timed(timed) => timed.find(name),
+            Form::Large(large) => large.find(rules, name),
+        };
+        pair.filter(|pair| !pair.is_due(now))
+    }
+
+    /// Makes ready for `count` fields that will be set, of which no name or value is longer than
+    /// `longest`.
+    #[inline]
+    pub fn prepare(&mut self, rules: &Rules, count: usize, longest: usize) {
+        let bounds = &rules.encodings;
+        if count > bounds.hash_max_listpack_entries || longest > bounds.hash_max_listpack_value {
+            self.enlarge(rules);
+        }
+    }
+
+    /// Gives a field a value; true if it is new. A field that was there keeps its expiry if `keep`
+    /// says so, and else has none from then on.
+    pub fn set(
+        &mut self,
+        rules: &Rules,
+        now: Millis,
+        (name, value): (&[u8], &[u8]),
+        keep: bool,
+    ) -> bool {
+        if !self.has_room(rules, name.len().max(value.len())) {
+            self.enlarge(rules);
+        }
+        let new = match &mut self.0 {
+            Form::Pairs(packed) => pairs::set(packed, name, value),
+            Form::Timed(timed) => timed.set(now, name, value, keep),
+            Form::Large(large) => return large.set(rules, now, name, value, keep),
+        };
+        if self.len() > rules.hash_max_listpack_entries {
+            self.enlarge(rules);
+        }
+        new
+    }
+
+    /// True if a packed hash may take a name and a value of so many bytes.
+    #[inline]
+    fn has_room(&self, rules: &Rules, longest: usize) -> bool {
+        let packed = match &self.0 {
+            Form::Pairs(packed) => packed,
+            Form::Timed(timed) => timed.packed(),
+            Form::Large(_) => return true,
+        };
+        longest <= rules.hash_max_listpack_value && packed.has_room(2 * longest + PAIR_EXTRA_BYTES)
+    }
+
+    /// Goes over to the table, if it is not there yet.
+    #[cold]
+    fn enlarge(&mut self, rules: &Rules) {
+        if matches!(self.0, Form::Large(_)) {
+            return;
+        }
+        let mut large = Box::new(Large::default());
+        self.each_kept(|pair| large.insert_new(rules, pair));
+        self.0 = Form::Large(large);
+    }
+
+    /// Makes ready for expiries. Redis shows the form it then has whether or not one is set.
+    pub fn prepare_expiry(&mut self) {
+        if let Form::Pairs(packed) = &self.0 {
+            self.0 = Form::Timed(Box::new(Timed::of_pairs(packed)));
+        }
+    }
+
+    /// Changes when a field expires; true if it is there and not due.
+    pub fn set_expiry(
+        &mut self,
+        rules: &Rules,
+        now: Millis,
+        name: &[u8],
+        expiry: Option<Millis>,
+    ) -> bool {
+        if expiry.is_some() {
+            self.prepare_expiry();
+        }
+        match &mut self.0 {
+            Form::Pairs(packed) => pairs::find(packed, name).is_some(),
+            Form::Timed(timed) => timed.set_expiry(now, name, expiry),
+            Form::Large(large) => large.set_expiry(rules, now, name, expiry),
+        }
+    }
+
+    /// Removes a field; true if it was there and not due.
+    pub fn remove(&mut self, rules: &Rules, now: Millis, name: &[u8]) -> bool {
+        match &mut self.0 {
+            Form::Pairs(packed) => pairs::remove(packed, name),
+            Form::Timed(timed) => timed.remove(now, name),
+            Form::Large(large) => large.remove(rules, now, name),
+        }
+    }
+
+    /// How many fields are not due. At once, but for those that are due and not yet removed.
+    #[inline]
+    pub fn live(&self, now: Millis) -> usize {
+        self.len() - if self.has_due(now) { self.due(now, usize::MAX) } else { 0 }
+    }
+
+    /// True if a field is due.
+    #[inline]
+    pub fn has_due(&self, now: Millis) -> bool {
+        self.next_due().is_some_and(|at| at < now)
+    }
+
+    /// How many fields are due; counts `most` at most.
+    #[cold]
+    pub fn due(&self, now: Millis, most: usize) -> usize {
+        match &self.0 {
+            Form::Pairs(_) => 0,
+            Form::Timed(timed) => timed.due(now, most),
+            Form::Large(large) => large.due(now, most),
+        }
+    }
+
+    /// Shows every field that is not due.
+    #[inline]
+    pub fn each(&self, now: Millis, mut visit: impl FnMut(Pair<'_>)) {
+        if self.has_due(now) {
+            self.each_kept(|pair| {
+                if !pair.is_due(now) {
+                    visit(pair);
+                }
+            });
+        } else {
+            self.each_kept(visit);
+        }
+    }
+
+    /// Shows every field, those that are due among them.
+    #[inline]
+    fn each_kept<'a>(&'a self, mut visit: impl FnMut(Pair<'a>)) {
+        match &self.0 {
+            Form::Pairs(packed) => pairs::each(packed, visit),
+            Form::Timed(timed) => timed.iter().for_each(visit),
+            Form::Large(large) => large.iter().for_each(|pair| visit(pair)),
+        }
+    }
+
+    /// The fields that are not due.
+    pub fn all(&self, now: Millis) -> Vec<Pair<'_>> {
+        let mut all = Vec::with_capacity(self.live(now));
+        self.each_kept(|pair| all.extend((!pair.is_due(now)).then_some(pair)));
+        all
+    }
+
+    /// Shows about `count` fields that are not due, from `position` on (0 is the start), and
+    /// returns where to go on. Every field that is there from the first call to the last is shown,
+    /// once if meanwhile none came or went. A packed hash is shown whole.
+    pub fn scan(
+        &self,
+        rules: &Rules,
+        now: Millis,
+        (position, count): (u64, usize),
+        mut visit: impl FnMut(Pair<'_>),
+    ) -> Option<u64> {
+        let visit = |pair: Pair<'_>| {
+            if !pair.is_due(now) {
+                visit(pair);
+            }
+        };
+        match &self.0 {
+            Form::Large(large) => large.scan(rules, position, count, visit),
+            _ => {
+                self.each_kept(visit);
+                None
+            }
+        }
+    }
+
+    /// Any field that is not due, each about as likely as any other; `random` gives 64 random
+    /// bits at a time.
+    pub fn random(&self, now: Millis, mut random: impl FnMut() -> u64) -> Option<Pair<'_>> {
+        if let Form::Large(large) = &self.0
+            && let Some(pair) = large.random(now, &mut random)
+        {
+            return Some(pair);
+        }
+        let live = self.live(now) as u128;
+        let index = (u128::from(random()) * live) >> 64;
+        let (mut at, mut found) = (0, None);
+        self.each_kept(|pair| {
+            if !pair.is_due(now) {
+                if at == index {
+                    found = Some(pair);
+                }
+                at += 1;
+            }
+        });
+        found
+    }
+
+    /// True if fields are found without walking over others.
+    pub fn is_large(&self) -> bool {
+        matches!(self.0, Form::Large(_))
+    }
+}
+
+/// Bytes of a field in a listpack beside its name and value: the heads and tails of these, and its
+/// expiry.
+const PAIR_EXTRA_BYTES: usize = 32;
+
+impl Kind for Hash {
+    #[inline]
+    fn of(value: Value<'_>) -> Option<&Self> {
+        if let Value::Hash(it) = value { Some(it) } else { None }
+    }
+
+    #[inline]
+    fn of_mut(object: &mut Object) -> Option<&mut Self> {
+        if let Object::Hash(it) = object { Some(it) } else { None }
+    }
+
+    fn into_object(self) -> Object {
+        Object::Hash(self)
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        match &self.0 {
+            Form::Pairs(packed) => packed.count() / 2,
+            Form::Timed(timed) => timed.len(),
+            Form::Large(large) => large.len(),
+        }
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        match &self.0 {
+            Form::Pairs(packed) => packed.is_empty(),
+            Form::Timed(timed) => timed.packed().is_empty(),
+            Form::Large(large) => large.len() == 0,
+        }
+    }
+
+    #[inline]
+    fn bytes(&self) -> usize {
+        match &self.0 {
+            Form::Pairs(packed) => packed.heap_bytes(),
+            Form::Timed(timed) => size_of::<Timed>() + timed.packed().heap_bytes(),
+            Form::Large(large) => size_of::<Large>() + large.bytes(),
+        }
+    }
+
+    fn encoding(&self) -> &'static str {
+        match self.0 {
+            Form::Pairs(_) => "listpack",
+            Form::Timed(_) => "listpackex",
+            Form::Large(_) => "hashtable",
+        }
+    }
+
+    fn duplicate(&self) -> Self {
+        Self(match &self.0 {
+            Form::Pairs(packed) => Form::Pairs(packed.clone()),
+            Form::Timed(timed) => Form::Timed(timed.clone()),
+            Form::Large(large) => Form::Large(Box::new(large.duplicate())),
+        })
+    }
+
+    fn free_some(&mut self, budget: usize) -> bool {
+        match &mut self.0 {
+            Form::Pairs(_) | Form::Timed(_) => {
+                *self = Self::default();
+                false
+            }
+            Form::Large(large) => large.free_some(budget),
+        }
+    }
+
+    #[inline]
+    fn next_due(&self) -> Option<Millis> {
+        match &self.0 {
+            Form::Pairs(_) => None,
+            Form::Timed(timed) => timed.next_due(),
+            Form::Large(large) => large.next_due(),
+        }
+    }
+
+    fn sweep(&mut self, rules: &Rules, now: Millis, budget: usize) -> usize {
+        match &mut self.0 {
+            Form::Pairs(_) => 0,
+            Form::Timed(timed) => timed.sweep(now, budget),
+            Form::Large(large) => large.sweep(rules, now, budget),
+        }
+    }
+
+    fn recount(&self) {
+        match &self.0 {
+            Form::Pairs(packed) => pairs::recount(packed),
+            Form::Timed(timed) => timed.recount(),
+            Form::Large(large) => large.recount(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
