@@ -9,6 +9,7 @@ mod support;
 mod server {
     mod clients;
     mod limits;
+    mod long;
     mod process;
     mod slow;
     mod traffic;

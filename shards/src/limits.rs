@@ -44,6 +44,8 @@ pub const SWEEP_PARTS_MAX: usize = 2048;
 pub const READ_AT_ONCE_MAX: usize = 8192;
 /// Elements that one step writes of all long replies together: some hundred microseconds.
 pub const READ_ELEMENTS_PER_STEP: usize = 4096;
+/// Long replies that one step goes on with.
+pub const READINGS_PER_STEP: usize = 4;
 /// Names that lie in one vector inside a value, before they get a table of 4 KiB segments.
 pub const FIELDS_FEW_MAX: usize = 128;
 /// Entries that a coarse trimming deletes, if no LIMIT is given (Redis has the same bound).
@@ -68,3 +70,4 @@ const _: () = assert!(PREFETCH_DEPTH <= BATCH_COMMANDS_MAX);
 pub const BATCH_KEEP_BYTES_MAX: usize = 256 * 1024;
 
 const _: () = assert!(BATCH_KEEP_BYTES_MAX <= BATCH_BYTES_MAX);
+const _: () = assert!(READINGS_PER_STEP <= READ_ELEMENTS_PER_STEP, "a step writes something");

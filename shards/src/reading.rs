@@ -4,16 +4,16 @@
 //! A command that finds more than `READ_AT_ONCE_MAX` elements to show writes the head of its reply
 //! and says how to go on (`Scope::read_on`). From then on its key is locked: other reads go on,
 //! writes wait, and once one waits so does all that comes after it for that key, in order. Every
-//! `Shard::read_on` writes a piece of each such reply; after the last, what waited runs.
+//! `Shard::read_on` writes a piece of a few such replies in turn; after the last, what waited runs.
 
 use crate::carried::Carried;
 use crate::commands::{Args, Flags, Row};
 use crate::keyspace::Key;
-use crate::limits::{READ_AT_ONCE_MAX, READ_ELEMENTS_PER_STEP};
+use crate::limits::{READ_AT_ONCE_MAX, READ_ELEMENTS_PER_STEP, READINGS_PER_STEP};
 use crate::shard::{Call, Late, Millis, Ran, Scope, Sender, Shard, Task};
 use crate::value::{Rules, Value};
 use pinion_io::resp::{Protocol, Range, Reply};
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 /// How far a long reply has come. What the numbers mean is up to its `Step`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -85,7 +85,8 @@ const ALL_KEYS: u64 = 0;
 /// Long replies and what waits for them.
 #[derive(Debug, Default)]
 pub(crate) struct Readings {
-    under_way: Vec<Reading>,
+    /// The next whose turn it is at the front.
+    under_way: VecDeque<Reading>,
     held: Vec<Held>,
     /// Hashes of the keys of what is held.
     held_keys: HashSet<u64>,
@@ -133,7 +134,7 @@ impl Shard {
         let hash = self.hash(&plan.key);
         self.keyspace.lock(hash);
         let reading = Reading { plan, sender, protocol, now, hash, number, piece: head };
-        self.readings.under_way.push(reading);
+        self.readings.under_way.push_back(reading);
         Ran::Later(number)
     }
 
@@ -196,25 +197,24 @@ impl Shard {
         Ran::Later(number)
     }
 
-    /// Writes a piece of every long reply, and runs what waited for those that are done. The
-    /// pieces are among `take_late`.
+    /// Writes a piece of the long replies whose turn it is, and runs what waited for those that are
+    /// done. The pieces are among `take_late`.
     pub fn read_on(&mut self, now: Millis) {
-        let mut under_way = std::mem::take(&mut self.readings.under_way);
-        let budget = (READ_ELEMENTS_PER_STEP / under_way.len().max(1)).max(1);
+        // Few at a time: many tiny pieces would cost more on their way home than to write.
+        let count = self.readings.under_way.len().min(READINGS_PER_STEP);
+        let budget = READ_ELEMENTS_PER_STEP / count.max(1);
         let mut ended = false;
-        under_way.retain_mut(|reading| {
-            let more = self.write_piece(reading, budget);
+        for mut reading in self.readings.under_way.drain(..count).collect::<Vec<_>>() {
+            let more = self.write_piece(&mut reading, budget);
             let reply = std::mem::take(&mut reading.piece);
             self.say_later(reading.sender, reading.number, reply, more);
-            if !more {
+            if more {
+                self.readings.under_way.push_back(reading);
+            } else {
                 self.keyspace.unlock(reading.hash);
                 ended = true;
             }
-            more
-        });
-        // What began meanwhile comes behind.
-        under_way.append(&mut self.readings.under_way);
-        self.readings.under_way = under_way;
+        }
         if ended {
             self.run_held(now);
         }

@@ -3,8 +3,11 @@
 use super::{READ, end, start, write_entry};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::limits::READ_AT_ONCE_MAX;
+use crate::reading::{Source, Walk};
 use crate::shard::Scope;
-use crate::value::Stream;
+use crate::value::stream::{Id, Log};
+use crate::value::{Stream, Value};
 use pinion_io::resp::Reply;
 
 /// `XLEN key`.
@@ -43,16 +46,55 @@ fn range(
         reply.null_array();
         return Ok(());
     }
-    let mut entries = stream.log.range(first, last);
-    let (mark, mut written) = (reply.len(), 0);
-    while count.is_none_or(|count| written < count) {
+    let count = count.unwrap_or(usize::MAX);
+    if count.min(stream.log.len() as usize) > READ_AT_ONCE_MAX {
+        let count = count.min(stream.log.count(first, last) as usize);
+        let position = if back { last.number() } else { first.number() };
+        let mut walk = Walk { position, left: count, options: u64::from(back) };
+        reply.array(count);
+        if scope.is_long(count) {
+            scope.read_on(key, write_some, walk);
+        } else if let Some(value) = scope.keyspace.view(key) {
+            let source = Source { value, rules: scope.rules, now: scope.now };
+            write_some(&mut walk, &source, usize::MAX, reply);
+        }
+        return Ok(());
+    }
+    let mark = reply.len();
+    let (written, _) = write_entries(&stream.log, (first, last), back, count, reply);
+    reply.insert(mark, |reply| reply.array(written));
+    Ok(())
+}
+
+/// Writes up to `count` entries; how many they were, and the last of them.
+fn write_entries(
+    log: &Log,
+    (first, last): (Id, Id),
+    back: bool,
+    count: usize,
+    reply: &mut Reply<'_>,
+) -> (usize, Id) {
+    let mut entries = log.range(first, last);
+    let (mut written, mut at) = (0, Id::MIN);
+    while written < count {
         let entry = if back { entries.next_back() } else { entries.next() };
         let Some(entry) = entry else { break };
         write_entry(&entry, reply);
-        written += 1;
+        (written, at) = (written + 1, entry.id);
     }
-    reply.insert(mark, |reply| reply.array(written));
-    Ok(())
+    (written, at)
+}
+
+/// Writes a piece of a long reply: the position is the number of the next id; the option says that
+/// it goes backward.
+fn write_some(walk: &mut Walk, source: &Source<'_>, budget: usize, reply: &mut Reply<'_>) {
+    let Value::Stream(stream) = source.value else { return };
+    let (back, next) = (walk.options != 0, Id::of_number(walk.position));
+    let span = if back { (Id::MIN, next) } else { (next, Id::MAX) };
+    let (written, at) = write_entries(&stream.log, span, back, budget.min(walk.left), reply);
+    walk.left -= written;
+    let next = if back { at.prev() } else { at.next() };
+    walk.position = next.map_or(0, Id::number);
 }
 
 /// `[COUNT count]`, the last one of several; a negative count is none at all.

@@ -1,8 +1,7 @@
 //! Takes members out from either end: ZPOPMIN, ZPOPMAX, ZMPOP, and those that wait for some.
 
 use super::write_members;
-use crate::commands::timeout;
-use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, parse_int};
+use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, parse_int, timeout};
 use crate::error::Error;
 use crate::shard::Scope;
 use crate::value::{Item, Kind as _, SortedSet};
@@ -213,7 +212,7 @@ fn pop_or_wait(
     end: End,
     reply: &mut Reply<'_>,
 ) -> Result<Option<Wait>, Error> {
-    let wait = wait(scope, args, args.len() - 1)?;
+    let wait = timeout::wait(args, args.len() - 1, scope.now)?;
     for key in args.from(1).take(args.len() - 2) {
         if take(scope, key, end, 1, Shape::KeyAndOne, reply)? {
             return Ok(None);
@@ -228,14 +227,9 @@ fn bzmpop(
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Option<Wait>, Error> {
-    let wait = wait(scope, args, 1)?;
+    let wait = timeout::wait(args, 1, scope.now)?;
     let many = Many::parse(args, 2)?;
     Ok(if many.take(scope, args, reply)? { None } else { Some(wait) })
-}
-
-/// A wait of as many seconds as this argument says.
-fn wait(scope: &Scope<'_>, args: &Args<'_>, at: usize) -> Result<Wait, Error> {
-    timeout::wait(args, at, scope.now)
 }
 
 const POP: &[KeySpec] = &[KeySpec::one(1, &["RW", "ACCESS", "DELETE"])];

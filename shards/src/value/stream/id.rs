@@ -60,6 +60,16 @@ impl Id {
         }
     }
 
+    /// The id as one number, in the same order.
+    pub fn number(self) -> u128 {
+        u128::from(self.ms) << 64 | u128::from(self.seq)
+    }
+
+    /// The id with this number.
+    pub fn of_number(number: u128) -> Self {
+        Self { ms: (number >> 64) as u64, seq: number as u64 }
+    }
+
     /// Reads `ms`, `ms-seq` or `ms-*`. The numbers may be written in every way that C's `strtoull`
     /// reads, since clients of Redis may do so.
     pub fn parse(text: &[u8]) -> Option<(u64, Seq)> {
@@ -165,6 +175,7 @@ mod tests {
         assert_eq!((Id::MAX.next(), Id::MIN.prev()), (None, None));
         assert!(Id::new(1, 9) < Id::new(2, 0) && Id::new(2, 0) < Id::new(2, 1));
         for id in [Id::MIN, Id::MAX, Id::new(10, 3)] {
+            assert_eq!(Id::of_number(id.number()), id);
             assert_eq!(id.text(&mut IdText::default()), id.to_string().as_bytes());
         }
     }

@@ -165,6 +165,21 @@ impl Log {
         Range { nodes, front: None, back: None, start, end }
     }
 
+    /// How many entries have ids from `start` to `end`. Looks into the first and the last node
+    /// only; the others know.
+    pub fn count(&self, start: Id, end: Id) -> u64 {
+        let mut nodes = self.range(start, end).nodes;
+        let inside = |node: Option<(&Id, &Packed)>| {
+            let (&master, node) = node?;
+            let within =
+                |(entry, live): &node::Found<'_>| *live && (start..=end).contains(&entry.id);
+            Some(Walk::new(master, node).filter(within).count() as u64)
+        };
+        let edges = [inside(nodes.next()), inside(nodes.next_back())];
+        let between = nodes.map(|(_, node)| node::counts(node).0);
+        edges.into_iter().flatten().sum::<u64>() + between.sum::<u64>()
+    }
+
     /// The entry with this id.
     pub fn entry(&self, id: Id) -> Option<Entry<'_>> {
         let (&master, node) = self.nodes.range(..=id).next_back()?;
@@ -230,7 +245,8 @@ impl Log {
         live
     }
 
-    /// Deletes entries of a node, in order, as long as `verdict` says; returns how many. Say
+    /// Deletes entries of a node, in order, as long as `verdict` says; returns how many. The node
+    /// goes with its last entry (Redis leaves it there, and XREAD with `+` then fails). Say
     /// `trimmed` at the end.
     pub(super) fn thin_node(
         &mut self,

@@ -110,6 +110,7 @@ fn entries_are_those_of_a_model() {
                     let within = model.iter().filter(|(id, _)| (start..=end).contains(id));
                     let wanted: Model = within.cloned().collect();
                     assert_eq!(forward(&stream, start, end), wanted);
+                    assert_eq!(stream.log.count(start, end), wanted.len() as u64);
                     assert_eq!(backward(&stream, start, end), wanted);
                     let entry = stream.log.entry(start).unwrap();
                     assert_eq!(
