@@ -1,5 +1,6 @@
 //! Writes replies, each value once, straight into the buffer that will be sent.
 
+use super::grisu::Digits;
 use std::io::Write as _;
 
 /// The protocol version a connection speaks.
@@ -230,8 +231,8 @@ fn whole(value: f64) -> Option<i64> {
     (value.abs() <= WHOLE_MAX && value.fract() == 0.0 && !negative_zero).then_some(value as i64)
 }
 
-/// Writes `value` as Redis prints doubles: whole numbers up to 2^62 as integers, others as the
-/// shortest digits that read back to the same value, plain where that is short, else with an
+/// Writes `value` as Redis prints doubles: whole numbers up to 2^62 as integers, others as
+/// short digits that read back to the same value, plain where that is short, else with an
 /// exponent; `inf`, `-inf` and `nan`.
 pub fn write_double(out: &mut Vec<u8>, value: f64) {
     if let Some(whole) = whole(value) {
@@ -246,15 +247,11 @@ pub fn write_double(out: &mut Vec<u8>, value: f64) {
     if value == 0.0 {
         return out.extend_from_slice(b"-0");
     }
-    let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').expect("the `e` format has an exponent");
-    let exponent: i32 = exponent.parse().expect("the exponent is a small integer");
-    let negative = mantissa.starts_with('-');
-    let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
-    if negative {
+    if value < 0.0 {
         out.push(b'-');
     }
-    write_decimal(out, &digits, exponent);
+    let digits = Digits::of(value.abs());
+    write_decimal(out, digits.text(), digits.exponent());
 }
 
 /// Writes `d.ddd` x 10^`exponent`: plain where that is short, else with an exponent.
