@@ -199,11 +199,11 @@ impl Hash {
 
     /// Shows every field, those that are due among them.
     #[inline]
-    fn each_kept<'a>(&'a self, mut visit: impl FnMut(Pair<'a>)) {
+    fn each_kept<'a>(&'a self, visit: impl FnMut(Pair<'a>)) {
         match &self.0 {
             Form::Pairs(packed) => pairs::each(packed, visit),
             Form::Timed(timed) => timed.iter().for_each(visit),
-            Form::Large(large) => large.iter().for_each(|pair| visit(pair)),
+            Form::Large(large) => large.iter().for_each(visit),
         }
     }
 

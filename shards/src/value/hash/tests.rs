@@ -65,7 +65,7 @@ fn change(hash: &mut Hash, rules: &Rules, model: &mut Model, now: Millis, state:
             model.insert(name, (value, old));
         }
         4..=6 => {
-            let at = (random(state) % 4 > 0).then(|| now + random(state) % 400);
+            let at = (!random(state).is_multiple_of(4)).then(|| now + random(state) % 400);
             assert_eq!(hash.set_expiry(rules, now, &name, at), there);
             if there {
                 model.get_mut(&name).unwrap().1 = at;
