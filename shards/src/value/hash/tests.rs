@@ -1,3 +1,5 @@
+//! Hashes against a model, in all their forms.
+
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 
