@@ -38,6 +38,9 @@ pub const FREE_SEGMENTS_PER_TICK: usize = 4;
 pub const FREE_AT_ONCE_MAX: usize = 64;
 /// Elements of removed values that one tick frees: some hundred microseconds.
 pub const FREE_ELEMENTS_PER_TICK: usize = 8192;
+/// Latest time at which a field of a hash may expire, in milliseconds since the Unix epoch, as in
+/// Redis: in the year 4199.
+pub const FIELD_EXPIRY_MAX: u64 = (1 << 46) - 1;
 /// Parts of values (fields of hashes) that one tick removes because they are due.
 pub const SWEEP_PARTS_MAX: usize = 2048;
 /// Elements that a reply holds at most to be written at once; a longer one is written in pieces.
