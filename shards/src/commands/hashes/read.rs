@@ -3,7 +3,7 @@
 use super::read;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
-use crate::limits::SWEEP_PARTS_MAX;
+use crate::limits::COUNT_PARTS_MAX;
 use crate::shard::Scope;
 use crate::value::{Kind as _, Pair};
 use pinion_io::resp::Reply;
@@ -52,12 +52,12 @@ fn hstrlen(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Res
     Ok(())
 }
 
-/// `HLEN key`. Fields that are due do not count, as long as those not yet removed are no more than
-/// one sweep removes; of more, the rest count, as all of them do in Redis.
+/// `HLEN key`. Fields that are due do not count, unless `COUNT_PARTS_MAX` others are not yet removed
+/// either; all of them count in Redis.
 fn hlen(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let now = scope.now;
     let len = read(scope, args)?.map_or(0, |hash| {
-        let due = if hash.has_due(now) { hash.due(now, SWEEP_PARTS_MAX) } else { 0 };
+        let due = if hash.has_due(now) { hash.due(now, COUNT_PARTS_MAX) } else { 0 };
         hash.len() - due
     });
     reply.int(len as i64);
