@@ -1,6 +1,6 @@
 //! Tells when fields end: HTTL, HPTTL, HEXPIRETIME, HPEXPIRETIME.
 
-use super::{NOT_POSITIVE, check_type, names_from, read};
+use super::{NOT_POSITIVE, names_from, read};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::shard::{Millis, Scope};
@@ -14,10 +14,9 @@ fn tell_all(
     reply: &mut Reply<'_>,
     tell: impl Fn(Millis, Millis) -> Millis,
 ) -> Result<(), Error> {
-    check_type(scope, args)?;
-    let names = names_from(args, 2, NOT_POSITIVE)?;
     let (rules, now) = (scope.rules, scope.now);
     let hash = read(scope, args)?;
+    let names = names_from(args, 2, NOT_POSITIVE)?;
     reply.array(args.len() - names);
     for name in args.from(names) {
         let field = hash.and_then(|hash| hash.find(rules, now, name));
