@@ -176,11 +176,11 @@ fn join(bytes: &mut Vec<u8>, mut at: usize) {
     }
 }
 
-/// The runs as PFDEBUG DECODE writes them; of corrupt ones, those before the last register.
+/// The runs as PFDEBUG DECODE writes them; of corrupt ones, up to the first beyond the last register.
 pub(super) fn text(body: &[u8]) -> String {
     let mut runs = Runs::of(body);
     let mut text = String::new();
-    while runs.first < HLL_REGISTERS
+    while runs.first <= HLL_REGISTERS
         && let Some(run) = runs.decode()
     {
         if !text.is_empty() {
