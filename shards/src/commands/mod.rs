@@ -7,6 +7,7 @@ mod args;
 mod expiry;
 mod geo;
 mod hashes;
+mod hyperloglog;
 mod key_spec;
 mod keys;
 mod lists;
@@ -55,6 +56,7 @@ static FAMILIES: &[&[Row]] = &[
     zsets::combine::ROWS,
     geo::places::ROWS,
     geo::search::ROWS,
+    hyperloglog::ROWS,
     streams::add::ROWS,
     streams::range::ROWS,
     streams::delete::ROWS,
