@@ -44,7 +44,7 @@ impl List {
         side: Side,
         texts: impl Iterator<Item = &'t [u8]> + Clone,
     ) {
-        let limits = Limits::of(rules.list_max_listpack_size);
+        let limits = Limits::of(rules);
         self.prepare(limits, texts.clone());
         for text in texts {
             match (&mut self.form, side) {
@@ -115,7 +115,7 @@ impl List {
 
     /// Puts a text in the place of the element with this index; false if there is none.
     pub fn set(&mut self, rules: &Rules, index: usize, text: &[u8]) -> bool {
-        let limits = Limits::of(rules.list_max_listpack_size);
+        let limits = Limits::of(rules);
         self.prepare(limits, std::iter::once(text));
         if index >= self.len() {
             return false;
@@ -137,7 +137,7 @@ impl List {
     /// Adds a text beside the first element that is `pivot`, on its left or on its right; false if
     /// there is none.
     pub fn insert(&mut self, rules: &Rules, side: Side, pivot: &[u8], text: &[u8]) -> bool {
-        let limits = Limits::of(rules.list_max_listpack_size);
+        let limits = Limits::of(rules);
         self.prepare(limits, std::iter::once(text));
         match &mut self.form {
             Form::Packed(packed) => {
@@ -162,7 +162,7 @@ impl List {
     /// Removes `count` elements from `index` on, or as many as there are.
     pub fn remove_range(&mut self, rules: &Rules, index: usize, count: usize) {
         self.cut(index, count);
-        self.lessen(Limits::of(rules.list_max_listpack_size));
+        self.lessen(Limits::of(rules));
     }
 
     fn cut(&mut self, index: usize, count: usize) {
@@ -190,7 +190,7 @@ impl List {
         let index = if from == Side::Left { 0 } else { self.len() - 1 };
         self.cut(index, 1);
         self.push(rules, to, std::iter::once(text.as_slice()));
-        self.lessen(Limits::of(rules.list_max_listpack_size));
+        self.lessen(Limits::of(rules));
     }
 
     /// Removes elements that are `text`, `limit` at most, beginning at one end; returns how many.
@@ -200,7 +200,7 @@ impl List {
             Form::Quick(quick) => quick.remove_equal(text, from, limit),
         };
         if removed > 0 {
-            self.lessen(Limits::of(rules.list_max_listpack_size));
+            self.lessen(Limits::of(rules));
         }
         removed
     }
