@@ -419,6 +419,7 @@ impl Keyspace {
         self.graves.bury_table(table);
         self.due.forget(db);
         self.sweep.forget(db);
+        self.awaited.all_changed(db);
         self.graves.free_some();
     }
 
@@ -498,7 +499,7 @@ impl Keyspace {
     #[inline]
     fn touched(&mut self, db: u16, key: &[u8], change: Change) {
         self.counters.changes += 1;
-        if !self.awaited.is_empty() && change == Change::Value {
+        if !self.awaited.is_empty() && change != Change::Expiry {
             self.awaited.changed(db, key);
         }
     }
