@@ -6,6 +6,7 @@
 mod args;
 mod expiry;
 mod geo;
+mod hashes;
 mod key_spec;
 mod keys;
 mod lists;
@@ -63,6 +64,14 @@ static FAMILIES: &[&[Row]] = &[
     streams::pending::ROWS,
     streams::claim::ROWS,
     streams::info::ROWS,
+    hashes::read::ROWS,
+    hashes::walk::ROWS,
+    hashes::random::ROWS,
+    hashes::write::ROWS,
+    hashes::count::ROWS,
+    hashes::expire::ROWS,
+    hashes::tell::ROWS,
+    hashes::timed::ROWS,
 ];
 
 /// Every row, families in order.

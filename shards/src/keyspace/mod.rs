@@ -418,8 +418,8 @@ impl Keyspace {
         self.counters.changes += table.len() as u64;
         self.graves.bury_table(table);
         self.due.forget(db);
-        self.sweep.forget(db);
         self.awaited.all_changed(db);
+        self.sweep.forget(db);
         self.graves.free_some();
     }
 
