@@ -443,7 +443,6 @@ impl Keyspace {
         self.due.forget(db);
         self.awaited.all_changed(db);
         self.sweep.forget(db);
-        self.awaited.all_changed(db);
         self.graves.free_some();
     }
 
