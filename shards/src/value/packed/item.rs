@@ -43,7 +43,8 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// The same with its text copied into `room`, which is empty, so that what it was read from may change.
+    /// The same with its text copied into `room`, which is empty, so that what it was read from may
+    /// change.
     pub fn copied(self, room: &mut Vec<u8>) -> Item<'_> {
         match self {
             Self::Int(value) => Item::Int(value),
