@@ -36,6 +36,7 @@ static FAMILIES: &[&[Row]] = &[
     strings::range::ROWS,
     strings::many::ROWS,
     strings::lcs::ROWS,
+    strings::digest::ROWS,
     lists::push::ROWS,
     lists::pop::ROWS,
     lists::read::ROWS,
