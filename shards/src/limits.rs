@@ -4,6 +4,10 @@
 pub const DATABASES_MAX: u16 = 1024;
 /// Longest string value, in bytes (Redis: 512 MiB, `proto-max-bulk-len`).
 pub const STRING_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Bits that a string may have: the place of one is below that.
+pub const BITS_MAX: u64 = STRING_BYTES_MAX as u64 * 8;
+/// Bytes of the result that BITOP works on at once, so that they stay in the nearest cache.
+pub const BITOP_BLOCK_BYTES: usize = 8 * 1024;
 /// Longest key, in bytes.
 pub const KEY_BYTES_MAX: usize = STRING_BYTES_MAX;
 /// Slots of the keyspace, as in Redis Cluster.
@@ -38,6 +42,9 @@ pub const FREE_SEGMENTS_PER_TICK: usize = 4;
 pub const FREE_AT_ONCE_MAX: usize = 64;
 /// Elements of removed values that one tick frees: some hundred microseconds.
 pub const FREE_ELEMENTS_PER_TICK: usize = 8192;
+/// Latest time at which a field of a hash may expire, in milliseconds since the Unix epoch, as in
+/// Redis: in the year 4199.
+pub const FIELD_EXPIRY_MAX: u64 = (1 << 46) - 1;
 /// Parts of values (fields of hashes) that one tick removes because they are due.
 pub const SWEEP_PARTS_MAX: usize = 2048;
 /// Elements that a reply holds at most to be written at once; a longer one is written in pieces.
@@ -46,6 +53,8 @@ pub const READ_AT_ONCE_MAX: usize = 8192;
 pub const READ_ELEMENTS_PER_STEP: usize = 4096;
 /// Long replies that one step goes on with.
 pub const READINGS_PER_STEP: usize = 4;
+/// Due fields, not yet removed, that HLEN counts to leave them out: some hundred microseconds.
+pub const COUNT_PARTS_MAX: usize = 1 << 17;
 /// Names that lie in one vector inside a value, before they get a table of 4 KiB segments.
 pub const FIELDS_FEW_MAX: usize = 128;
 /// Entries that a coarse trimming deletes, if no LIMIT is given (Redis has the same bound).

@@ -4,8 +4,10 @@
 //! (COMMAND, ACL categories, key positions, the fuzz dictionary) is derived from its row.
 
 mod args;
+mod bits;
 mod expiry;
 mod geo;
+mod hashes;
 mod hyperloglog;
 mod key_spec;
 mod keys;
@@ -37,6 +39,11 @@ static FAMILIES: &[&[Row]] = &[
     strings::many::ROWS,
     strings::lcs::ROWS,
     strings::digest::ROWS,
+    bits::single::ROWS,
+    bits::count::ROWS,
+    bits::position::ROWS,
+    bits::combine::ROWS,
+    bits::field::ROWS,
     lists::push::ROWS,
     lists::pop::ROWS,
     lists::read::ROWS,
@@ -66,6 +73,14 @@ static FAMILIES: &[&[Row]] = &[
     streams::pending::ROWS,
     streams::claim::ROWS,
     streams::info::ROWS,
+    hashes::read::ROWS,
+    hashes::walk::ROWS,
+    hashes::random::ROWS,
+    hashes::write::ROWS,
+    hashes::count::ROWS,
+    hashes::expire::ROWS,
+    hashes::tell::ROWS,
+    hashes::timed::ROWS,
 ];
 
 /// Every row, families in order.
