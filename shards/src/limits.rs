@@ -4,6 +4,10 @@
 pub const DATABASES_MAX: u16 = 1024;
 /// Longest string value, in bytes (Redis: 512 MiB, `proto-max-bulk-len`).
 pub const STRING_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Bits that a string may have: the place of one is below that.
+pub const BITS_MAX: u64 = STRING_BYTES_MAX as u64 * 8;
+/// Bytes of the result that BITOP works on at once, so that they stay in the nearest cache.
+pub const BITOP_BLOCK_BYTES: usize = 8 * 1024;
 /// Longest key, in bytes.
 pub const KEY_BYTES_MAX: usize = STRING_BYTES_MAX;
 /// Slots of the keyspace, as in Redis Cluster.

@@ -37,12 +37,14 @@ fn pfadd(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
         }
     }
     let Some(first) = first else {
+        // It counts as an access all the same, and as an edit that leaves the string `raw`.
+        scope.keyspace.edit(key, scope.now, 0, |_| ((), false))?;
         reply.int(0);
         return Ok(());
     };
     let marks = std::iter::once(first).chain(marks);
     if old.is_dense() {
-        scope.keyspace.edit(key, scope.now, |bytes| raise_dense(bytes, marks));
+        scope.keyspace.edit(key, scope.now, 0, |bytes| (raise_dense(bytes, marks), true))?;
     } else {
         let mut draft = Draft::of(old);
         for mark in marks {
@@ -78,7 +80,9 @@ fn count_one(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> R
         Some(estimate) => estimate,
         None => {
             let estimate = log.estimate()?;
-            scope.keyspace.edit(key, scope.now, |bytes| keep_estimate(bytes, estimate));
+            scope
+                .keyspace
+                .edit(key, scope.now, 0, |bytes| (keep_estimate(bytes, estimate), true))?;
             estimate
         }
     };

@@ -4,6 +4,7 @@
 //! (COMMAND, ACL categories, key positions, the fuzz dictionary) is derived from its row.
 
 mod args;
+mod bits;
 mod expiry;
 mod geo;
 mod hashes;
@@ -38,6 +39,12 @@ static FAMILIES: &[&[Row]] = &[
     strings::range::ROWS,
     strings::many::ROWS,
     strings::lcs::ROWS,
+    strings::digest::ROWS,
+    bits::single::ROWS,
+    bits::count::ROWS,
+    bits::position::ROWS,
+    bits::combine::ROWS,
+    bits::field::ROWS,
     lists::push::ROWS,
     lists::pop::ROWS,
     lists::read::ROWS,
