@@ -110,7 +110,7 @@ impl Waits {
     /// Keys that must stay for some command to go on waiting.
     pub(crate) fn needed_keys(&self) -> usize {
         let mut keys = HashSet::new();
-        for parked in self.parked.values().filter(|parked| parked.needs_keys) {
+        for parked in self.parked.values().filter(|parked| parked.until_gone) {
             parked.each_key(|key| {
                 keys.insert((parked.db, key.to_vec()));
             });
