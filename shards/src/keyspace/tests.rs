@@ -113,17 +113,11 @@ fn a_scan_misses_nothing_while_the_table_grows() {
         fill(&mut keyspace, 0, 3000);
         let (mut seen, mut shown, mut position, mut steps) = (HashSet::new(), 0, 0, 0);
         loop {
-            let next = keyspace.scan(
-                0,
-                position,
-                10,
-                0,
-                |_| true,
-                |record| {
-                    seen.insert(record.key().to_vec());
-                    shown += 1;
-                },
-            );
+            let next = keyspace.scan(0, position, 10, 0, |record, _| {
+                seen.insert(record.key().to_vec());
+                shown += 1;
+                false
+            });
             steps += 1;
             fill(&mut keyspace, 3000 + steps * 50, 3050 + steps * 50);
             // Keys come and go meanwhile.
@@ -145,13 +139,29 @@ fn a_scan_misses_nothing_while_the_table_grows() {
 }
 
 #[test]
+fn a_scan_removes_the_due_keys_it_is_told_to() {
+    let mut keyspace = Keyspace::new(1, 1);
+    for (name, expiry) in [(&b"goes"[..], 5), (b"keeps", 5), (b"lives", 50)] {
+        let key = named(&keyspace, 0, name);
+        keyspace.set(key, 0, Content::Int(1), Expiry::At(expiry));
+    }
+    let mut due = 0;
+    keyspace.scan(0, 0, 10, 9, |record, is_due| {
+        due += usize::from(is_due);
+        record.key() != b"keeps"
+    });
+    assert_eq!((due, keyspace.len(0), keyspace.counters().expired_keys), (2, 2, 1));
+    keyspace.recount();
+}
+
+#[test]
 fn made_up_positions_end() {
     let mut keyspace = Keyspace::new(1, 1);
-    assert_eq!(keyspace.scan(0, 77, 10, 0, |_| true, |_| {}), None);
+    assert_eq!(keyspace.scan(0, 77, 10, 0, |_, _| false), None);
     fill(&mut keyspace, 0, 2000);
     for position in [1, 63, 62, u64::MAX, 1 << 34, (1 << 34) - 1, 12_345_678_901] {
         let (mut position, mut steps) = (position, 0);
-        while let Some(next) = keyspace.scan(0, position, 100, 0, |_| true, |_| {}) {
+        while let Some(next) = keyspace.scan(0, position, 100, 0, |_, _| false) {
             assert!(next > position, "a scan goes forward");
             position = next;
             steps += 1;

@@ -8,29 +8,23 @@ use crate::table::Position;
 impl Keyspace {
     /// Shows the keys of a database from `position` on (0 is the start) until about `count` have
     /// been seen, and returns where to go on, or none at the end. Every key that is there from the
-    /// first call to the last is shown, some perhaps twice. Of those that `is_wanted` keys due at
-    /// `now` are removed instead.
+    /// first call to the last is shown, some perhaps twice. `visit` is told which of them are due
+    /// at `now`, and removes those for which it answers true.
     pub fn scan(
         &mut self,
         db: u16,
         position: u64,
         count: usize,
         now: Millis,
-        is_wanted: impl Fn(Record<'_>) -> bool,
-        mut visit: impl FnMut(Record<'_>),
+        mut visit: impl FnMut(Record<'_>, bool) -> bool,
     ) -> Option<u64> {
         let table = &self.databases[usize::from(db)];
         let position = Position::decode(position);
         let mut due = Vec::new();
         let next = table.scan(position, count.max(1), &self.hasher, &mut |entry| {
-            let record = Record { entry };
-            if !is_wanted(record) {
-                return;
-            }
-            if entry.is_due(now) {
+            let is_due = entry.is_due(now);
+            if visit(Record { entry }, is_due) && is_due {
                 due.push(entry.key().to_vec());
-            } else {
-                visit(record);
             }
         });
         for bytes in due {
