@@ -144,6 +144,14 @@ pub static FLAGS: &[Flag] = &[
     .config("aof-use-rdb-preamble")
     .hidden()
     .live(),
+    Flag::new(
+        "appendfsync",
+        Value::Constant("everysec"),
+        "everysec",
+        "When an append-only file reaches the disk; there is none in this build",
+    )
+    .hidden()
+    .live(),
     // How values are kept.
     Flag::new(
         "list_max_listpack_size",

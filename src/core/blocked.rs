@@ -30,6 +30,7 @@ pub(super) struct Blocked {
 /// A client that waits.
 #[derive(Clone, Copy, Debug)]
 struct Client {
+    row: &'static Row,
     socket: SocketId,
     sequence: u32,
     owner: usize,
@@ -79,14 +80,14 @@ impl Work {
         let id = self.blocked.count;
         let task = Task::Try(row, try_run, Waiter { home: self.index as u16, id });
         let (socket, hash) = (request.socket, request.hash);
-        let client = Client { socket, sequence, owner, deadline: None };
+        let client = Client { row, socket, sequence, owner, deadline: None };
         if owner == self.index {
             let mut text = Vec::new();
             let mut reply = Reply::new(&mut text, protocol);
             let call = Call { task, sender: self.sender(), db, hash, args: *args };
             let ran = self.owner.value().run(self.now, &call, &mut reply);
             if ran == Ran::Done {
-                self.fill(socket, sequence, &text);
+                self.fill_for(Some(row), socket, sequence, &text);
             } else {
                 self.block(id, client);
                 self.deliver_tried(id, &Outcome { reply: &text, carried: Vec::new(), ran }, owner);
@@ -131,7 +132,7 @@ impl Work {
     /// Gives a client that waited its reply, and lets it go on.
     pub(super) fn unblock(&mut self, id: u64, reply: &[u8]) {
         let Some(client) = self.blocked.remove(id) else { return };
-        self.fill(client.socket, client.sequence, reply);
+        self.fill_for(Some(client.row), client.socket, client.sequence, reply);
         if let Some(connection) = self.connection(client.socket) {
             connection.stall = Stall::None;
             self.go_on(client.socket);

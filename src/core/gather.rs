@@ -28,6 +28,7 @@ struct Gather {
     socket: SocketId,
     sequence: u32,
     protocol: Protocol,
+    row: Option<&'static Row>,
     fold: Fold,
     left: usize,
     /// The owner of each part.
@@ -49,6 +50,7 @@ impl Gathers {
             socket,
             sequence: 0,
             protocol: Protocol::Resp2,
+            row: None,
             fold,
             left: 0,
             owners: Vec::new(),
@@ -182,6 +184,7 @@ impl Work {
         let answers = session.takes_reply();
         let (db, protocol) = (session.db, session.protocol);
         gather.protocol = protocol;
+        gather.row = Some(row);
         gather.sequence = connection.pipeline.reserve(!answers);
         if connection.pipeline.awaited() >= connection.awaited_max {
             connection.stall = Stall::Replies;
@@ -239,7 +242,7 @@ impl Work {
         };
         let mut text = self.spare.pop().unwrap_or_default();
         fold(gather.fold, &parts, &mut Reply::new(&mut text, gather.protocol));
-        self.fill(gather.socket, gather.sequence, &text);
+        self.fill_for(gather.row, gather.socket, gather.sequence, &text);
         text.clear();
         self.keep_buffer(text);
         self.gathers.keep(gather);
@@ -261,8 +264,19 @@ impl Work {
 
     /// Puts a reply in its place, if its client is still there.
     pub(super) fn fill(&mut self, socket: SocketId, sequence: u32, reply: &[u8]) {
+        self.fill_for(None, socket, sequence, reply);
+    }
+
+    /// The same for a command that is known, so that an error counts as its own.
+    pub(super) fn fill_for(
+        &mut self,
+        row: Option<&'static Row>,
+        socket: SocketId,
+        sequence: u32,
+        reply: &[u8],
+    ) {
         if reply.first() == Some(&b'-') {
-            self.stats.error(None, reply, false);
+            self.stats.error(row, reply, false);
         }
         let Some(connection) =
             self.connections.get_mut(socket.index as usize).and_then(Option::as_mut)
