@@ -67,24 +67,28 @@ pub fn find(args: &Args<'_>) -> Result<Found, FindError> {
     {
         return Ok(Found::Shard(row));
     }
-    find_here(name, args.try_at(1), shard)
+    find_here(name, args.try_at(1), shard, Some(args.len()))
 }
 
 /// The row of a command and perhaps its subcommand, as `find` does of a whole request.
 pub(super) fn find_word(name: &[u8], word: Option<&[u8]>) -> Result<Found, FindError> {
-    find_here(name, word, pinion_shards::commands::find(name))
+    find_here(name, word, pinion_shards::commands::find(name), None)
 }
 
-/// A row of this package, or a subcommand; a container may have some of its subcommands here and
-/// some among the shards' rows.
+/// A row of this package, or a subcommand of a request with `argc` words; a container may have some
+/// of its subcommands here and some among the shards' rows.
 fn find_here(
     name: &[u8],
     word: Option<&[u8]>,
     shard: Option<&'static Row>,
+    argc: Option<usize>,
 ) -> Result<Found, FindError> {
     let session = find_session(name);
+    // DEBUG tells itself what is wrong with the number of words.
+    let tells_itself = session.is_some_and(|session| session.subcommands.is_empty());
     if let (Some(word), Some(shard)) = (word, shard)
         && let Some(found) = shard.subcommand(word)
+        && (!tells_itself || argc.is_none_or(|argc| found.accepts(argc)))
     {
         return Ok(Found::Shard(found));
     }

@@ -331,6 +331,21 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_may_be_short() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (-12_345_678.0, "-12345678"),
+            (1e9, "1e+9"),
+            (4_611_686_018_427_387_904.0, "4611686018427388000"),
+        ] {
+            let mut out = Vec::new();
+            write_shortest(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+    }
+
+    #[test]
     fn types_degrade_in_resp2() {
         let two = Protocol::Resp2;
         let three = Protocol::Resp3;
