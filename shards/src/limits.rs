@@ -42,6 +42,9 @@ pub const FREE_SEGMENTS_PER_TICK: usize = 4;
 pub const FREE_AT_ONCE_MAX: usize = 64;
 /// Elements of removed values that one tick frees: some hundred microseconds.
 pub const FREE_ELEMENTS_PER_TICK: usize = 8192;
+/// Latest time at which a field of a hash may expire, in milliseconds since the Unix epoch, as in
+/// Redis: in the year 4199.
+pub const FIELD_EXPIRY_MAX: u64 = (1 << 46) - 1;
 /// Parts of values (fields of hashes) that one tick removes because they are due.
 pub const SWEEP_PARTS_MAX: usize = 2048;
 /// Elements that a reply holds at most to be written at once; a longer one is written in pieces.
@@ -50,6 +53,8 @@ pub const READ_AT_ONCE_MAX: usize = 8192;
 pub const READ_ELEMENTS_PER_STEP: usize = 4096;
 /// Long replies that one step goes on with.
 pub const READINGS_PER_STEP: usize = 4;
+/// Due fields, not yet removed, that HLEN counts to leave them out: some hundred microseconds.
+pub const COUNT_PARTS_MAX: usize = 1 << 17;
 /// Names that lie in one vector inside a value, before they get a table of 4 KiB segments.
 pub const FIELDS_FEW_MAX: usize = 128;
 /// Entries that a coarse trimming deletes, if no LIMIT is given (Redis has the same bound).
@@ -59,6 +64,8 @@ pub const STREAM_CLAIM_MAX: usize = i64::MAX as usize / 16;
 /// Cells of the table with which LCS compares two strings. Redis holds 4 bytes for each and takes
 /// at most as many as a string may have; ours takes less, but some 0.2 s of one core as well.
 pub const LCS_CELLS_MAX: usize = STRING_BYTES_MAX / 4;
+/// Registers of a HyperLogLog: what its error of 0.8 % and its bytes come from.
+pub const HLL_REGISTERS: usize = 16_384;
 /// Blind picks before RANDOMKEY walks to the next key instead.
 pub const RANDOM_PICKS_MAX: usize = 100;
 /// Members that one SRANDMEMBER or ZRANDMEMBER picks where the same may come twice.

@@ -32,6 +32,9 @@ pub struct Wait {
     pub null: Null,
     /// The words to try again with, where these are not those of the request.
     pub words: Option<Vec<Vec<u8>>>,
+    /// It is tried again as well when a key is gone or holds another type: it waits for something
+    /// that must be there, as the group of XREADGROUP.
+    pub until_gone: bool,
 }
 
 /// A reply that says there was nothing.
@@ -74,6 +77,7 @@ struct Parked {
     db: u16,
     protocol: Protocol,
     null: Null,
+    until_gone: bool,
     bytes: Vec<u8>,
     words: Vec<Range>,
 }
@@ -96,6 +100,8 @@ impl Parked {
 pub(crate) struct Waits {
     parked: BTreeMap<u64, Parked>,
     numbers: HashMap<Waiter, u64>,
+    /// How many are tried again when a key is gone.
+    until_gone: usize,
     count: u64,
     late: Vec<Late>,
 }
@@ -132,6 +138,7 @@ impl Shard {
             db: parking.db,
             protocol: parking.protocol,
             null: wait.null,
+            until_gone: wait.until_gone,
             bytes: Vec::new(),
             words: Vec::new(),
         };
@@ -148,6 +155,7 @@ impl Shard {
         self.waits.count += 1;
         parked.each_key(|key| self.keyspace.await_key(parked.db, key, number));
         self.waits.numbers.insert(parked.waiter, number);
+        self.waits.until_gone += usize::from(parked.until_gone);
         self.waits.parked.insert(number, parked);
     }
 
@@ -170,6 +178,7 @@ impl Shard {
     fn forget(&mut self, number: u64) -> Parked {
         let parked = self.waits.parked.remove(&number).expect("what waits is known");
         self.waits.numbers.remove(&parked.waiter);
+        self.waits.until_gone -= usize::from(parked.until_gone);
         parked.each_key(|key| self.keyspace.await_no_more(parked.db, key, number));
         parked
     }
@@ -179,20 +188,23 @@ impl Shard {
     pub(crate) fn serve_waits(&mut self, now: Millis) {
         while let Some((db, key)) = self.keyspace.next_ready() {
             for number in self.keyspace.awaiting(db, &key) {
-                let hash = self.keyspace.hash(&key);
-                if !self.keyspace.contains(Key { db, hash, bytes: &key }, now) {
+                let ready = Key { db, hash: self.keyspace.hash(&key), bytes: &key };
+                let there = self.keyspace.contains(ready, now);
+                if !there && self.waits.until_gone == 0 {
                     break;
                 }
-                self.try_again(number, Key { db, hash, bytes: &key }, now);
+                if there || self.waits.parked.get(&number).is_some_and(|it| it.until_gone) {
+                    self.try_again(number, ready, now);
+                }
             }
         }
     }
 
-    /// Tries a command again whose key `ready` is there now.
+    /// Tries a command again whose key `ready` has changed.
     fn try_again(&mut self, number: u64, ready: Key<'_>, now: Millis) {
         let Some(parked) = self.waits.parked.get(&number) else { return };
         let (db, protocol, try_run) = (parked.db, parked.protocol, parked.try_run);
-        let group = parked.row.group;
+        let (group, until_gone) = (parked.row.group, parked.until_gone);
         let (bytes, words) = (parked.bytes.clone(), parked.words.clone());
         let args = Args::new(&bytes, &words);
         let hash = parked.row.first_key(&args).map_or(0, |index| self.hash(args.at(index)));
@@ -205,7 +217,7 @@ impl Shard {
         match tried {
             // Nothing for it, or a value that is not of its type: it goes on waiting.
             Ok(Some(_)) => return,
-            Err(Error::WrongType) if !self.is_of(ready, group, now) => return,
+            Err(Error::WrongType) if !until_gone && !self.is_of(ready, group, now) => return,
             Ok(None) => {}
             Err(error) => {
                 reply.truncate(0);

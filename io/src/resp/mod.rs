@@ -5,6 +5,7 @@
 //! tools read replies back with `decode`.
 
 mod decode;
+mod grisu;
 mod reply;
 mod request;
 

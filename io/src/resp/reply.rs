@@ -1,5 +1,6 @@
 //! Writes replies, each value once, straight into the buffer that will be sent.
 
+use super::grisu::Digits;
 use std::io::Write as _;
 
 /// The protocol version a connection speaks.
@@ -91,6 +92,8 @@ impl<'a> Reply<'a> {
     /// A binary-safe string.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
+        // Once for all that follows.
+        self.out.reserve(bytes.len() + BULK_OVERHEAD_MAX);
         self.number(b'$', bytes.len() as i64);
         self.out.extend_from_slice(bytes);
         self.out.extend_from_slice(b"\r\n");
@@ -197,13 +200,26 @@ impl<'a> Reply<'a> {
 
     #[inline]
     fn number(&mut self, mark: u8, value: i64) {
-        if (0..10).contains(&value) {
-            self.out.extend_from_slice(&[mark, b'0' + value as u8, b'\r', b'\n']);
-            return;
+        // Most lengths have one or two digits.
+        let digit = |value: i64| b'0' + value as u8;
+        match value {
+            0..10 => self.out.extend_from_slice(&[mark, digit(value), b'\r', b'\n']),
+            10..100 => {
+                let digits = [mark, digit(value / 10), digit(value % 10), b'\r', b'\n'];
+                self.out.extend_from_slice(&digits);
+            }
+            _ => self.long_number(mark, value),
         }
+    }
+
+    #[inline(never)]
+    fn long_number(&mut self, mark: u8, value: i64) {
         self.line(mark, itoa::Buffer::new().format(value).as_bytes());
     }
 }
+
+/// Bytes of a bulk string beside its text: a mark, 20 digits and two line ends, at most.
+const BULK_OVERHEAD_MAX: usize = 32;
 
 /// Whole numbers up to here are printed as integers.
 const WHOLE_MAX: f64 = (1_u64 << 62) as f64;
@@ -215,8 +231,8 @@ fn whole(value: f64) -> Option<i64> {
     (value.abs() <= WHOLE_MAX && value.fract() == 0.0 && !negative_zero).then_some(value as i64)
 }
 
-/// Writes `value` as Redis prints doubles: whole numbers up to 2^62 as integers, others as the
-/// shortest digits that read back to the same value, plain where that is short, else with an
+/// Writes `value` as Redis prints doubles: whole numbers up to 2^62 as integers, others as
+/// short digits that read back to the same value, plain where that is short, else with an
 /// exponent; `inf`, `-inf` and `nan`.
 pub fn write_double(out: &mut Vec<u8>, value: f64) {
     if let Some(whole) = whole(value) {
@@ -231,15 +247,11 @@ pub fn write_double(out: &mut Vec<u8>, value: f64) {
     if value == 0.0 {
         return out.extend_from_slice(b"-0");
     }
-    let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').expect("the `e` format has an exponent");
-    let exponent: i32 = exponent.parse().expect("the exponent is a small integer");
-    let negative = mantissa.starts_with('-');
-    let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
-    if negative {
+    if value < 0.0 {
         out.push(b'-');
     }
-    write_decimal(out, &digits, exponent);
+    let digits = Digits::of(value.abs());
+    write_decimal(out, digits.text(), digits.exponent());
 }
 
 /// Writes `d.ddd` x 10^`exponent`: plain where that is short, else with an exponent.
@@ -353,6 +365,9 @@ mod tests {
     fn integers_at_their_edges() {
         assert_eq!(written(Protocol::Resp2, |r| r.int(9)), ":9\r\n");
         assert_eq!(written(Protocol::Resp2, |r| r.int(10)), ":10\r\n");
+        assert_eq!(written(Protocol::Resp2, |r| r.int(99)), ":99\r\n");
+        assert_eq!(written(Protocol::Resp2, |r| r.int(100)), ":100\r\n");
+        assert_eq!(written(Protocol::Resp2, |r| r.int(-1)), ":-1\r\n");
         assert_eq!(written(Protocol::Resp2, |r| r.int(i64::MIN)), ":-9223372036854775808\r\n");
     }
 }

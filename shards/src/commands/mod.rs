@@ -7,6 +7,8 @@ mod args;
 mod bits;
 mod expiry;
 mod geo;
+mod hashes;
+mod hyperloglog;
 mod key_spec;
 mod keys;
 mod lists;
@@ -37,6 +39,7 @@ static FAMILIES: &[&[Row]] = &[
     strings::range::ROWS,
     strings::many::ROWS,
     strings::lcs::ROWS,
+    strings::digest::ROWS,
     bits::single::ROWS,
     bits::count::ROWS,
     bits::position::ROWS,
@@ -62,6 +65,7 @@ static FAMILIES: &[&[Row]] = &[
     zsets::combine::ROWS,
     geo::places::ROWS,
     geo::search::ROWS,
+    hyperloglog::ROWS,
     streams::add::ROWS,
     streams::range::ROWS,
     streams::delete::ROWS,
@@ -71,6 +75,14 @@ static FAMILIES: &[&[Row]] = &[
     streams::pending::ROWS,
     streams::claim::ROWS,
     streams::info::ROWS,
+    hashes::read::ROWS,
+    hashes::walk::ROWS,
+    hashes::random::ROWS,
+    hashes::write::ROWS,
+    hashes::count::ROWS,
+    hashes::expire::ROWS,
+    hashes::tell::ROWS,
+    hashes::timed::ROWS,
 ];
 
 /// Every row, families in order.

@@ -441,6 +441,7 @@ impl Keyspace {
         self.counters.changes += table.len() as u64;
         self.graves.bury_table(table);
         self.due.forget(db);
+        self.awaited.all_changed(db);
         self.sweep.forget(db);
         self.graves.free_some();
     }
@@ -521,7 +522,7 @@ impl Keyspace {
     #[inline]
     fn touched(&mut self, db: u16, key: &[u8], change: Change) {
         self.counters.changes += 1;
-        if !self.awaited.is_empty() && change == Change::Value {
+        if !self.awaited.is_empty() && change != Change::Expiry {
             self.awaited.changed(db, key);
         }
     }

@@ -99,7 +99,7 @@ impl Options {
             reply.null_array();
             return None;
         };
-        Some(Wait { until, null: Null::Array, words })
+        Some(Wait { until, null: Null::Array, words, until_gone: self.group.is_some() })
     }
 }
 

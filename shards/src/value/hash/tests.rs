@@ -1,4 +1,4 @@
-//! Hashes against a plain model, in every form.
+//! Hashes against a model, in all their forms.
 
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};

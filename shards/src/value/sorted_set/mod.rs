@@ -101,16 +101,15 @@ impl SortedSet {
         if old == new {
             return Ok(Changed { old, new });
         }
-        if old.is_some() {
-            let place = place.expect("a member with a score has a place");
-            packed.remove_from(place, 2);
-        } else if packed.count() / 2 >= rules.zset_max_listpack_entries
-            || member.len() > rules.zset_max_listpack_value
-            || !packed.has_room(member.len() + pairs::SCORE_BYTES_MAX)
-        {
+        let outgrown = packed.count() / 2 >= rules.zset_max_listpack_entries
+            || member.len() > rules.zset_max_listpack_value;
+        if (old.is_none() && outgrown) || !packed.has_room(member.len() + pairs::SCORE_BYTES_MAX) {
             self.grow(rules);
             self.put(member, score, rules);
             return Ok(Changed { old, new });
+        }
+        if let Some(place) = place {
+            packed.remove_from(place, 2);
         }
         pairs::insert(packed, member, score);
         Ok(Changed { old, new })

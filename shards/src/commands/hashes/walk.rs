@@ -1,0 +1,149 @@
+//! Shows all fields of a hash: HGETALL, HKEYS, HVALS, and HSCAN a few at a time.
+
+use super::read;
+use crate::commands::scanning::{Scanning, position, write_scanned};
+use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
+use crate::error::Error;
+use crate::limits::READ_AT_ONCE_MAX;
+use crate::reading::{Source, Step, Walk};
+use crate::shard::Scope;
+use crate::value::{Hash, Pair};
+use pinion_io::resp::{Protocol, Reply};
+
+/// `HGETALL key`
+fn hgetall(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    show(scope, args, reply, |reply, len| reply.map(len), write_both, step_both)
+}
+
+/// `HKEYS key`
+fn hkeys(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    show(scope, args, reply, |reply, len| reply.array(len), write_name, step_names)
+}
+
+/// `HVALS key`
+fn hvals(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    show(scope, args, reply, |reply, len| reply.array(len), write_value, step_values)
+}
+
+#[inline]
+fn write_both(pair: Pair<'_>, reply: &mut Reply<'_>) {
+    pair.name.write(reply);
+    pair.value.write(reply);
+}
+
+#[inline]
+fn write_name(pair: Pair<'_>, reply: &mut Reply<'_>) {
+    pair.name.write(reply);
+}
+
+#[inline]
+fn write_value(pair: Pair<'_>, reply: &mut Reply<'_>) {
+    pair.value.write(reply);
+}
+
+/// Writes all fields, or has them written in pieces.
+#[inline]
+fn show(
+    scope: &mut Scope<'_>,
+    args: &Args<'_>,
+    reply: &mut Reply<'_>,
+    head: fn(&mut Reply<'_>, usize),
+    write: impl Fn(Pair<'_>, &mut Reply<'_>),
+    step: Step,
+) -> Result<(), Error> {
+    let (now, may_be_long) = (scope.now, scope.is_long(usize::MAX));
+    let Some(hash) = read(scope, args)? else {
+        head(reply, 0);
+        return Ok(());
+    };
+    let live = hash.live(now);
+    head(reply, live);
+    if !may_be_long || live <= READ_AT_ONCE_MAX {
+        hash.each(now, |pair| write(pair, reply));
+        return Ok(());
+    }
+    let walk = Walk { left: live, ..Walk::default() };
+    scope.read_on(scope.first(args), step, walk);
+    Ok(())
+}
+
+fn step_both(walk: &mut Walk, source: &Source<'_>, budget: usize, reply: &mut Reply<'_>) {
+    step(walk, source, budget, |pair| write_both(pair, reply));
+}
+
+fn step_names(walk: &mut Walk, source: &Source<'_>, budget: usize, reply: &mut Reply<'_>) {
+    step(walk, source, budget, |pair| write_name(pair, reply));
+}
+
+fn step_values(walk: &mut Walk, source: &Source<'_>, budget: usize, reply: &mut Reply<'_>) {
+    step(walk, source, budget, |pair| write_value(pair, reply));
+}
+
+/// Shows some fields of a hash that stands still. What is due is passed over, and of the rest at
+/// least one is shown.
+fn step(walk: &mut Walk, source: &Source<'_>, budget: usize, mut write: impl FnMut(Pair<'_>)) {
+    let Ok(hash) = source.value.of::<Hash>() else { unreachable!("a locked key stays a hash") };
+    let mut shown = 0;
+    while shown == 0 {
+        let from = (walk.position as u64, budget);
+        let next = hash.scan(source.rules, source.now, from, |pair| {
+            write(pair);
+            shown += 1;
+        });
+        let Some(next) = next else {
+            walk.left = 0;
+            return;
+        };
+        walk.position = next.into();
+    }
+    walk.left -= shown;
+}
+
+/// `HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]`
+fn hscan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let position = position(args)?;
+    let (rules, now) = (scope.rules, scope.now);
+    let Some(hash) = read(scope, args)? else {
+        write_scanned(None, 0, &[], reply);
+        return Ok(());
+    };
+    let scanning = Scanning::read(args, true)?;
+    // How many there are is known only at the end; bulk strings are the same in both protocols.
+    let (mut found, mut values) = (Vec::new(), 0);
+    let next = hash.scan(rules, now, (position, scanning.count), |pair| {
+        let mut digits = itoa::Buffer::new();
+        if scanning.wants(pair.name.text(&mut digits)) {
+            let mut found = Reply::new(&mut found, Protocol::Resp2);
+            pair.name.write(&mut found);
+            values += 1;
+            if !scanning.names_only {
+                pair.value.write(&mut found);
+                values += 1;
+            }
+        }
+    });
+    write_scanned(next, values, &found, reply);
+    Ok(())
+}
+
+const KEY: &[KeySpec] = &[KeySpec::one(1, &["RO", "ACCESS"])];
+
+/// The rows.
+pub(in crate::commands) const ROWS: &[Row] = &[
+    Row::new("hgetall", 2, Group::Hash, Plan::One(hgetall))
+        .flags(&[Flags::READONLY])
+        .keys(KEY)
+        .about("2.0.0", "Shows all fields of a hash with their values"),
+    Row::new("hkeys", 2, Group::Hash, Plan::One(hkeys))
+        .flags(&[Flags::READONLY])
+        .keys(KEY)
+        .about("2.0.0", "Shows the names of all fields of a hash"),
+    Row::new("hvals", 2, Group::Hash, Plan::One(hvals))
+        .flags(&[Flags::READONLY])
+        .keys(KEY)
+        .about("2.0.0", "Shows the values of all fields of a hash"),
+    Row::new("hscan", -3, Group::Hash, Plan::One(hscan))
+        .flags(&[Flags::READONLY])
+        .keys(KEY)
+        .about("2.8.0", "Lists the fields of a hash with their values, a few at a time"),
+];
