@@ -24,7 +24,7 @@ mod zsets;
 pub use args::Args;
 pub use args::parse_int;
 pub use key_spec::{Access, Begin, Find, KeySpec};
-pub use row::{CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Try};
+pub use row::{CONNECTION, DANGEROUS, ELEMENTS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Try};
 
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[

@@ -3,7 +3,7 @@
 //! The elements are copied out first, one behind the other; what is sorted are small rows that
 //! name their places. Only as much is brought into order as LIMIT asks for.
 
-use crate::commands::{Args, DANGEROUS, Find, Flags, Group, KeySpec, Plan, Row};
+use crate::commands::{Args, DANGEROUS, ELEMENTS, Find, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::route;
 use crate::shard::Scope;
@@ -402,12 +402,12 @@ const STORE: KeySpec = {
 pub(in crate::commands) const ROWS: &[Row] = &[
     Row::new("sort", -2, Group::Generic, Plan::One(sort))
         .flags(&[Flags::WRITE, Flags::DENYOOM, Flags::MOVABLEKEYS])
-        .categories(DANGEROUS)
+        .categories(DANGEROUS | ELEMENTS)
         .keys(&[KeySpec::one(1, &["RO", "ACCESS"]), STORE])
         .about("1.0.0", "Answers or stores elements in order, by themselves or by other keys"),
     Row::new("sort_ro", -2, Group::Generic, Plan::One(sort_ro))
         .flags(&[Flags::READONLY, Flags::MOVABLEKEYS])
-        .categories(DANGEROUS)
+        .categories(DANGEROUS | ELEMENTS)
         .keys(&[KeySpec::one(1, &["RO", "ACCESS"])])
         .about("7.0.0", "Answers elements in order, by themselves or by other keys"),
 ];
