@@ -57,6 +57,53 @@ impl Client {
         Ok(())
     }
 
+    /// Sends `count` requests, each written by `make` for its number, a pipeline at a time, and
+    /// throws the replies away. An error is an error.
+    pub(crate) fn repeat(
+        &mut self,
+        count: u64,
+        make: impl Fn(u64, &mut Vec<u8>),
+    ) -> Result<(), String> {
+        let (mut out, mut next) = (Vec::new(), 0);
+        while next < count {
+            let end = count.min(next + PIPELINE);
+            out.clear();
+            (next..end).for_each(|number| make(number, &mut out));
+            self.send(&out)?;
+            (next..end).try_for_each(|_| self.skip())?;
+            next = end;
+        }
+        Ok(())
+    }
+
+    /// Reads a reply of any shape and throws it away.
+    fn skip(&mut self) -> Result<(), String> {
+        let failed = |error| format!("receiving: {error}");
+        let (mut left, mut line) = (1u64, Vec::new());
+        while left > 0 {
+            line.clear();
+            if self.stream.read_until(b'\n', &mut line).map_err(failed)? == 0 {
+                return Err("the server closed the connection".into());
+            }
+            left -= 1;
+            let text = String::from_utf8_lossy(&line);
+            let number = || text[1..].trim_end().parse::<i64>().unwrap_or(0);
+            match line[0] {
+                b'-' => return Err(text.trim_end().to_owned()),
+                b'*' | b'~' | b'>' => left += u64::try_from(number()).unwrap_or(0),
+                b'%' => left += 2 * u64::try_from(number()).unwrap_or(0),
+                b'$' => {
+                    let len = u64::try_from(number() + 2).unwrap_or(0);
+                    let len = if number() < 0 { 0 } else { len };
+                    let mut bulk = (&mut self.stream).take(len);
+                    std::io::copy(&mut bulk, &mut std::io::sink()).map_err(failed)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.stream.get_mut().write_all(bytes).map_err(|error| format!("sending: {error}"))
     }

@@ -32,6 +32,31 @@ pub(crate) struct Test {
     pub(crate) keys: u64,
 }
 
+/// A line of redis-benchmark's own, or a whole request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line<'a> {
+    /// A name that `-t` knows, or a request with spaces between its words.
+    pub(crate) text: &'a str,
+    /// Requests sent before a reply is awaited.
+    pub(crate) pipeline: u64,
+    /// Requests in all.
+    pub(crate) requests: u64,
+    /// Keys, drawn at random; always the same one if none.
+    pub(crate) keys: Option<u64>,
+}
+
+impl Line<'_> {
+    /// What to call it in the table.
+    pub(crate) fn name(&self) -> String {
+        Self::named(self.text, self.pipeline)
+    }
+
+    /// The same before there is one.
+    pub(crate) fn named(text: &str, pipeline: u64) -> String {
+        format!("{text} -P {pipeline}")
+    }
+}
+
 /// What the load saw, and what the server paid.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
@@ -75,6 +100,39 @@ impl Load {
         }
     }
 
+    /// Runs a line against a server, the load on these cores.
+    pub(crate) fn run_line(
+        &self,
+        line: &Line<'_>,
+        server: &Server,
+        cores: &str,
+    ) -> Result<Figures, String> {
+        let Self::RedisBenchmark(program) = self else {
+            return Err("these are lines of redis-benchmark, which was not found".into());
+        };
+        let mut command = on_cores(cores, program);
+        command.args(["--csv", "--precision", "3", "-c", "50", "-p", &server.port.to_string()]);
+        command.args(["-n", &line.requests.to_string(), "-P", &line.pipeline.to_string()]);
+        if let Some(keys) = line.keys {
+            command.args(["-r", &keys.to_string()]);
+        }
+        if line.text.contains(' ') {
+            command.args(line.text.split(' '));
+        } else {
+            command.args(["-t", line.text]);
+        }
+        let before = server.cost();
+        let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
+        let output = output.map_err(|error| format!("starting the load: {error}"))?;
+        let after = server.cost();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let [rate, p50_ms, p99_ms] = parse_last(&text).ok_or_else(|| {
+            format!("{} against {}: no figures in:\n{text}", line.name(), server.name)
+        })?;
+        let cpu_us = after.cpu_us_per_command(before, line.requests);
+        Ok(Figures { rate, p50_ms, p99_ms, cpu_us })
+    }
+
     /// Runs a test against a server, the load on these cores.
     pub(crate) fn run(&self, test: &Test, server: &Server, cores: &str) -> Result<Figures, String> {
         let before = server.cost();
@@ -106,6 +164,19 @@ impl Load {
         let cpu_us = after.cpu_us_per_command(before, test.requests);
         Ok(Figures { rate, p50_ms, p99_ms, cpu_us })
     }
+}
+
+/// Rate, p50 and p99 of the last line that redis-benchmark wrote.
+fn parse_last(text: &str) -> Option<[f64; 3]> {
+    let head = text.lines().find(|line| line.starts_with("\"test\""))?;
+    let last = text.lines().last()?;
+    // The name may hold commas, so fields are counted from the end.
+    let column = |name: &str| {
+        let quoted = format!("\"{name}\"");
+        let from_end = head.split(',').rev().position(|field| field == quoted)?;
+        last.rsplit(',').nth(from_end)?.trim_matches('"').parse::<f64>().ok()
+    };
+    Some([column("rps")?, column("p50_latency_ms")?, column("p99_latency_ms")?])
 }
 
 fn memtier(test: &Test, server: &Server, cores: &str) -> Command {

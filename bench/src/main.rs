@@ -34,6 +34,13 @@ static CASES: &[(&str, &str, Run)] = &[
         cases::idle::run,
     ),
     ("keys", "memory of many keys, and the longest pause while they came", cases::keys::run),
+    ("suite", "the default commands of redis-benchmark, one by one", cases::suite::run),
+    ("large", "what an operation costs on millions of elements", cases::large::run),
+    (
+        "stall",
+        "the longest pause while a huge hash is read, deleted and expires",
+        cases::stall::run,
+    ),
 ];
 
 fn main() -> ExitCode {

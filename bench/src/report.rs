@@ -73,6 +73,31 @@ impl Report {
         Ok(())
     }
 
+    /// Prints the geometric mean over `tests` of the first server's figure over each other's.
+    pub(crate) fn print_mean(&self, title: &str, tests: &[String], column: &str) {
+        let Some(index) = self.columns.iter().position(|own| own.name == column) else { return };
+        let Some(first) = self.rows.first().map(|row| &row.server) else { return };
+        let median = |test: &str, server: &str| {
+            let mut rows = self.rows.iter();
+            rows.find(|row| row.test == test && row.server == server).map(|row| row.median(index))
+        };
+        let mut others: Vec<&String> = self.rows.iter().map(|row| &row.server).collect();
+        others.sort();
+        others.dedup();
+        for other in others.into_iter().filter(|other| *other != first) {
+            let ratios = tests.iter().filter_map(|test| {
+                let ratio = median(test, first)? / median(test, other)?;
+                ratio.is_finite().then(|| ratio.ln())
+            });
+            let logs: Vec<f64> = ratios.collect();
+            let mean = (logs.iter().sum::<f64>() / logs.len() as f64).exp();
+            eprintln!(
+                "{title}: {column} of {first} over {other}, geometric mean {}",
+                show(mean, 3)
+            );
+        }
+    }
+
     /// A table in Markdown. A ratio is the first server's figure over the row's.
     fn table(&self) -> String {
         let mut head = "| test | server |".to_owned();

@@ -4,6 +4,10 @@
 pub const DATABASES_MAX: u16 = 1024;
 /// Longest string value, in bytes (Redis: 512 MiB, `proto-max-bulk-len`).
 pub const STRING_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Bits that a string may have: the place of one is below that.
+pub const BITS_MAX: u64 = STRING_BYTES_MAX as u64 * 8;
+/// Bytes of the result that BITOP works on at once, so that they stay in the nearest cache.
+pub const BITOP_BLOCK_BYTES: usize = 8 * 1024;
 /// Longest key, in bytes.
 pub const KEY_BYTES_MAX: usize = STRING_BYTES_MAX;
 /// Slots of the keyspace, as in Redis Cluster.
@@ -60,6 +64,8 @@ pub const STREAM_CLAIM_MAX: usize = i64::MAX as usize / 16;
 /// Cells of the table with which LCS compares two strings. Redis holds 4 bytes for each and takes
 /// at most as many as a string may have; ours takes less, but some 0.2 s of one core as well.
 pub const LCS_CELLS_MAX: usize = STRING_BYTES_MAX / 4;
+/// Registers of a HyperLogLog: what its error of 0.8 % and its bytes come from.
+pub const HLL_REGISTERS: usize = 16_384;
 /// Blind picks before RANDOMKEY walks to the next key instead.
 pub const RANDOM_PICKS_MAX: usize = 100;
 /// Members that one SRANDMEMBER or ZRANDMEMBER picks where the same may come twice.

@@ -32,6 +32,8 @@ pub struct Wait {
     pub null: Null,
     /// The words to try again with, where these are not those of the request.
     pub words: Option<Vec<Vec<u8>>>,
+    /// True if it ends with an error once a key is gone, or holds something else.
+    pub needs_keys: bool,
 }
 
 /// A reply that says there was nothing.
@@ -74,6 +76,7 @@ struct Parked {
     db: u16,
     protocol: Protocol,
     null: Null,
+    needs_keys: bool,
     bytes: Vec<u8>,
     words: Vec<Range>,
 }
@@ -132,6 +135,7 @@ impl Shard {
             db: parking.db,
             protocol: parking.protocol,
             null: wait.null,
+            needs_keys: wait.needs_keys,
             bytes: Vec::new(),
             words: Vec::new(),
         };
@@ -179,20 +183,21 @@ impl Shard {
     pub(crate) fn serve_waits(&mut self, now: Millis) {
         while let Some((db, key)) = self.keyspace.next_ready() {
             for number in self.keyspace.awaiting(db, &key) {
-                let hash = self.keyspace.hash(&key);
-                if !self.keyspace.contains(Key { db, hash, bytes: &key }, now) {
-                    break;
+                let ready = Key { db, hash: self.keyspace.hash(&key), bytes: &key };
+                let there = self.keyspace.contains(ready, now);
+                let parked = self.waits.parked.get(&number);
+                if there || parked.is_some_and(|parked| parked.needs_keys) {
+                    self.try_again(number, ready, now);
                 }
-                self.try_again(number, Key { db, hash, bytes: &key }, now);
             }
         }
     }
 
-    /// Tries a command again whose key `ready` is there now.
+    /// Tries a command again whose key `ready` has changed.
     fn try_again(&mut self, number: u64, ready: Key<'_>, now: Millis) {
         let Some(parked) = self.waits.parked.get(&number) else { return };
         let (db, protocol, try_run) = (parked.db, parked.protocol, parked.try_run);
-        let group = parked.row.group;
+        let (group, needs_keys) = (parked.row.group, parked.needs_keys);
         let (bytes, words) = (parked.bytes.clone(), parked.words.clone());
         let args = Args::new(&bytes, &words);
         let hash = parked.row.first_key(&args).map_or(0, |index| self.hash(args.at(index)));
@@ -205,7 +210,7 @@ impl Shard {
         match tried {
             // Nothing for it, or a value that is not of its type: it goes on waiting.
             Ok(Some(_)) => return,
-            Err(Error::WrongType) if !self.is_of(ready, group, now) => return,
+            Err(Error::WrongType) if !needs_keys && !self.is_of(ready, group, now) => return,
             Ok(None) => {}
             Err(error) => {
                 reply.truncate(0);

@@ -2,8 +2,11 @@
 
 pub(crate) mod idle;
 pub(crate) mod keys;
+pub(crate) mod large;
 pub(crate) mod one;
 pub(crate) mod rate;
+pub(crate) mod stall;
+pub(crate) mod suite;
 pub(crate) mod two;
 
 use crate::client::Client;

@@ -4,9 +4,11 @@
 //! (COMMAND, ACL categories, key positions, the fuzz dictionary) is derived from its row.
 
 mod args;
+mod bits;
 mod expiry;
 mod geo;
 mod hashes;
+mod hyperloglog;
 mod key_spec;
 mod keys;
 mod lists;
@@ -36,6 +38,11 @@ static FAMILIES: &[&[Row]] = &[
     strings::range::ROWS,
     strings::many::ROWS,
     strings::lcs::ROWS,
+    bits::single::ROWS,
+    bits::count::ROWS,
+    bits::position::ROWS,
+    bits::combine::ROWS,
+    bits::field::ROWS,
     lists::push::ROWS,
     lists::pop::ROWS,
     lists::read::ROWS,
@@ -55,6 +62,7 @@ static FAMILIES: &[&[Row]] = &[
     zsets::combine::ROWS,
     geo::places::ROWS,
     geo::search::ROWS,
+    hyperloglog::ROWS,
     streams::add::ROWS,
     streams::range::ROWS,
     streams::delete::ROWS,

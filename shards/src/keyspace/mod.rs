@@ -304,32 +304,76 @@ impl Keyspace {
         offset: Option<usize>,
         bytes: &[u8],
     ) -> Result<usize, Error> {
-        let mut digits = itoa::Buffer::new();
-        let place = self.live(key, now);
-        let table = &mut self.databases[usize::from(key.db)];
-        let len = match place {
-            Some(place) => table.entry(place).value().text(&mut digits)?.len(),
-            None => 0,
-        };
-        let offset = offset.unwrap_or(len);
-        let end = offset.checked_add(bytes.len()).filter(|&end| end <= STRING_BYTES_MAX);
-        let end = end.ok_or(Error::StringTooLong)?;
-        let place = match place {
-            Some(place) => place,
-            None => {
-                let entry = Entry::new(key.hash, key.bytes, Content::Raw(b""), None, 0);
-                table.insert(key.hash, entry, &self.hasher);
-                table.find(key.hash, key.bytes).expect("what was put in is found")
+        let offset = match (offset, self.live(key, now)) {
+            (Some(offset), _) => offset,
+            (None, None) => 0,
+            (None, Some(place)) => {
+                let table = &self.databases[usize::from(key.db)];
+                table.entry(place).value().text(&mut itoa::Buffer::new())?.len()
             }
         };
-        let len = table.edit(place, |entry| {
-            entry.touch(seconds(now));
-            let text = entry.grow(end);
+        let end = offset.checked_add(bytes.len()).ok_or(Error::StringTooLong)?;
+        self.edit(key, now, end, |text| {
             text[offset..end].copy_from_slice(bytes);
-            text.len()
+            (text.len(), true)
+        })
+    }
+
+    /// Edits the bytes of a string in place, made `len` long at least with zeros. A key that is
+    /// not there begins empty. `edit` returns what comes back, and whether it changed a byte.
+    ///
+    /// # Errors
+    /// `WrongType`, `StringTooLong`; nothing has changed then.
+    pub fn edit<T>(
+        &mut self,
+        key: Key<'_>,
+        now: Millis,
+        len: usize,
+        edit: impl FnOnce(&mut [u8]) -> (T, bool),
+    ) -> Result<T, Error> {
+        let place = self.live(key, now);
+        let table = &mut self.databases[usize::from(key.db)];
+        let old = match place {
+            Some(place) => table.entry(place).value().text(&mut itoa::Buffer::new())?.len(),
+            None => 0,
+        };
+        if len > STRING_BYTES_MAX {
+            return Err(Error::StringTooLong);
+        }
+        let place = place.unwrap_or_else(|| {
+            let entry = Entry::new(key.hash, key.bytes, Content::Raw(b""), None, 0);
+            table.insert(key.hash, entry, &self.hasher);
+            table.find(key.hash, key.bytes).expect("what was put in is found")
+        });
+        let (outcome, changed) = table.edit(place, |entry| {
+            entry.touch(seconds(now));
+            edit(entry.grow(len))
+        });
+        if changed || len > old {
+            self.touched(key.db, key.bytes, Change::Value);
+        }
+        Ok(outcome)
+    }
+
+    /// Hands out the bytes of a string to be changed where they lie, and no others. From then on
+    /// its encoding is `raw`. None if there is no such key.
+    ///
+    /// # Panics
+    /// If the value is no string: the caller has looked.
+    pub fn edit<T>(
+        &mut self,
+        key: Key<'_>,
+        now: Millis,
+        change: impl FnOnce(&mut [u8]) -> T,
+    ) -> Option<T> {
+        let place = self.live(key, now)?;
+        let table = &mut self.databases[usize::from(key.db)];
+        let done = table.edit(place, |entry| {
+            entry.touch(seconds(now));
+            change(entry.grow(0))
         });
         self.touched(key.db, key.bytes, Change::Value);
-        Ok(len)
+        Some(done)
     }
 
     /// Removes a key; true if it was there.
@@ -420,6 +464,7 @@ impl Keyspace {
         self.counters.changes += table.len() as u64;
         self.graves.bury_table(table);
         self.due.forget(db);
+        self.awaited.all_changed(db);
         self.sweep.forget(db);
         self.graves.free_some();
     }
@@ -500,7 +545,7 @@ impl Keyspace {
     #[inline]
     fn touched(&mut self, db: u16, key: &[u8], change: Change) {
         self.counters.changes += 1;
-        if !self.awaited.is_empty() && change == Change::Value {
+        if !self.awaited.is_empty() && change != Change::Expiry {
             self.awaited.changed(db, key);
         }
     }

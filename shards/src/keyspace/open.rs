@@ -2,6 +2,7 @@
 
 use super::{Change, Expiry, Key, Keyspace, seconds};
 use crate::error::Error;
+use crate::limits::INLINE_BYTES_MAX;
 use crate::shard::Millis;
 use crate::table::{Entry, Place};
 use crate::value::{Content, Kind, Object, Value};
@@ -84,6 +85,20 @@ impl Keyspace {
             self.remove(key, now);
         } else {
             self.put_object(key, now, value.into_object(), None);
+        }
+    }
+
+    /// Gives a key a string that came from an edit, whatever it had, without expiry; an empty one
+    /// only removes the key. A long one is not copied.
+    pub fn store_text(&mut self, key: Key<'_>, now: Millis, bytes: Vec<u8>) {
+        if bytes.is_empty() {
+            self.remove(key, now);
+        } else if bytes.len() <= INLINE_BYTES_MAX {
+            self.set(key, now, Content::Raw(&bytes), Expiry::Clear);
+        } else {
+            let object = Object::Str(bytes);
+            let entry = Entry::of_object(key.hash, key.bytes, object, None, seconds(now));
+            self.put(key, now, entry);
         }
     }
 

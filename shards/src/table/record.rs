@@ -493,7 +493,7 @@ impl Entry {
 }
 
 /// Names a record without owning it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Handle(u64);
 
 impl Handle {

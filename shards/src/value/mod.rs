@@ -8,6 +8,7 @@ mod extended;
 mod fields;
 mod growth;
 mod hash;
+pub mod hyperloglog;
 mod intset;
 mod kind;
 mod list;

@@ -144,14 +144,17 @@ impl Large {
 
     pub(super) fn duplicate(&self) -> Self {
         let members = self.members.duplicate();
+        // A copy has its records in the same places, so that each can be told its twin, and the
+        // order need not be found again.
+        let copies = members.iter().map(Field::handle);
+        let mut twins: Vec<_> = self.members.iter().map(Field::handle).zip(copies).collect();
+        twins.sort_unstable();
         let mut order = Ranked::new();
-        let mut pairs: Vec<_> =
-            members.iter().map(|field| (score_of(field), field.name(), field.handle())).collect();
-        pairs.sort_unstable_by(|one, other| {
-            let by_score = one.0.partial_cmp(&other.0).expect("scores have an order");
-            by_score.then_with(|| one.1.cmp(other.1))
-        });
-        pairs.iter().for_each(|&(score, _, handle)| order.insert(score, handle, bytes));
+        for pair in self.order.range(0..self.len()) {
+            let twin = twins.binary_search_by_key(&pair.handle, |twin| twin.0);
+            let twin = twin.expect("a member in the tree is in the table");
+            order.push(pair.score, twins[twin].1);
+        }
         Self { members, order }
     }
 

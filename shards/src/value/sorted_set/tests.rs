@@ -100,6 +100,9 @@ fn random_changes(seed: u64, entries: usize, names: u64, changes: usize) {
         if change % 16 == 0 {
             check(&set, &model, &rules, &mut random);
         }
+        if change % 200 == 0 {
+            check(&set.duplicate(), &model, &rules, &mut random);
+        }
     }
     check(&set.duplicate(), &model, &rules, &mut random);
     while set.free_some(5) {}

@@ -59,8 +59,16 @@ impl<H: Copy + PartialEq> Ranked<H> {
     pub(crate) fn insert<'m>(&mut self, score: f64, handle: H, member: impl Fn(H) -> &'m [u8]) {
         debug_assert!(!score.is_nan(), "scores have an order");
         let own = member(handle);
-        let before = |pair: &Pair<H>| is_before(pair, score, own, &member);
-        if let Some(right) = self.root.insert(Pair { score, handle }, &before, &mut self.bytes) {
+        self.put(Pair { score, handle }, |pair| is_before(pair, score, own, &member));
+    }
+
+    /// Puts in a pair that stands behind all others.
+    pub(crate) fn push(&mut self, score: f64, handle: H) {
+        self.put(Pair { score, handle }, |_| true);
+    }
+
+    fn put(&mut self, pair: Pair<H>, before: impl Fn(&Pair<H>) -> bool) {
+        if let Some(right) = self.root.insert(pair, &before, &mut self.bytes) {
             let left = std::mem::replace(&mut self.root, Node::empty());
             self.bytes += size_of::<Inner<H>>();
             self.root = Node::Inner(Box::new(Inner::above(left, right, &mut self.bytes)));
