@@ -42,7 +42,7 @@ fn pfadd(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
     };
     let marks = std::iter::once(first).chain(marks);
     if old.is_dense() {
-        scope.keyspace.edit(key, scope.now, |bytes| raise_dense(bytes, marks));
+        scope.keyspace.edit(key, scope.now, 0, |bytes| (raise_dense(bytes, marks), true))?;
     } else {
         let mut draft = Draft::of(old);
         for mark in marks {
@@ -78,7 +78,9 @@ fn count_one(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> R
         Some(estimate) => estimate,
         None => {
             let estimate = log.estimate()?;
-            scope.keyspace.edit(key, scope.now, |bytes| keep_estimate(bytes, estimate));
+            scope
+                .keyspace
+                .edit(key, scope.now, 0, |bytes| (keep_estimate(bytes, estimate), true))?;
             estimate
         }
     };

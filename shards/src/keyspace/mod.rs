@@ -355,27 +355,6 @@ impl Keyspace {
         Ok(outcome)
     }
 
-    /// Hands out the bytes of a string to be changed where they lie, and no others. From then on
-    /// its encoding is `raw`. None if there is no such key.
-    ///
-    /// # Panics
-    /// If the value is no string: the caller has looked.
-    pub fn edit<T>(
-        &mut self,
-        key: Key<'_>,
-        now: Millis,
-        change: impl FnOnce(&mut [u8]) -> T,
-    ) -> Option<T> {
-        let place = self.live(key, now)?;
-        let table = &mut self.databases[usize::from(key.db)];
-        let done = table.edit(place, |entry| {
-            entry.touch(seconds(now));
-            change(entry.grow(0))
-        });
-        self.touched(key.db, key.bytes, Change::Value);
-        Some(done)
-    }
-
     /// Removes a key; true if it was there.
     pub fn remove(&mut self, key: Key<'_>, now: Millis) -> bool {
         let Some(place) = self.live(key, now) else { return false };
@@ -466,6 +445,7 @@ impl Keyspace {
         self.due.forget(db);
         self.awaited.all_changed(db);
         self.sweep.forget(db);
+        self.awaited.all_changed(db);
         self.graves.free_some();
     }
 
