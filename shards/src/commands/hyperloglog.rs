@@ -37,6 +37,8 @@ fn pfadd(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
         }
     }
     let Some(first) = first else {
+        // It counts as an access all the same, and as an edit that leaves the string `raw`.
+        scope.keyspace.edit(key, scope.now, 0, |_| ((), false))?;
         reply.int(0);
         return Ok(());
     };

@@ -38,6 +38,7 @@ static FAMILIES: &[&[Row]] = &[
     strings::range::ROWS,
     strings::many::ROWS,
     strings::lcs::ROWS,
+    strings::digest::ROWS,
     bits::single::ROWS,
     bits::count::ROWS,
     bits::position::ROWS,

@@ -1,11 +1,13 @@
 //! Strings: text and integers.
 
 pub(super) mod count;
+pub(super) mod digest;
 pub(super) mod get;
 pub(super) mod lcs;
 pub(super) mod many;
 pub(super) mod range;
 pub(super) mod set;
+mod test;
 
 use crate::error::Error;
 use crate::value::Value;

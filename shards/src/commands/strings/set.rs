@@ -1,5 +1,6 @@
 //! Writes one string whole.
 
+use super::test::Test;
 use super::write_string;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
@@ -21,19 +22,21 @@ pub(super) enum Unit {
     AtMillis,
 }
 
-/// Which keys SET may write.
+/// Which keys SET and MSETEX may write.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Condition {
+pub(super) enum Condition {
     #[default]
     Always,
     Missing,
     Present,
+    /// Those whose string passes.
+    If(Test),
 }
 
-/// The options of SET and GETEX.
+/// The options of SET, MSETEX and GETEX.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Options {
-    condition: Condition,
+    pub(super) condition: Condition,
     get: bool,
     keep: bool,
     pub(super) persist: bool,
@@ -62,21 +65,60 @@ impl Options {
         let mut options = Self::default();
         let mut index = 3;
         while index < args.len() {
-            if args.is(index, "NX") && options.condition != Condition::Present {
-                options.condition = Condition::Missing;
-            } else if args.is(index, "XX") && options.condition != Condition::Missing {
-                options.condition = Condition::Present;
+            let test = Test::at(args, index);
+            if let Some(test) = test.filter(|_| options.condition == Condition::Always) {
+                options.condition = Condition::If(test);
+                index += 2;
             } else if args.is(index, "GET") {
                 options.get = true;
-            } else if args.is(index, "KEEPTTL") && options.expire.is_none() {
-                options.keep = true;
+                index += 1;
             } else {
-                index = options.time(args, index)?;
-                continue;
+                index = options.write(args, index)?;
             }
-            index += 1;
         }
         Ok(options)
+    }
+
+    /// Those of MSETEX, from argument `index` on.
+    pub(super) fn of_msetex(args: &Args<'_>, mut index: usize) -> Result<Self, Error> {
+        let mut options = Self::default();
+        while index < args.len() {
+            index = options.write(args, index)?;
+        }
+        Ok(options)
+    }
+
+    /// One that all writes of strings have.
+    fn write(&mut self, args: &Args<'_>, index: usize) -> Result<usize, Error> {
+        let may_be =
+            |condition| matches!(self.condition, Condition::Always) || self.condition == condition;
+        if args.is(index, "NX") && may_be(Condition::Missing) {
+            self.condition = Condition::Missing;
+        } else if args.is(index, "XX") && may_be(Condition::Present) {
+            self.condition = Condition::Present;
+        } else if args.is(index, "KEEPTTL") && self.expire.is_none() {
+            self.keep = true;
+        } else {
+            return self.time(args, index);
+        }
+        Ok(index + 1)
+    }
+
+    /// What becomes of the expiry of a key that the command `name` writes.
+    ///
+    /// # Errors
+    /// As `deadline`, or a number that is none.
+    pub(super) fn expiry(
+        &self,
+        args: &Args<'_>,
+        now: Millis,
+        name: &'static str,
+    ) -> Result<Expiry, Error> {
+        Ok(match self.expire {
+            Some((unit, index)) => Expiry::At(deadline(unit, args.int(index)?, now, name)?),
+            None if self.keep => Expiry::Keep,
+            None => Expiry::Clear,
+        })
     }
 
     /// A time at `index`; the same unit may come again, and the last one counts.
@@ -118,7 +160,8 @@ pub(super) fn deadline(
     at.filter(|_| number > 0).and_then(|at| u64::try_from(at).ok()).ok_or(Error::ExpireTime(name))
 }
 
-/// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
+/// `SET key value [NX | XX | IFEQ value | IFNE value | IFDEQ digest | IFDNE digest] [GET]
+/// [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
 fn set(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let key = scope.first(args);
     let content = Content::of(args.at(2));
@@ -128,11 +171,7 @@ fn set(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
         return Ok(());
     }
     let options = Options::of_set(args)?;
-    let expiry = match options.expire {
-        Some((unit, index)) => Expiry::At(deadline(unit, args.int(index)?, scope.now, "set")?),
-        None if options.keep => Expiry::Keep,
-        None => Expiry::Clear,
-    };
+    let expiry = options.expiry(args, scope.now, "set")?;
     if options.get {
         write_string(scope.keyspace.get(key, scope.now), reply)?;
     }
@@ -140,6 +179,10 @@ fn set(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
         Condition::Always => true,
         Condition::Missing => !scope.keyspace.contains(key, scope.now),
         Condition::Present => scope.keyspace.contains(key, scope.now),
+        Condition::If(test) => match scope.keyspace.peek(key, scope.now) {
+            Some(record) => test.accepts(record.value().text(&mut itoa::Buffer::new())?, args)?,
+            None => test.accepts_none(),
+        },
     };
     if wanted {
         scope.keyspace.set(key, scope.now, content, expiry);
