@@ -15,6 +15,7 @@ mod lists;
 mod row;
 mod scanning;
 mod sets;
+mod sort;
 mod streams;
 mod strings;
 mod timeout;
@@ -44,6 +45,7 @@ static FAMILIES: &[&[Row]] = &[
     bits::position::ROWS,
     bits::combine::ROWS,
     bits::field::ROWS,
+    sort::ROWS,
     lists::push::ROWS,
     lists::pop::ROWS,
     lists::read::ROWS,
