@@ -247,7 +247,11 @@ impl Shard {
     pub fn tick(&mut self, now: Millis) -> bool {
         let freeing = self.keyspace.free_some();
         let sweeping = self.keyspace.sweep_parts(&self.rules, now);
-        self.keyspace.sweep(now).more || sweeping || freeing
+        let more = self.keyspace.sweep(now).more || sweeping || freeing;
+        if self.keyspace.has_ready() {
+            self.serve_waits(now);
+        }
+        more
     }
 
     /// True if `tick` has nothing to wait for: no key here will ever be due, and nothing waits to

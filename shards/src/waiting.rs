@@ -32,8 +32,9 @@ pub struct Wait {
     pub null: Null,
     /// The words to try again with, where these are not those of the request.
     pub words: Option<Vec<Vec<u8>>>,
-    /// True if it ends with an error once a key is gone, or holds something else.
-    pub needs_keys: bool,
+    /// It is tried again as well when a key is gone or holds another type: it waits for something
+    /// that must be there, as the group of XREADGROUP.
+    pub until_gone: bool,
 }
 
 /// A reply that says there was nothing.
@@ -76,7 +77,7 @@ struct Parked {
     db: u16,
     protocol: Protocol,
     null: Null,
-    needs_keys: bool,
+    until_gone: bool,
     bytes: Vec<u8>,
     words: Vec<Range>,
 }
@@ -99,6 +100,8 @@ impl Parked {
 pub(crate) struct Waits {
     parked: BTreeMap<u64, Parked>,
     numbers: HashMap<Waiter, u64>,
+    /// How many are tried again when a key is gone.
+    until_gone: usize,
     count: u64,
     late: Vec<Late>,
 }
@@ -135,7 +138,7 @@ impl Shard {
             db: parking.db,
             protocol: parking.protocol,
             null: wait.null,
-            needs_keys: wait.needs_keys,
+            until_gone: wait.until_gone,
             bytes: Vec::new(),
             words: Vec::new(),
         };
@@ -152,6 +155,7 @@ impl Shard {
         self.waits.count += 1;
         parked.each_key(|key| self.keyspace.await_key(parked.db, key, number));
         self.waits.numbers.insert(parked.waiter, number);
+        self.waits.until_gone += usize::from(parked.until_gone);
         self.waits.parked.insert(number, parked);
     }
 
@@ -174,6 +178,7 @@ impl Shard {
     fn forget(&mut self, number: u64) -> Parked {
         let parked = self.waits.parked.remove(&number).expect("what waits is known");
         self.waits.numbers.remove(&parked.waiter);
+        self.waits.until_gone -= usize::from(parked.until_gone);
         parked.each_key(|key| self.keyspace.await_no_more(parked.db, key, number));
         parked
     }
@@ -185,8 +190,10 @@ impl Shard {
             for number in self.keyspace.awaiting(db, &key) {
                 let ready = Key { db, hash: self.keyspace.hash(&key), bytes: &key };
                 let there = self.keyspace.contains(ready, now);
-                let parked = self.waits.parked.get(&number);
-                if there || parked.is_some_and(|parked| parked.needs_keys) {
+                if !there && self.waits.until_gone == 0 {
+                    break;
+                }
+                if there || self.waits.parked.get(&number).is_some_and(|it| it.until_gone) {
                     self.try_again(number, ready, now);
                 }
             }
@@ -197,7 +204,7 @@ impl Shard {
     fn try_again(&mut self, number: u64, ready: Key<'_>, now: Millis) {
         let Some(parked) = self.waits.parked.get(&number) else { return };
         let (db, protocol, try_run) = (parked.db, parked.protocol, parked.try_run);
-        let (group, needs_keys) = (parked.row.group, parked.needs_keys);
+        let (group, until_gone) = (parked.row.group, parked.until_gone);
         let (bytes, words) = (parked.bytes.clone(), parked.words.clone());
         let args = Args::new(&bytes, &words);
         let hash = parked.row.first_key(&args).map_or(0, |index| self.hash(args.at(index)));
@@ -210,7 +217,7 @@ impl Shard {
         match tried {
             // Nothing for it, or a value that is not of its type: it goes on waiting.
             Ok(Some(_)) => return,
-            Err(Error::WrongType) if !needs_keys && !self.is_of(ready, group, now) => return,
+            Err(Error::WrongType) if !until_gone && !self.is_of(ready, group, now) => return,
             Ok(None) => {}
             Err(error) => {
                 reply.truncate(0);

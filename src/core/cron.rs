@@ -144,7 +144,12 @@ impl Core {
             return false;
         }
         self.work.clock.adjust();
-        let more = self.work.owner.value().tick(self.work.now);
+        let mut more = self.work.owner.value().tick(self.work.now);
+        if self.work.owner.value().has_late() {
+            // A key that went by its time was waited for: the next tick sends what this says.
+            self.work.bring_late();
+            more = true;
+        }
         self.cron.next = now + if more { PERIOD_BUSY } else { PERIOD };
         self.work.stats.sample(self.work.now);
         self.ring.retry_listeners();

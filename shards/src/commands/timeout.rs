@@ -4,7 +4,7 @@ use crate::commands::Args;
 use crate::error::Error;
 use crate::shard::Millis;
 use crate::value::Extended;
-use crate::waiting::Wait;
+use crate::waiting::{Null, Wait};
 
 const NO_TIME: Error = Error::Text("ERR timeout is not a float or out of range");
 const TOO_LONG: Error = Error::Text("ERR timeout is out of range");
@@ -17,7 +17,7 @@ const NEGATIVE: Error = Error::Text("ERR timeout is negative");
 /// What is no number of seconds, negative, or beyond 64 bits of milliseconds since the epoch.
 pub(super) fn wait(args: &Args<'_>, index: usize, now: Millis) -> Result<Wait, Error> {
     let until = deadline(args.at(index), now)?;
-    Ok(Wait { until, ..Wait::default() })
+    Ok(Wait { until, null: Null::Array, ..Wait::default() })
 }
 
 fn deadline(word: &[u8], now: Millis) -> Result<Option<Millis>, Error> {

@@ -46,19 +46,28 @@ impl List {
     ) {
         let limits = Limits::of(rules.list_max_listpack_size);
         self.prepare(limits, texts.clone());
-        for text in texts {
-            match (&mut self.form, side) {
-                (Form::Packed(packed), Side::Left) => packed.push_front(text),
-                (Form::Packed(packed), Side::Right) => packed.push_back(text),
-                (Form::Quick(quick), _) => quick.push(side, text, limits),
-            }
-        }
+        texts.for_each(|text| self.add(limits, side, text));
     }
 
-    /// Adds an element as it was read from another list.
+    /// Adds an element as it was read from a list. An integer counts for no bytes when room is
+    /// asked for, as in Redis.
     pub fn push_item(&mut self, rules: &Rules, side: Side, item: Item<'_>) {
-        let mut digits = itoa::Buffer::new();
-        self.push(rules, side, std::iter::once(item.text(&mut digits)));
+        let limits = Limits::of(rules.list_max_listpack_size);
+        let counted = match item {
+            Item::Int(_) => b"",
+            Item::Str(text) => text,
+        };
+        self.prepare(limits, std::iter::once(counted));
+        self.add(limits, side, item.text(&mut itoa::Buffer::new()));
+    }
+
+    #[inline]
+    fn add(&mut self, limits: Limits, side: Side, text: &[u8]) {
+        match (&mut self.form, side) {
+            (Form::Packed(packed), Side::Left) => packed.push_front(text),
+            (Form::Packed(packed), Side::Right) => packed.push_back(text),
+            (Form::Quick(quick), _) => quick.push(side, text, limits),
+        }
     }
 
     /// The element with this index.
@@ -151,9 +160,8 @@ impl List {
                 }
             }
             Form::Quick(quick) => {
-                let Some((spot, offset)) = quick.find(pivot) else { return false };
-                let offset = if side == Side::Left { offset } else { offset + 1 };
-                quick.insert(spot, offset, text, limits);
+                let Some(place) = quick.find(pivot) else { return false };
+                quick.insert(place, side, text, limits);
             }
         }
         true
@@ -186,10 +194,11 @@ impl List {
     /// Moves the element at one end to an end.
     pub fn rotate(&mut self, rules: &Rules, from: Side, to: Side) {
         let Some(item) = self.edge(from) else { return };
-        let text = item.text(&mut itoa::Buffer::new()).to_vec();
+        let mut text = Vec::new();
+        let item = item.copied(&mut text);
         let index = if from == Side::Left { 0 } else { self.len() - 1 };
         self.cut(index, 1);
-        self.push(rules, to, std::iter::once(text.as_slice()));
+        self.push_item(rules, to, item);
         self.lessen(Limits::of(rules.list_max_listpack_size));
     }
 

@@ -76,6 +76,9 @@ impl Default for Packed {
 }
 
 impl Packed {
+    /// Bytes of a listpack without items.
+    pub const EMPTY_BYTES: usize = HEAD + 1;
+
     /// An empty listpack.
     pub fn new() -> Self {
         Self::with_room(HEAD + 1)

@@ -43,16 +43,15 @@ fn shift(
         open.rotate(rules, way.from, way.to);
         return Ok(true);
     }
-    let element = item.text(&mut itoa::Buffer::new()).to_vec();
+    let mut text = Vec::new();
+    let item = item.copied(&mut text);
     open.unchanged();
     drop(open);
-    let mut open = scope.keyspace.open_or_new::<List>(target, now)?;
-    open.push(rules, way.to, std::iter::once(element.as_slice()));
-    drop(open);
+    scope.keyspace.open_or_new::<List>(target, now)?.push_item(rules, way.to, item);
     if let Some(mut open) = scope.keyspace.open::<List>(source, now)? {
         open.remove_at(rules, way.from, 1);
     }
-    reply.bulk(&element);
+    item.write(reply);
     Ok(true)
 }
 

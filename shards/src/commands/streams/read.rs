@@ -7,7 +7,7 @@ use crate::keyspace::Key;
 use crate::shard::{Millis, Scope};
 use crate::value::stream::{Id, IdText, Log};
 use crate::value::{Stream, Value};
-use crate::waiting::Wait;
+use crate::waiting::{Null, Wait};
 use pinion_io::resp::{Protocol, Reply};
 
 /// The words of XREAD and XREADGROUP before the ids.
@@ -99,7 +99,7 @@ impl Options {
             reply.null_array();
             return None;
         };
-        Some(Wait { until, words, ..Wait::default() })
+        Some(Wait { until, null: Null::Array, words, until_gone: self.group.is_some() })
     }
 }
 

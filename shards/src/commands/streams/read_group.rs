@@ -81,7 +81,7 @@ fn xreadgroup(
         write_head(streams, mark, reply);
         return Ok(None);
     }
-    Ok(options.nothing(None, reply).map(|wait| Wait { needs_keys: true, ..wait }))
+    Ok(options.nothing(None, reply))
 }
 
 fn no_group(key: &[u8], group: &[u8], reply: &mut Reply<'_>) {

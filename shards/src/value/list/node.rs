@@ -8,6 +8,9 @@ const COUNTED_BYTES_MAX: usize = 8192;
 /// What an element is taken to need beside its text when a node is asked for room.
 const ELEMENT_OVERHEAD: usize = 8;
 
+/// How many times the size of a node it may grow to before it is parted.
+const OVERFULL: usize = 4;
+
 /// How large a node may be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -44,7 +47,7 @@ impl Limits {
 
     /// True if a text stands alone.
     #[inline]
-    fn is_large(self, len: usize) -> bool {
+    pub(super) fn is_large(self, len: usize) -> bool {
         len > self.bytes
     }
 }
@@ -182,10 +185,28 @@ impl Node {
         true
     }
 
-    /// True if it became too large and can be parted.
+    /// True if it became far too large, by texts that took the place of others, and can be parted.
     pub(super) fn is_overfull(&self, limits: Limits) -> bool {
-        self.count > 1
-            && self.packed().is_some_and(|it| limits.are_exceeded(it.bytes(), self.count()))
+        self.count > 1 && self.heap_bytes() > OVERFULL * limits.bytes
+    }
+
+    /// True if all elements of both may lie in one node.
+    pub(super) fn fits_with(&self, other: &Self, limits: Limits) -> bool {
+        let (Some(one), Some(other)) = (self.packed(), other.packed()) else { return false };
+        let bytes = one.bytes() + other.bytes() - Packed::EMPTY_BYTES;
+        !limits.are_exceeded(bytes, one.count() + other.count())
+    }
+
+    /// Takes all elements out; an emptied node must be removed.
+    pub(super) fn take_all(&mut self) -> Packed {
+        self.count = 0;
+        std::mem::take(self.packed_mut())
+    }
+
+    /// Adds elements at the end.
+    pub(super) fn append(&mut self, items: &Packed) {
+        self.packed_mut().append(items);
+        self.count += items.count() as u32;
     }
 
     /// Removes `count` elements from `offset` on, but not all.

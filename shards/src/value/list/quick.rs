@@ -152,51 +152,119 @@ impl Quick {
         self.put(Spot { node: at, ..spot }, node);
     }
 
-    /// Adds an element before the one at `offset`, or at the end of the node.
-    pub(super) fn insert(&mut self, spot: Spot, offset: usize, text: &[u8], limits: Limits) {
+    /// Adds an element beside the one at `offset`.
+    pub(super) fn insert(
+        &mut self,
+        (spot, offset): (Spot, usize),
+        side: Side,
+        text: &[u8],
+        limits: Limits,
+    ) {
         let (len, count) = (text.len(), self.node(spot).count());
-        if self.node(spot).accepts(len, limits) {
-            return self.edit(spot, |node| node.insert(offset, text));
-        }
+        let offset = if side == Side::Left { offset } else { offset + 1 };
         let after = Spot { node: spot.node + 1, ..spot };
-        if offset == 0 || offset == count {
+        if self.node(spot).accepts(len, limits) {
+            self.edit(spot, |node| node.insert(offset, text));
+        } else if offset == 0 || offset == count {
             // At the node's edge its neighbour may have room.
-            let (towards, at) = match offset {
-                0 => (Side::Right, spot),
-                _ => (Side::Left, after),
-            };
+            let (towards, at) = if offset == 0 { (Side::Right, spot) } else { (Side::Left, after) };
             match self.following(spot, towards) {
                 Some(beside) if self.node(beside).accepts(len, limits) => {
                     self.edit(beside, |node| node.push(towards, text));
                 }
                 _ => drop(self.insert_node(at, Node::of(text, limits))),
             }
-            return;
-        }
-        let mut rest = self.edit(spot, |node| node.split_off(offset));
-        if self.node(spot).accepts(len, limits) {
-            self.edit(spot, |node| node.push(Side::Right, text));
-            self.insert_node(after, rest);
-        } else if rest.accepts(len, limits) {
-            rest.push(Side::Left, text);
-            self.insert_node(after, rest);
-        } else {
+        } else if limits.is_large(len) {
+            let rest = self.edit(spot, |node| node.split_off(offset));
             let rest = self.insert_node(after, rest);
             self.insert_node(rest, Node::of(text, limits));
+        } else {
+            let mut rest = self.edit(spot, |node| node.split_off(offset));
+            match side {
+                Side::Left => self.edit(spot, |node| node.push(Side::Right, text)),
+                Side::Right => rest.push(Side::Left, text),
+            }
+            let rest = self.insert_node(after, rest);
+            let pivot = match side {
+                Side::Left => Some(rest),
+                Side::Right => self.following(rest, Side::Right),
+            };
+            self.merge_around(pivot.unwrap_or(rest), limits);
         }
     }
 
     /// Puts a text in the place of an element.
     pub(super) fn replace(&mut self, spot: Spot, offset: usize, text: &[u8], limits: Limits) {
-        if !self.edit(spot, |node| node.replace(offset, text, limits)) {
-            self.edit(spot, |node| node.remove(offset, 1));
-            return self.insert(spot, offset, text, limits);
+        let plain = self.node(spot).packed().is_none();
+        if plain
+            && let Some(next) = self.following(spot, Side::Left)
+            && self.node(next).accepts(text.len(), limits)
+        {
+            // A small text that follows a large one goes to its neighbour.
+            self.edit(next, |node| node.push(Side::Left, text));
+            self.remove_node(spot);
+        } else if self.edit(spot, |node| node.replace(offset, text, limits)) {
+            if self.node(spot).is_overfull(limits) {
+                let middle = self.node(spot).count() / 2;
+                let rest = self.edit(spot, |node| node.split_off(middle));
+                self.insert_node(Spot { node: spot.node + 1, ..spot }, rest);
+            }
+        } else {
+            self.replace_by_large(spot, offset, Node::of(text, limits), limits);
         }
-        if self.node(spot).is_overfull(limits) {
-            let middle = self.node(spot).count() / 2;
-            let rest = self.edit(spot, |node| node.split_off(middle));
-            self.insert_node(Spot { node: spot.node + 1, ..spot }, rest);
+    }
+
+    /// Puts a large text in the place of one of several elements of a node.
+    fn replace_by_large(&mut self, spot: Spot, offset: usize, large: Node, limits: Limits) {
+        self.edit(spot, |node| node.remove(offset, 1));
+        let mut at = Spot { node: spot.node + 1, ..spot };
+        if offset == 0 {
+            at = spot;
+        } else if offset < self.node(spot).count() {
+            let rest = self.edit(spot, |node| node.split_off(offset));
+            at = self.insert_node(at, rest);
         }
+        let large = self.insert_node(at, large);
+        self.merge_around(large, limits);
+    }
+
+    /// Merges the nodes around one, where two of them fit in one.
+    fn merge_around(&mut self, center: Spot, limits: Limits) {
+        let mut center = center;
+        if let Some(before) = self.following(center, Side::Right)
+            && let Some(first) = self.following(before, Side::Right)
+        {
+            // The center moves up by the node that goes, or by its chunk.
+            let alone = self.chunks[before.chunk].nodes.len() == 1;
+            if self.merge(first, limits) {
+                if before.chunk == center.chunk {
+                    center.node -= 1;
+                } else if alone {
+                    center.chunk -= 1;
+                }
+            }
+        }
+        if let Some(next) = self.following(center, Side::Left) {
+            self.merge(next, limits);
+        }
+        if let Some(before) = self.following(center, Side::Right)
+            && self.merge(before, limits)
+        {
+            center = before;
+        }
+        self.merge(center, limits);
+    }
+
+    /// Takes the elements of the next node into this one, if they fit.
+    fn merge(&mut self, spot: Spot, limits: Limits) -> bool {
+        let Some(next) = self.following(spot, Side::Left) else { return false };
+        if !self.node(spot).fits_with(self.node(next), limits) {
+            return false;
+        }
+        let taken = self.edit(next, Node::take_all);
+        self.remove_node(next);
+        self.edit(spot, |node| node.append(&taken));
+        true
     }
 
     /// Removes `count` elements from `index` on, or as many as there are.

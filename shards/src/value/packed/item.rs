@@ -43,6 +43,18 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// The same with its text copied into `room`, which is empty, so that what it was read from may
+    /// change.
+    pub fn copied(self, room: &mut Vec<u8>) -> Item<'_> {
+        match self {
+            Self::Int(value) => Item::Int(value),
+            Self::Str(text) => {
+                room.extend_from_slice(text);
+                Item::Str(room)
+            }
+        }
+    }
+
     /// Its value, if it is an integer.
     #[inline]
     pub fn int(self) -> Option<i64> {
