@@ -52,8 +52,8 @@ fn hstrlen(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Res
     Ok(())
 }
 
-/// `HLEN key`. Fields that are due do not count, unless `COUNT_PARTS_MAX` others are not yet removed
-/// either; all of them count in Redis.
+/// `HLEN key`. Fields that are due do not count, unless `COUNT_PARTS_MAX` others are not yet
+/// removed either; all of them count in Redis.
 fn hlen(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let now = scope.now;
     let len = read(scope, args)?.map_or(0, |hash| {

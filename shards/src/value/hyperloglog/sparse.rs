@@ -1,5 +1,6 @@
-//! The sparse form: runs of neighbouring registers of equal rank, from the first register to the
-//! last. Redis documents it:
+//! The sparse form: runs of neighbouring registers of equal rank, from the first to the last.
+//!
+//! Source: the comments on the format in Redis 7.2.
 //!
 //! ```text
 //! 00nnnnnn           n + 1 registers of rank 0
@@ -176,7 +177,8 @@ fn join(bytes: &mut Vec<u8>, mut at: usize) {
     }
 }
 
-/// The runs as PFDEBUG DECODE writes them; of corrupt ones, up to the first beyond the last register.
+/// The runs as PFDEBUG DECODE writes them; of corrupt ones, up to the first beyond the last
+/// register.
 pub(super) fn text(body: &[u8]) -> String {
     let mut runs = Runs::of(body);
     let mut text = String::new();
