@@ -1,7 +1,9 @@
 //! Folds the replies of a command's parts, one a shard, into the one reply of the client.
 
 use crate::commands::parse_int;
+use crate::digest::{DIGEST_BYTES, Digest};
 use pinion_io::resp::{Reply, skip};
+use std::collections::BTreeMap;
 
 /// How parts become one reply. Each works on encoded replies, so a part may come from any core.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,6 +18,9 @@ pub enum Fold {
     Concat,
     /// Each part is an array of a weight and a value: one is chosen by weight; RANDOMKEY.
     Pick,
+    /// Each part is an array of the numbers of databases, rising, each with the digest of its
+    /// keys: one digest of all; DEBUG DIGEST.
+    Digest,
 }
 
 /// The replies of a command's parts, and how they fit together.
@@ -46,6 +51,7 @@ pub fn fold(fold: Fold, parts: &Parts<'_>, reply: &mut Reply<'_>) {
             }
         }
         Fold::Pick => pick(parts, reply),
+        Fold::Digest => reply.simple(&digest(parts).to_string()),
     }
 }
 
@@ -79,6 +85,27 @@ fn pick(parts: &Parts<'_>, reply: &mut Reply<'_>) {
         }
         chosen -= weight;
     }
+}
+
+fn digest(parts: &Parts<'_>) -> Digest {
+    let mut databases = BTreeMap::<u32, Digest>::new();
+    for part in parts.replies {
+        let (len, mut rest) = head(part, b'*');
+        for _ in 0..len / 2 {
+            let (number, after) = head(rest, b':');
+            let (_, after) = head(after, b'$');
+            let (bytes, after) =
+                after.split_first_chunk::<DIGEST_BYTES>().expect("a digest is whole");
+            databases.entry(number as u32).or_default().fold(Digest(*bytes));
+            rest = &after[2..];
+        }
+    }
+    let mut whole = Digest::default();
+    for (number, keys) in databases {
+        whole.mix_number(number);
+        whole.fold(keys);
+    }
+    whole
 }
 
 /// Splits `<mark><number>\r\n` off a reply that one of our own shards wrote.
@@ -117,6 +144,26 @@ mod tests {
             "*3\r\n$1\r\na\r\n$1\r\nb\r\n$-1\r\n"
         );
         assert_eq!(folded(Fold::Concat, &replies, &[], 0), "*3\r\n$1\r\na\r\n$-1\r\n$1\r\nb\r\n");
+    }
+
+    #[test]
+    fn a_digest_is_the_same_however_the_keys_are_spread() {
+        let part = |databases: &[(i64, [u8; DIGEST_BYTES])]| {
+            let mut out = Vec::new();
+            let mut reply = Reply::new(&mut out, Protocol::Resp2);
+            reply.array(databases.len() * 2);
+            for (number, bytes) in databases {
+                reply.int(*number);
+                reply.bulk(bytes);
+            }
+            out
+        };
+        let folded =
+            |replies: &[Vec<u8>]| digest(&Parts { replies, places: &[], random: 0 }).to_string();
+        let together = folded(&[part(&[(0, [3; 20]), (9, [4; 20])])]);
+        assert_eq!(together, folded(&[part(&[(0, [1; 20])]), part(&[(0, [2; 20]), (9, [4; 20])])]));
+        assert_ne!(together, folded(&[part(&[(0, [3; 20]), (8, [4; 20])])]));
+        assert_eq!(folded(&[part(&[]), part(&[])]), "0".repeat(40));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! `*` stands for any bytes, `?` for any one, `[ab]`, `[a-z]` and `[^a]` for one of some, and `\`
 //! takes the next byte as it is. A class may lack its end; a `\` at the very end is itself. After
 //! a mismatch only the last `*` tries again, so time is bounded by the product of the lengths,
-//! whatever the pattern.
+//! whatever the pattern. A pattern with too many `*` matches nothing that reaches the last of them.
+
+use crate::limits::GLOB_STARS_MAX;
 
 /// True if all of `text` is as `pattern` says, letters in the case given.
 pub fn is_match(pattern: &[u8], text: &[u8]) -> bool {
@@ -20,11 +22,17 @@ fn matches(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8 + Copy) -> bool 
     let (mut place, mut at) = (0, 0);
     // Behind the last `*`, and where in the text that part was tried.
     let mut retry: Option<(usize, usize)> = None;
+    let mut stars = 0;
     loop {
         if pattern.get(place) == Some(&b'*') {
             place += 1;
             if place == pattern.len() {
                 return true;
+            }
+            // Several in a row are as one.
+            stars += usize::from(pattern[place] != b'*');
+            if stars > GLOB_STARS_MAX {
+                return false;
             }
             retry = Some((place, at));
             continue;
@@ -93,7 +101,7 @@ fn match_class(
 
 #[cfg(test)]
 mod tests {
-    use super::{is_match, is_match_any_case};
+    use super::{GLOB_STARS_MAX, is_match, is_match_any_case};
     use std::time::{Duration, Instant};
 
     #[test]
@@ -130,6 +138,16 @@ mod tests {
         assert!(!is_match(b"MAX*", b"maxmemory"));
         assert!(is_match_any_case(b"timeout", b"TimeOut"));
         assert!(!is_match_any_case(b"[^A]", b"a"));
+    }
+
+    #[test]
+    fn too_many_stars_match_nothing() {
+        let matches = |count: usize, rest: &[u8]| {
+            is_match(&[&b"*?".repeat(count), rest].concat(), &b"a".repeat(3000))
+        };
+        assert!(matches(GLOB_STARS_MAX, b"") && matches(GLOB_STARS_MAX, b"*"));
+        assert!(!matches(GLOB_STARS_MAX + 1, b""));
+        assert!(is_match(&[&b"*".repeat(3000)[..], b"a"].concat(), b"aa"));
     }
 
     #[test]

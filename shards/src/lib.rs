@@ -19,6 +19,7 @@
 pub mod batch;
 mod carried;
 pub mod commands;
+mod digest;
 pub mod error;
 pub mod fold;
 pub mod glob;

@@ -66,6 +66,8 @@ pub const STREAM_CLAIM_MAX: usize = i64::MAX as usize / 16;
 pub const LCS_CELLS_MAX: usize = STRING_BYTES_MAX / 4;
 /// Registers of a HyperLogLog: what its error of 0.8 % and its bytes come from.
 pub const HLL_REGISTERS: usize = 16_384;
+/// Stars of a pattern, those in a row counted once; Redis has the same bound.
+pub const GLOB_STARS_MAX: usize = 1000;
 /// Blind picks before RANDOMKEY walks to the next key instead.
 pub const RANDOM_PICKS_MAX: usize = 100;
 /// Members that one SRANDMEMBER or ZRANDMEMBER picks where the same may come twice.

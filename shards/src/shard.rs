@@ -97,6 +97,8 @@ pub struct ShardStats {
     pub waiting: u64,
     /// Keys that commands wait for.
     pub awaited_keys: u64,
+    /// Those of them for which a command waits only as long as they are there.
+    pub needed_keys: u64,
 }
 
 /// Figures of a database of a shard.
@@ -283,6 +285,7 @@ impl Shard {
             memory_bytes: self.keyspace.memory_bytes() as u64,
             waiting: self.waits.len() as u64,
             awaited_keys: self.keyspace.awaited_keys() as u64,
+            needed_keys: self.waits.needed_keys() as u64,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::keyspace::Key;
 use crate::shard::{Late, Millis, Shard};
 use crate::value::Value;
 use pinion_io::resp::{Protocol, Range, Reply};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Who waits: unique on a server.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -107,6 +107,17 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
+    /// Keys that must stay for some command to go on waiting.
+    pub(crate) fn needed_keys(&self) -> usize {
+        let mut keys = HashSet::new();
+        for parked in self.parked.values().filter(|parked| parked.until_gone) {
+            parked.each_key(|key| {
+                keys.insert((parked.db, key.to_vec()));
+            });
+        }
+        keys.len()
+    }
+
     /// Sends a reply that comes late.
     pub(crate) fn say(&mut self, late: Late) {
         self.late.push(late);

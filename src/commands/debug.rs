@@ -1,17 +1,25 @@
 //! DEBUG: the few tricks that test suites of clients need.
 
 use super::{Context, Job, Outcome, SessionRow, write_help};
+use crate::config::parse_bytes;
 use crate::errand::Errand;
 use pinion_io::resp::{Protocol, Reply};
 use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
 use pinion_shards::error::Error;
 use std::time::Duration;
 
+/// What DEBUG QUICKLIST-PACKED-THRESHOLD takes at most: 1 MiB less than 4 GiB, as in Redis.
+const PLAIN_BYTES_MAX: u64 = (1 << 32) - (1 << 20);
+
 /// Longest sleep of DEBUG SLEEP, in seconds.
 const SLEEP_SECONDS_MAX: f64 = 3600.0;
 
-/// DEBUG subcommand ...; DEBUG OBJECT runs on the key's shard instead.
-fn debug(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+/// DEBUG subcommand ...; those that ask for keys run on the shards instead.
+fn debug(
+    context: &mut Context<'_>,
+    args: &Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<Outcome, Error> {
     if args.len() == 2 && args.is(1, "HELP") {
         write_help(reply, "DEBUG", HELP);
     } else if args.len() == 3 && args.is(1, "SLEEP") {
@@ -23,6 +31,9 @@ fn debug(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
         write_sample(args, reply)?;
     } else if args.len() == 3 && args.is(1, "ERROR") {
         reply.error(args.at(2));
+    } else if args.len() == 3 && args.is(1, "QUICKLIST-PACKED-THRESHOLD") {
+        set_plain_bytes(context, args.at(2))?;
+        reply.ok();
     } else if args.len() == 3 && args.is(1, "LOG") {
         tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args.at(2)));
         reply.ok();
@@ -32,6 +43,19 @@ fn debug(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
         reply.error(&[&text[..], word, b"'. Try DEBUG HELP."].concat());
     }
     Ok(Outcome::Done)
+}
+
+/// Sets from how many bytes on an element of a long list stands alone; 0 for where it does by
+/// itself.
+fn set_plain_bytes(context: &Context<'_>, word: &[u8]) -> Result<(), Error> {
+    let text = std::str::from_utf8(word).ok();
+    let bytes = text.and_then(parse_bytes).filter(|&bytes| bytes <= PLAIN_BYTES_MAX);
+    let bytes = bytes.ok_or(Error::Text(
+        "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+    ))?;
+    let min = if bytes == 0 { usize::MAX } else { bytes as usize };
+    context.server.config.update(|settings| settings.encodings.list_plain_bytes_min = min);
+    Ok(())
 }
 
 /// A number of seconds as C reads one: what is no number is none.
@@ -95,6 +119,10 @@ fn write_sample(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
 }
 
 const HELP: &[&str] = &[
+    "DIGEST",
+    "    Digest all keys with their values: equal for equal contents, however they are held.",
+    "DIGEST-VALUE <key> [<key> ...]",
+    "    Digest the value of each key.",
     "ERROR <string>",
     "    Answer this error.",
     "LOG <message>",
@@ -104,6 +132,8 @@ const HELP: &[&str] = &[
     "PROTOCOL <type>",
     "    Answer a sample: string, integer, double, bignum, null, array, set, map, attrib, push,",
     "    verbatim, true, false.",
+    "QUICKLIST-PACKED-THRESHOLD <size>",
+    "    Let elements of long lists stand alone from so many bytes on; 0 for the usual size.",
     "SET-ACTIVE-EXPIRE (0|1)",
     "    Stop or start removing keys at their time though nobody asks for them.",
     "SLEEP <seconds>",

@@ -162,10 +162,10 @@ fn clients(lines: &mut Lines, report: &Report<'_>) {
         "watching_clients",
         "clients_in_timeout_table",
         "total_watched_keys",
-        "total_blocking_keys_on_nokey",
     ] {
         lines.add(name, 0);
     }
+    lines.add("total_blocking_keys_on_nokey", report.sum(|core| core.shard.needed_keys));
 }
 
 fn persistence(lines: &mut Lines, report: &Report<'_>) {

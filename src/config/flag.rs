@@ -198,7 +198,7 @@ fn within(value: u64, min: u64, max: u64) -> Result<u64, Refusal> {
 }
 
 /// An amount of memory as Redis reads it: `k` is a thousand, `kb` is 1024, and so on, in any case.
-pub(super) fn parse_bytes(text: &str) -> Option<u64> {
+pub(crate) fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let factor = match unit.to_ascii_lowercase().as_str() {

@@ -6,6 +6,7 @@ mod sources;
 mod table;
 mod unbuilt;
 
+pub(crate) use flag::parse_bytes;
 pub use flag::{Flag, Refusal, Value};
 pub use settings::{BufferLimit, Pin, Settings};
 pub use sources::{Start, read};

@@ -135,6 +135,15 @@ pub static FLAGS: &[Flag] = &[
     Flag::new("appendonly", Value::Constant("no"), "no", "An append-only file; not in this build")
         .hidden()
         .live(),
+    Flag::new(
+        "aof_use_rdb_preamble",
+        Value::Constant("yes"),
+        "yes",
+        "How an append-only file begins; there is none in this build",
+    )
+    .config("aof-use-rdb-preamble")
+    .hidden()
+    .live(),
     // How values are kept.
     Flag::new(
         "list_max_listpack_size",

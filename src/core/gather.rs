@@ -81,8 +81,8 @@ impl Gathers {
 }
 
 impl Gather {
-    /// The part of `owner`, which begins with the command's name.
-    fn part(&mut self, owner: u16, name: Range) -> usize {
+    /// The part of `owner`, which begins with the command's name, or both words of a subcommand's.
+    fn part(&mut self, owner: u16, name: &[Range]) -> usize {
         if let Some(known) = self.owners.iter().position(|&known| known == owner) {
             return known;
         }
@@ -92,7 +92,7 @@ impl Gather {
             self.words.push(Vec::new());
             self.replies.push(Vec::new());
         }
-        self.words[part].push(name);
+        self.words[part].extend_from_slice(name);
         part
     }
 }
@@ -115,9 +115,10 @@ impl Work {
         }
         let mut gather = self.gathers.take(request.socket, fold);
         let (bytes, ranges) = args.parts();
+        let name = &ranges[..keys.begins()];
         for index in keys.indexes(args) {
             let owner = self.route.owner(args.at(index)) as u16;
-            let part = gather.part(owner, ranges[0]);
+            let part = gather.part(owner, name);
             gather.words[part].extend_from_slice(&ranges[index..index + step]);
             gather.places.push(part as u16);
         }
@@ -135,8 +136,7 @@ impl Work {
         let mut gather = self.gathers.take(request.socket, fold);
         let (bytes, ranges) = args.parts();
         for owner in 0..self.route.shards() as u16 {
-            let part = gather.part(owner, ranges[0]);
-            gather.words[part].extend_from_slice(&ranges[1..]);
+            gather.part(owner, ranges);
         }
         self.send_parts(request, row, run, gather, bytes)
     }
@@ -191,10 +191,8 @@ impl Work {
         let mut own = None;
         for (part, &owner) in gather.owners.iter().enumerate() {
             let words = &gather.words[part];
-            let hash = match (row.keys.first(), words.get(1)) {
-                (Some(_), Some(key)) => self.owner.value().hash(key.of(bytes)),
-                _ => 0,
-            };
+            let key = row.keys.first().and_then(|keys| words.get(keys.begins()));
+            let hash = key.map_or(0, |key| self.owner.value().hash(key.of(bytes)));
             if usize::from(owner) == self.index {
                 own = Some((part, hash));
                 continue;

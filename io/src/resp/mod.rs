@@ -10,5 +10,5 @@ mod reply;
 mod request;
 
 pub use decode::{DecodeError, Value, decode, skip};
-pub use reply::{Protocol, Reply, write_double};
+pub use reply::{Protocol, Reply, write_double, write_shortest};
 pub use request::{Limits, Parser, ProtocolError, Range, Step};

@@ -238,17 +238,23 @@ pub fn write_double(out: &mut Vec<u8>, value: f64) {
     if let Some(whole) = whole(value) {
         return out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
     }
+    write_shortest(out, value);
+}
+
+/// Writes `value` as `write_double` does, but whole numbers as well with an exponent where that is
+/// short: 1000000000 is `1e+9`.
+pub fn write_shortest(out: &mut Vec<u8>, value: f64) {
     if value.is_nan() {
         return out.extend_from_slice(b"nan");
     }
     if value.is_infinite() {
         return out.extend_from_slice(if value > 0.0 { b"inf" } else { b"-inf" });
     }
-    if value == 0.0 {
-        return out.extend_from_slice(b"-0");
-    }
-    if value < 0.0 {
+    if value.is_sign_negative() {
         out.push(b'-');
+    }
+    if value == 0.0 {
+        return out.push(b'0');
     }
     let digits = Digits::of(value.abs());
     write_decimal(out, digits.text(), digits.exponent());

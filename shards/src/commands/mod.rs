@@ -32,6 +32,7 @@ static FAMILIES: &[&[Row]] = &[
     keys::moving::ROWS,
     keys::whole::ROWS,
     keys::object::ROWS,
+    keys::debug::ROWS,
     expiry::ROWS,
     strings::get::ROWS,
     strings::set::ROWS,

@@ -39,8 +39,8 @@ pub enum Plan {
     One(Run),
     /// On each owner with its own keys; the parts' replies are folded into one.
     Each {
-        /// Runs on one owner: the arguments are the name and that owner's keys (with their
-        /// values, where the key step is more than 1).
+        /// Runs on one owner: the arguments are the name (with the subcommand's, where it has
+        /// one) and that owner's keys (with their values, where the key step is more than 1).
         run: Run,
         /// How the parts become one reply.
         fold: Fold,

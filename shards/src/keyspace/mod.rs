@@ -472,6 +472,11 @@ impl Keyspace {
         self.counters = Counters { changes: self.counters.changes, ..Counters::default() };
     }
 
+    /// Does not count the last change: it and another, here or on another shard, are one.
+    pub(crate) fn count_as_one(&mut self) {
+        self.counters.changes -= 1;
+    }
+
     /// Bytes of memory in records, objects and tables, those being freed among them.
     pub fn memory_bytes(&self) -> usize {
         let tables: usize = self.databases.iter().map(|table| table.sums().bytes).sum();

@@ -1,6 +1,6 @@
 //! Over all keys of a database: SCAN, KEYS, RANDOMKEY, and the recount that tests rely on.
 
-use super::{Keyspace, Record};
+use super::{Key, Keyspace, Record};
 use crate::limits::RANDOM_PICKS_MAX;
 use crate::shard::Millis;
 use crate::table::Position;
@@ -8,23 +8,37 @@ use crate::table::Position;
 impl Keyspace {
     /// Shows the keys of a database from `position` on (0 is the start) until about `count` have
     /// been seen, and returns where to go on, or none at the end. Every key that is there from the
-    /// first call to the last is shown, some perhaps twice; keys due at `now` are not.
+    /// first call to the last is shown, some perhaps twice. Of those that `is_wanted` keys due at
+    /// `now` are removed instead.
     pub fn scan(
-        &self,
+        &mut self,
         db: u16,
         position: u64,
         count: usize,
         now: Millis,
-        visit: &mut dyn FnMut(Record<'_>),
+        is_wanted: impl Fn(Record<'_>) -> bool,
+        mut visit: impl FnMut(Record<'_>),
     ) -> Option<u64> {
         let table = &self.databases[usize::from(db)];
         let position = Position::decode(position);
+        let mut due = Vec::new();
         let next = table.scan(position, count.max(1), &self.hasher, &mut |entry| {
-            if !entry.is_due(now) {
-                visit(Record { entry });
+            let record = Record { entry };
+            if !is_wanted(record) {
+                return;
             }
-        })?;
-        Some(next.encode())
+            if entry.is_due(now) {
+                due.push(entry.key().to_vec());
+            } else {
+                visit(record);
+            }
+        });
+        for bytes in due {
+            let key = Key { db, hash: self.hash(&bytes), bytes: &bytes };
+            let gone = !self.contains(key, now);
+            debug_assert!(gone, "who asks for a key that is due removes it");
+        }
+        Some(next?.encode())
     }
 
     /// Shows every key of a database that is not due at `now`.

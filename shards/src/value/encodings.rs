@@ -12,6 +12,9 @@ pub struct Encodings {
     pub hash_max_listpack_value: usize,
     /// Size of a node of a list: elements where positive; -1 to -5 are 4, 8, 16, 32 and 64 KiB.
     pub list_max_listpack_size: i32,
+    /// Bytes from which on an element of a long list has a node of its own, where a whole node may
+    /// be larger. For tests: DEBUG QUICKLIST-PACKED-THRESHOLD lowers it.
+    pub list_plain_bytes_min: usize,
     /// Nodes at each end of a list that are not compressed; accepted, nothing is compressed.
     pub list_compress_depth: usize,
     /// Members of a set of integers kept as such, at most.
@@ -38,6 +41,7 @@ impl Default for Encodings {
             hash_max_listpack_entries: 512,
             hash_max_listpack_value: 64,
             list_max_listpack_size: -2,
+            list_plain_bytes_min: usize::MAX,
             list_compress_depth: 0,
             set_max_intset_entries: 512,
             set_max_listpack_entries: 128,

@@ -44,7 +44,7 @@ impl List {
         side: Side,
         texts: impl Iterator<Item = &'t [u8]> + Clone,
     ) {
-        let limits = Limits::of(rules.list_max_listpack_size);
+        let limits = Limits::of(rules);
         self.prepare(limits, texts.clone());
         texts.for_each(|text| self.add(limits, side, text));
     }
@@ -52,7 +52,7 @@ impl List {
     /// Adds an element as it was read from a list. An integer counts for no bytes when room is
     /// asked for, as in Redis.
     pub fn push_item(&mut self, rules: &Rules, side: Side, item: Item<'_>) {
-        let limits = Limits::of(rules.list_max_listpack_size);
+        let limits = Limits::of(rules);
         let counted = match item {
             Item::Int(_) => b"",
             Item::Str(text) => text,
@@ -124,7 +124,7 @@ impl List {
 
     /// Puts a text in the place of the element with this index; false if there is none.
     pub fn set(&mut self, rules: &Rules, index: usize, text: &[u8]) -> bool {
-        let limits = Limits::of(rules.list_max_listpack_size);
+        let limits = Limits::of(rules);
         self.prepare(limits, std::iter::once(text));
         if index >= self.len() {
             return false;
@@ -146,7 +146,7 @@ impl List {
     /// Adds a text beside the first element that is `pivot`, on its left or on its right; false if
     /// there is none.
     pub fn insert(&mut self, rules: &Rules, side: Side, pivot: &[u8], text: &[u8]) -> bool {
-        let limits = Limits::of(rules.list_max_listpack_size);
+        let limits = Limits::of(rules);
         self.prepare(limits, std::iter::once(text));
         match &mut self.form {
             Form::Packed(packed) => {
@@ -170,7 +170,7 @@ impl List {
     /// Removes `count` elements from `index` on, or as many as there are.
     pub fn remove_range(&mut self, rules: &Rules, index: usize, count: usize) {
         self.cut(index, count);
-        self.lessen(Limits::of(rules.list_max_listpack_size));
+        self.lessen(Limits::of(rules));
     }
 
     fn cut(&mut self, index: usize, count: usize) {
@@ -199,7 +199,7 @@ impl List {
         let index = if from == Side::Left { 0 } else { self.len() - 1 };
         self.cut(index, 1);
         self.push_item(rules, to, item);
-        self.lessen(Limits::of(rules.list_max_listpack_size));
+        self.lessen(Limits::of(rules));
     }
 
     /// Removes elements that are `text`, `limit` at most, beginning at one end; returns how many.
@@ -209,7 +209,7 @@ impl List {
             Form::Quick(quick) => quick.remove_equal(text, from, limit),
         };
         if removed > 0 {
-            self.lessen(Limits::of(rules.list_max_listpack_size));
+            self.lessen(Limits::of(rules));
         }
         removed
     }

@@ -1,5 +1,6 @@
 //! Commands on keys of any type.
 
+pub(super) mod debug;
 pub(super) mod moving;
 pub(super) mod object;
 pub(super) mod presence;

@@ -1,4 +1,4 @@
-//! What is known of a key besides its value: OBJECT, MEMORY USAGE, DEBUG OBJECT.
+//! What is known of a key besides its value: OBJECT, MEMORY USAGE.
 
 use crate::commands::{Args, Flags, Group, KEYSPACE, KeySpec, Plan, Row};
 use crate::error::Error;
@@ -12,7 +12,7 @@ const NO_FREQUENCY: Error = Error::Text(
 );
 
 /// The key after the subcommand, looked at without an access; a null is answered for none.
-fn look<'a>(
+pub(super) fn look<'a>(
     scope: &'a mut Scope<'_>,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
@@ -93,28 +93,8 @@ fn usage(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
     Ok(())
 }
 
-/// `DEBUG OBJECT key`, in the words that test suites look for. Addresses are nobody's business,
-/// and bytes in memory stand for those of a serialised form that does not exist yet.
-fn debug_object(
-    scope: &mut Scope<'_>,
-    args: &Args<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<(), Error> {
-    let now = scope.now;
-    let record = look(scope, args, reply).ok_or(Error::NoSuchKey)?;
-    let idle = record.idle_seconds(now);
-    let used = (now / 1000).wrapping_sub(u64::from(idle)) & LRU_CLOCK_MASK;
-    reply.simple(&format!(
-        "Value at:0x0 refcount:1 encoding:{} serializedlength:{} lru:{used} \
-         lru_seconds_idle:{idle}",
-        record.encoding(),
-        record.bytes(),
-    ));
-    Ok(())
-}
-
 /// The clock of accesses has 24 bits.
-const LRU_CLOCK_MASK: u64 = (1 << 24) - 1;
+pub(super) const LRU_CLOCK_MASK: u64 = (1 << 24) - 1;
 
 const KEY: &[KeySpec] = &[KeySpec::one(2, &["RO"])];
 
@@ -150,18 +130,10 @@ const MEMORY: &[Row] = &[Row::new("memory|usage", -3, Group::Server, Plan::One(u
     .keys(KEY)
     .about("4.0.0", "Counts the bytes that a key and its value take")];
 
-const DEBUG: &[Row] = &[Row::new("debug|object", 3, Group::Server, Plan::One(debug_object))
-    .flags(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE])
-    .keys(KEY)
-    .about("1.0.0", "Tells how a key's value is kept, for tests")];
-
-/// MEMORY and DEBUG have more subcommands, which run in the session: these need a key's shard.
+/// MEMORY has more subcommands, which run in the session: this one needs the key's shard.
 pub(in crate::commands) const ROWS: &[Row] = &[
     Row::new("object", -2, Group::Generic, Plan::Container(OBJECT))
         .about("2.2.3", "Tells what is known of a key besides its value"),
     Row::new("memory", -2, Group::Server, Plan::Container(MEMORY))
         .about("4.0.0", "Tells where memory goes"),
-    Row::new("debug", -2, Group::Server, Plan::Container(DEBUG))
-        .flags(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE])
-        .about("1.0.0", "Does what tests need"),
 ];

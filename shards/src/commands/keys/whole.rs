@@ -4,7 +4,7 @@ use crate::commands::{Args, DANGEROUS, Flags, Group, KEYSPACE, Plan, Row};
 use crate::error::Error;
 use crate::fold::Fold;
 use crate::glob;
-use crate::keyspace::Cursor;
+use crate::keyspace::{Cursor, Record};
 use crate::limits::SCAN_COUNT_MAX;
 use crate::shard::Scope;
 use pinion_io::resp::{Protocol, Reply};
@@ -105,15 +105,14 @@ fn scan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
     let cursor = Cursor::parse(args.at(1), scope.shards)?;
     let wanted = Wanted::read(args)?;
     let mut found = Found::default();
-    let next =
-        scope.keyspace.scan(scope.db, cursor.position, wanted.count, scope.now, &mut |record| {
-            let name = record.value().type_name().as_bytes();
-            if wanted.pattern.is_none_or(|pattern| glob::is_match(pattern, record.key()))
-                && wanted.type_name.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name))
-            {
-                found.add(record.key());
-            }
-        });
+    let is_wanted = |record: Record<'_>| {
+        let name = record.value().type_name().as_bytes();
+        wanted.pattern.is_none_or(|pattern| glob::is_match(pattern, record.key()))
+            && wanted.type_name.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name))
+    };
+    let (position, count) = (cursor.position, wanted.count);
+    let visit = |record: Record<'_>| found.add(record.key());
+    let next = scope.keyspace.scan(scope.db, position, count, scope.now, is_wanted, visit);
     reply.array(2);
     reply.bulk(cursor.next(next, scope.shards).to_string().as_bytes());
     found.write(reply);

@@ -51,6 +51,7 @@ fn shift(
     if let Some(mut open) = scope.keyspace.open::<List>(source, now)? {
         open.remove_at(rules, way.from, 1);
     }
+    scope.keyspace.count_as_one();
     item.write(reply);
     Ok(true)
 }
@@ -92,8 +93,10 @@ fn take_edge(scope: &mut Scope<'_>, args: &Args<'_>, from: Side) -> Result<(), E
 
 /// Removes the element that has gone elsewhere.
 fn drop_edge(scope: &mut Scope<'_>, args: &Args<'_>, from: Side) -> Result<(), Error> {
-    if let Some(mut list) = scope.keyspace.open::<List>(scope.first(args), scope.now)? {
-        list.remove_at(scope.rules, from, 1);
+    let list = scope.keyspace.open::<List>(scope.first(args), scope.now)?;
+    let is_there = list.map(|mut list| list.remove_at(scope.rules, from, 1)).is_some();
+    if is_there {
+        scope.keyspace.count_as_one();
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! A node of a long list: a few kilobytes of packed items, or one large text.
 
 use super::Side;
+use crate::value::Rules;
 use crate::value::packed::{Item, Iter, Packed};
 
 /// Bytes of a node whose size is given in elements, at most.
@@ -16,17 +17,20 @@ const OVERFULL: usize = 4;
 pub(super) struct Limits {
     bytes: usize,
     count: usize,
+    /// From how many bytes on a text stands alone, though a node might hold it.
+    alone: usize,
 }
 
 impl Limits {
     /// From `list-max-listpack-size`: elements where positive, -1 to -5 for 4 to 64 KiB.
     #[inline]
-    pub(super) fn of(setting: i32) -> Self {
+    pub(super) fn of(rules: &Rules) -> Self {
+        let (setting, alone) = (rules.list_max_listpack_size, rules.list_plain_bytes_min);
         match setting {
-            0.. => Self { bytes: COUNTED_BYTES_MAX, count: setting.max(1) as usize },
+            0.. => Self { bytes: COUNTED_BYTES_MAX, count: setting.max(1) as usize, alone },
             _ => {
                 let doublings = (setting.saturating_add(1)).unsigned_abs().min(4);
-                Self { bytes: 4096 << doublings, count: usize::MAX }
+                Self { bytes: 4096 << doublings, count: usize::MAX, alone }
             }
         }
     }
@@ -48,7 +52,7 @@ impl Limits {
     /// True if a text stands alone.
     #[inline]
     pub(super) fn is_large(self, len: usize) -> bool {
-        len > self.bytes
+        len > self.bytes || len >= self.alone
     }
 }
 
