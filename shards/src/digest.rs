@@ -120,8 +120,7 @@ impl Digest {
 
     fn mix_stream(&mut self, stream: &Stream) {
         let (mut names, mut values) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let mut entries = stream.log.range(Id::MIN, Id::MAX);
-        while let Some(entry) = entries.next() {
+        for entry in stream.log.range(Id::MIN, Id::MAX) {
             self.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
             entry.each(|name, value| {
                 self.mix(name.text(&mut names));

@@ -115,8 +115,7 @@ fn a_scan_misses_nothing_while_the_table_grows() {
         loop {
             let next = keyspace.scan(
                 0,
-                position,
-                10,
+                (position, 10),
                 0,
                 |_| true,
                 |record| {
@@ -147,11 +146,11 @@ fn a_scan_misses_nothing_while_the_table_grows() {
 #[test]
 fn made_up_positions_end() {
     let mut keyspace = Keyspace::new(1, 1);
-    assert_eq!(keyspace.scan(0, 77, 10, 0, |_| true, |_| {}), None);
+    assert_eq!(keyspace.scan(0, (77, 10), 0, |_| true, |_| {}), None);
     fill(&mut keyspace, 0, 2000);
     for position in [1, 63, 62, u64::MAX, 1 << 34, (1 << 34) - 1, 12_345_678_901] {
         let (mut position, mut steps) = (position, 0);
-        while let Some(next) = keyspace.scan(0, position, 100, 0, |_| true, |_| {}) {
+        while let Some(next) = keyspace.scan(0, (position, 100), 0, |_| true, |_| {}) {
             assert!(next > position, "a scan goes forward");
             position = next;
             steps += 1;

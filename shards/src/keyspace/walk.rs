@@ -13,8 +13,7 @@ impl Keyspace {
     pub fn scan(
         &mut self,
         db: u16,
-        position: u64,
-        count: usize,
+        (position, count): (u64, usize),
         now: Millis,
         is_wanted: impl Fn(Record<'_>) -> bool,
         mut visit: impl FnMut(Record<'_>),

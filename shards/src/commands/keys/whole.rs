@@ -112,7 +112,7 @@ fn scan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
     };
     let (position, count) = (cursor.position, wanted.count);
     let visit = |record: Record<'_>| found.add(record.key());
-    let next = scope.keyspace.scan(scope.db, position, count, scope.now, is_wanted, visit);
+    let next = scope.keyspace.scan(scope.db, (position, count), scope.now, is_wanted, visit);
     reply.array(2);
     reply.bulk(cursor.next(next, scope.shards).to_string().as_bytes());
     found.write(reply);
