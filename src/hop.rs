@@ -256,6 +256,15 @@ impl Hops {
         }
     }
 
+    /// True if something was added since the flush that could go out now.
+    #[inline]
+    pub fn has_more(&self) -> bool {
+        self.ways
+            .iter()
+            .flatten()
+            .any(|way| way.must_wake || way.current.is_some() && way.outstanding < REQUESTS_MAX)
+    }
+
     /// Keeps an emptied batch for use again.
     pub fn recycle(&mut self, mut parcel: Box<Parcel>) {
         if self.pool.len() >= POOL_MAX {

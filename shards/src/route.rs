@@ -50,6 +50,11 @@ pub fn slot(key: &[u8]) -> u16 {
     crc16(tag(key)) % SLOT_COUNT
 }
 
+/// True if `key` has a hash tag, so that nothing else in it or after it counts.
+pub fn has_tag(key: &[u8]) -> bool {
+    tag(key).len() < key.len()
+}
+
 /// The bytes between the first `{` and the next `}`, if there are any; else the whole key.
 #[inline]
 fn tag(key: &[u8]) -> &[u8] {

@@ -85,6 +85,8 @@ pub struct ShardStats {
     pub changes: u64,
     /// Keys removed because their time had come.
     pub expired_keys: u64,
+    /// Fields of hashes removed because their time had come.
+    pub expired_fields: u64,
     /// Reads that found their key.
     pub keyspace_hits: u64,
     /// Reads that did not.
@@ -108,6 +110,8 @@ pub struct DatabaseStats {
     pub expires: u64,
     /// Estimated mean of their remaining milliseconds.
     pub ttl_ms_mean: u64,
+    /// Hashes of which a field has an expiry.
+    pub field_expires: u64,
 }
 
 impl Shard {
@@ -269,11 +273,13 @@ impl Shard {
             keys: self.keyspace.len(db) as u64,
             expires: self.keyspace.expires(db) as u64,
             ttl_ms_mean: self.keyspace.ttl_ms_mean(db),
+            field_expires: self.keyspace.keys_with_due(db) as u64,
         };
         ShardStats {
             databases: (0..self.keyspace.databases()).map(figures).collect(),
             changes: counters.changes,
             expired_keys: counters.expired_keys,
+            expired_fields: counters.expired_parts,
             keyspace_hits: counters.hits,
             keyspace_misses: counters.misses,
             memory_bytes: self.keyspace.memory_bytes() as u64,

@@ -4,7 +4,8 @@ use super::SessionRow;
 use super::table::{FindError, Found, find_word, session_rows};
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{
-    Access, Begin, CONNECTION, DANGEROUS, Find, Flags, Group, KEYSPACE, KeySpec, Plan, Row, rows,
+    Access, Begin, CONNECTION, DANGEROUS, ELEMENTS, Find, Flags, Group, KEYSPACE, KeySpec, Plan,
+    Row, rows,
 };
 use pinion_shards::fold::Fold;
 
@@ -241,9 +242,9 @@ pub(super) fn categories(row: &Row) -> Vec<&'static str> {
         (marked(KEYSPACE), "@keyspace"),
         (has(Flags::READONLY), "@read"),
         (has(Flags::WRITE), "@write"),
-        (row.group == Group::Set, "@set"),
-        (row.group == Group::SortedSet, "@sortedset"),
-        (row.group == Group::List, "@list"),
+        (marked(ELEMENTS) || row.group == Group::Set, "@set"),
+        (marked(ELEMENTS) || row.group == Group::SortedSet, "@sortedset"),
+        (marked(ELEMENTS) || row.group == Group::List, "@list"),
         (row.group == Group::Hash, "@hash"),
         (row.group == Group::String, "@string"),
         (row.group == Group::Bitmap, "@bitmap"),

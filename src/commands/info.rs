@@ -207,9 +207,10 @@ fn stats(lines: &mut Lines, report: &Report<'_>) {
     lines.add("instantaneous_input_repl_kbps", "0.00");
     lines.add("instantaneous_output_repl_kbps", "0.00");
     lines.add("rejected_connections", sum(|core| core.stats.connections_rejected));
-    for name in ["sync_full", "sync_partial_ok", "sync_partial_err", "expired_subkeys"] {
+    for name in ["sync_full", "sync_partial_ok", "sync_partial_err"] {
         lines.add(name, 0);
     }
+    lines.add("expired_subkeys", sum(|core| core.shard.expired_fields));
     lines.add("expired_keys", sum(|core| core.shard.expired_keys));
     for name in ["evicted_keys", "evicted_clients", "evicted_scripts"] {
         lines.add(name, 0);
@@ -308,7 +309,8 @@ fn keyspace(lines: &mut Lines, report: &Report<'_>) {
         }
         let weighed = parts().map(|part| u128::from(part.expires) * u128::from(part.ttl_ms_mean));
         let ttl = weighed.sum::<u128>().checked_div(u128::from(expires)).unwrap_or(0);
-        let line = format_args!("keys={keys},expires={expires},avg_ttl={ttl},subexpiry=0");
+        let fields = sum(|part| part.field_expires);
+        let line = format_args!("keys={keys},expires={expires},avg_ttl={ttl},subexpiry={fields}");
         lines.add(&format!("db{db}"), line);
     }
 }

@@ -1,8 +1,8 @@
 //! The end of a tick: batches to their owners, replies to their clients, and the closing of those
 //! that are done.
 
-use super::Core;
 use super::run::WAITING_REPLY_BYTES_MAX;
+use super::{Core, Work};
 use crate::connection::Stall;
 use crate::hop::Parcel;
 use pinion_io::ring::SocketId;
@@ -15,22 +15,7 @@ pub(super) const SPARE_BYTES_MAX: usize = 32 * 1024;
 impl Core {
     /// Sends everything this tick produced.
     pub(super) fn flush(&mut self) {
-        let work = &mut self.work;
-        for core in 0..work.hops.cores() {
-            let home = (work.sender(), &work.settings.encodings);
-            if work.settings.borrow
-                && let Some((mut parcel, late)) =
-                    work.hops.borrow(core, work.now, home, &mut work.stats)
-            {
-                if let Parcel::Request(batch) = parcel.as_mut() {
-                    work.splice(batch, core);
-                }
-                work.hops.recycle(parcel);
-                work.deliver_late(late);
-            }
-            work.hops.flush(core, &mut work.stats);
-        }
-        work.resume_moves();
+        self.work.flush_hops();
         self.release_stalled();
         let mut dirty = std::mem::take(&mut self.work.dirty);
         for socket in dirty.drain(..) {
@@ -146,5 +131,32 @@ impl Core {
             }
         }
         !resumable.is_empty()
+    }
+}
+
+impl Work {
+    /// Borrows or sends every batch. What comes home at once may make new ones, for cores that had
+    /// their turn: as often as that is so, all have another.
+    fn flush_hops(&mut self) {
+        loop {
+            for core in 0..self.hops.cores() {
+                let home = (self.sender(), &self.settings.encodings);
+                if self.settings.borrow
+                    && let Some((mut parcel, late)) =
+                        self.hops.borrow(core, self.now, home, &mut self.stats)
+                {
+                    if let Parcel::Request(batch) = parcel.as_mut() {
+                        self.splice(batch, core);
+                    }
+                    self.hops.recycle(parcel);
+                    self.deliver_late(late);
+                }
+                self.hops.flush(core, &mut self.stats);
+            }
+            self.resume_moves();
+            if !self.hops.has_more() {
+                return;
+            }
+        }
     }
 }

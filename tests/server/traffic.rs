@@ -293,3 +293,20 @@ fn peers_that_leave_in_the_middle_of_a_request() {
     }
     assert_eq!(client.ask(&["PING"]), Ok(Value::Simple(b"PONG".to_vec())));
 }
+
+#[test]
+fn values_from_several_cores_need_no_heartbeat() {
+    let server = Server::start(4, &[]).expect("a server");
+    let mut client = Client::connect(server.address()).expect("a connection");
+    for key in ["a", "b", "c", "d", "e"] {
+        let added = client.ask(&["SADD", key, "1", "2"]);
+        assert_eq!(added, Ok(Value::Int(2)));
+    }
+    let start = Instant::now();
+    for _ in 0..100 {
+        let stored = client.ask(&["SINTERSTORE", "d", "a", "b", "c", "e"]);
+        assert_eq!(stored, Ok(Value::Int(2)));
+    }
+    // A round that waited for a heartbeat would take 100 ms each time, 10 s in all.
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+}

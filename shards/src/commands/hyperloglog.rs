@@ -37,8 +37,7 @@ fn pfadd(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
         }
     }
     let Some(first) = first else {
-        // It counts as an access all the same, and as an edit that leaves the string `raw`.
-        scope.keyspace.edit(key, scope.now, 0, |_| ((), false))?;
+        leave_raw(scope, key)?;
         reply.int(0);
         return Ok(());
     };
@@ -77,7 +76,10 @@ fn count_one(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> R
     };
     let log = of_value(value)?;
     let estimate = match log.known_estimate() {
-        Some(estimate) => estimate,
+        Some(estimate) => {
+            leave_raw(scope, key)?;
+            estimate
+        }
         None => {
             let estimate = log.estimate()?;
             scope
@@ -124,9 +126,11 @@ fn pfdebug(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Res
     let log = of_value(record.value())?;
     if args.is(1, "ENCODING") {
         reply.simple(if log.is_dense() { "dense" } else { "sparse" });
+        leave_raw(scope, key)?;
     } else if args.is(1, "DECODE") {
         let text = log.runs_text().ok_or(Error::Text("ERR HLL encoding is not sparse"))?;
         reply.bulk(text.as_bytes());
+        leave_raw(scope, key)?;
     } else if args.is(1, "TODENSE") {
         let dense = log.to_dense()?;
         reply.int(i64::from(dense.is_some()));
@@ -190,6 +194,12 @@ fn of_value(value: Value<'_>) -> Result<HyperLogLog<'_>, Error> {
         Value::Str(bytes) => HyperLogLog::of(bytes),
         _ => Err(Error::WrongType),
     }
+}
+
+/// Notes an access to a HyperLogLog that stays as it is. As in Redis, a string that SET wrote is
+/// `raw` from then on.
+fn leave_raw(scope: &mut Scope<'_>, key: Key<'_>) -> Result<(), Error> {
+    scope.keyspace.edit(key, scope.now, 0, |_| ((), false))
 }
 
 /// Gives a key the HyperLogLog that it has become; its expiry stays.

@@ -15,6 +15,7 @@ mod lists;
 mod row;
 mod scanning;
 mod sets;
+mod sort;
 mod streams;
 mod strings;
 mod timeout;
@@ -23,7 +24,7 @@ mod zsets;
 pub use args::Args;
 pub use args::parse_int;
 pub use key_spec::{Access, Begin, Find, KeySpec};
-pub use row::{CONNECTION, DANGEROUS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Try};
+pub use row::{CONNECTION, DANGEROUS, ELEMENTS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Try};
 
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[
@@ -45,6 +46,7 @@ static FAMILIES: &[&[Row]] = &[
     bits::position::ROWS,
     bits::combine::ROWS,
     bits::field::ROWS,
+    sort::ROWS,
     lists::push::ROWS,
     lists::pop::ROWS,
     lists::read::ROWS,

@@ -93,6 +93,9 @@ pub const DANGEROUS: u32 = 1;
 pub const KEYSPACE: u32 = 2;
 /// The ACL category `@connection`, in `Row::categories`, for commands of another group.
 pub const CONNECTION: u32 = 4;
+/// The ACL categories `@set`, `@sortedset` and `@list`, in `Row::categories`: for what works on
+/// elements of all three.
+pub const ELEMENTS: u32 = 8;
 
 /// The group of a command in Redis's documentation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -77,6 +77,11 @@ impl Keyspace {
         budget == 0
     }
 
+    /// Keys of a database that hold parts with a time of their own.
+    pub fn keys_with_due(&self, db: u16) -> usize {
+        self.due.0[usize::from(db)].len()
+    }
+
     /// Removes due parts of one value, and the key once nothing is left; returns how many.
     fn sweep_value(&mut self, rules: &Rules, key: Key<'_>, now: Millis, budget: usize) -> usize {
         let Some(place) = self.live(key, now) else { return 0 };
@@ -89,6 +94,7 @@ impl Keyspace {
         table.resized(place, before);
         self.due.moved(key, old, new);
         debug_assert!(removed > 0, "a part that is due can be removed");
+        self.counters.expired_parts += removed as u64;
         if empty {
             self.bury(key, place);
             self.touched(key.db, key.bytes, Change::Removed);

@@ -51,6 +51,8 @@ pub struct Counters {
     pub changes: u64,
     /// Keys removed because their time had come.
     pub expired_keys: u64,
+    /// Parts of values (fields of hashes) removed because their time had come, by sweeps.
+    pub expired_parts: u64,
     /// Reads that found their key.
     pub hits: u64,
     /// Reads that did not.

@@ -18,6 +18,11 @@ fn bitcount(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
         _ => return Err(Error::Syntax),
     };
     let text = read(scope, args)?.unwrap_or_default();
+    // Unlike BITPOS, where both may lie before the first byte and mean it then.
+    if part.start < 0 && part.end < 0 && part.start > part.end {
+        reply.int(0);
+        return Ok(());
+    }
     reply.int(count(&text, part.of(text.len())) as i64);
     Ok(())
 }

@@ -143,7 +143,9 @@ impl Setting {
     fn allows(&self, scope: &mut Scope<'_>, args: &Args<'_>) -> Result<bool, Error> {
         let Some(there) = self.only_if else { return Ok(true) };
         let (rules, now) = (scope.rules, scope.now);
-        let hash = super::read(scope, args)?;
+        let key = scope.first(args);
+        let record = scope.keyspace.peek(key, now);
+        let hash = record.map(|record| record.value().of::<Hash>()).transpose()?;
         let has = |name: &[u8]| hash.is_some_and(|hash| hash.find(rules, now, name).is_some());
         Ok(args.from(self.names).step_by(2).all(|name| has(name) == there))
     }
@@ -172,7 +174,6 @@ fn hsetex(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
             return Ok(());
         }
     };
-    check_type(scope, args)?;
     if !setting.allows(scope, args)? {
         reply.int(0);
         return Ok(());

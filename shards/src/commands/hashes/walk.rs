@@ -147,3 +147,39 @@ pub(in crate::commands) const ROWS: &[Row] = &[
         .keys(KEY)
         .about("2.8.0", "Lists the fields of a hash with their values, a few at a time"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::{Kind as _, Rules, Value};
+
+    #[test]
+    fn a_hash_is_shown_in_pieces_without_what_is_due() {
+        let rules = Rules::new(7);
+        let mut hash = Hash::default();
+        for i in 0..5000u64 {
+            let name = format!("field {i}");
+            hash.set(&rules, 0, (name.as_bytes(), b"v"), false);
+            // Of ten, nine are due: many a look finds nothing to show.
+            let end = if i % 10 == 3 { 1000 } else { 5 };
+            hash.set_expiry(&rules, 0, name.as_bytes(), Some(end));
+        }
+        assert_eq!((hash.len(), hash.live(6)), (5000, 500));
+        let source = Source { value: Value::Hash(&hash), rules: &rules, now: 6 };
+        let mut walk = Walk { left: hash.live(6), ..Walk::default() };
+        let mut out = Vec::new();
+        let mut pieces = 0;
+        while walk.left > 0 {
+            let left = walk.left;
+            step_names(&mut walk, &source, 10, &mut Reply::new(&mut out, Protocol::Resp2));
+            assert!(walk.left < left, "every piece shows something");
+            pieces += 1;
+        }
+        let mut names: Vec<_> =
+            out.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"field")).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 500);
+        assert!(pieces > 50, "{pieces}");
+    }
+}
