@@ -445,7 +445,6 @@ impl Keyspace {
         self.due.forget(db);
         self.awaited.all_changed(db);
         self.sweep.forget(db);
-        self.graves.free_some();
     }
 
     /// Removes all keys of all databases.
