@@ -12,6 +12,7 @@ use crate::keyspace::Key;
 use crate::limits::{READ_AT_ONCE_MAX, READ_ELEMENTS_PER_STEP, READINGS_PER_STEP};
 use crate::shard::{Call, Late, Millis, Ran, Scope, Sender, Shard, Task};
 use crate::value::{Rules, Value};
+use crate::waiting::{Retire, Waiter};
 use pinion_io::resp::{Protocol, Range, Reply};
 use std::collections::{HashSet, VecDeque};
 
@@ -77,6 +78,8 @@ struct Held {
     /// Of its keys, or `ALL_KEYS`.
     hashes: Vec<u64>,
     number: u64,
+    /// Why a wait ends that it has not even begun.
+    retired: Option<Retire>,
 }
 
 /// Stands for the keys of a command that names none.
@@ -149,13 +152,13 @@ impl Shard {
         call.task.row().is_some_and(|row| self.is_in_the_way(row, &self.hashes(row, &call.args)))
     }
 
-    fn hashes(&self, row: &Row, args: &Args<'_>) -> Vec<u64> {
+    pub(crate) fn hashes(&self, row: &Row, args: &Args<'_>) -> Vec<u64> {
         let indexes = row.keys.iter().flat_map(|keys| keys.indexes(args));
         indexes.map(|index| self.hash(args.at(index))).collect()
     }
 
     /// True if a command on these keys may not run yet. A command without keys is one on all.
-    fn is_in_the_way(&self, row: &Row, hashes: &[u64]) -> bool {
+    pub(crate) fn is_in_the_way(&self, row: &Row, hashes: &[u64]) -> bool {
         let (readings, write) = (&self.readings, row.flags.has(Flags::WRITE));
         if hashes.is_empty() {
             return !readings.held_keys.is_empty() || write && !readings.under_way.is_empty();
@@ -193,6 +196,7 @@ impl Shard {
             incoming: std::mem::take(incoming),
             hashes,
             number,
+            retired: None,
         });
         Ran::Later(number)
     }
@@ -217,6 +221,15 @@ impl Shard {
         }
         if ended {
             self.run_held(now);
+            self.serve_put_off(now);
+        }
+    }
+
+    /// Ends the wait of a command that is held, and so has not begun to wait.
+    pub(crate) fn retire_held(&mut self, waiter: Waiter, why: Retire) {
+        let is_it = |held: &&mut Held| matches!(held.task, Task::Try(.., its) if its == waiter);
+        if let Some(held) = self.readings.held.iter_mut().find(is_it) {
+            held.retired = Some(why);
         }
     }
 
@@ -255,7 +268,11 @@ impl Shard {
             Call { task: held.task, sender: held.sender, db: held.db, hash: held.hash, args };
         let mut reply = Vec::new();
         let mut out = Reply::new(&mut reply, held.protocol);
-        let ran = self.run_now(now, &call, &mut held.incoming, &mut out);
+        // For a client that is gone nothing is done, and nothing waits.
+        let ran = match held.retired {
+            Some(Retire::Gone) => Ran::Done,
+            _ => self.run_now(now, &call, &mut held.incoming, &mut out),
+        };
         let carried = self.take_outgoing();
         let mut late = Late::later(held.sender, self.index(), held.number);
         (late.reply, late.carried, late.ran) = (reply, carried, ran);
@@ -267,6 +284,9 @@ impl Shard {
             }
         } else {
             self.waits.say(late);
+        }
+        if let (Task::Try(.., waiter), Some(why)) = (held.task, held.retired) {
+            self.retire(waiter, why);
         }
     }
 

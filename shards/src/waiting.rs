@@ -12,7 +12,7 @@ use crate::keyspace::Key;
 use crate::shard::{Late, Millis, Shard};
 use crate::value::Value;
 use pinion_io::resp::{Protocol, Range, Reply};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Who waits: unique on a server.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -68,6 +68,20 @@ pub enum Retire {
     Gone,
 }
 
+impl Retire {
+    /// What the command replies, if anything; `null` if it says that there was nothing.
+    pub(crate) fn reply(self, null: Null, protocol: Protocol) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        let mut reply = Reply::new(&mut text, protocol);
+        match self {
+            Self::TimedOut => null.write(&mut reply),
+            Self::Unblocked => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+            Self::Gone => return None,
+        }
+        Some(text)
+    }
+}
+
 /// A command that waits.
 #[derive(Debug)]
 struct Parked {
@@ -103,6 +117,8 @@ pub(crate) struct Waits {
     /// How many are tried again when a key is gone.
     until_gone: usize,
     count: u64,
+    /// Changed keys whose waits cannot be tried before a long reply has ended.
+    put_off: BTreeSet<(u16, Box<[u8]>)>,
     late: Vec<Late>,
 }
 
@@ -172,18 +188,13 @@ impl Shard {
 
     /// Ends a wait, unless it has ended.
     pub(crate) fn retire(&mut self, waiter: Waiter, why: Retire) {
-        let Some(&number) = self.waits.numbers.get(&waiter) else { return };
+        let Some(&number) = self.waits.numbers.get(&waiter) else {
+            return self.retire_held(waiter, why);
+        };
         let parked = self.forget(number);
-        let mut text = Vec::new();
-        let mut reply = Reply::new(&mut text, parked.protocol);
-        match why {
-            Retire::TimedOut => parked.null.write(&mut reply),
-            Retire::Unblocked => {
-                reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK");
-            }
-            Retire::Gone => return,
+        if let Some(text) = why.reply(parked.null, parked.protocol) {
+            self.waits.say(Late::waited(waiter, text));
         }
-        self.waits.say(Late::waited(waiter, text));
     }
 
     fn forget(&mut self, number: u64) -> Parked {
@@ -198,16 +209,38 @@ impl Shard {
     #[cold]
     pub(crate) fn serve_waits(&mut self, now: Millis) {
         while let Some((db, key)) = self.keyspace.next_ready() {
-            for number in self.keyspace.awaiting(db, &key) {
+            let mut last = None;
+            while let Some(number) = self.keyspace.next_awaiting(db, &key, last) {
+                last = Some(number);
                 let ready = Key { db, hash: self.keyspace.hash(&key), bytes: &key };
                 let there = self.keyspace.contains(ready, now);
                 if !there && self.waits.until_gone == 0 {
+                    break;
+                }
+                if self.is_reading() && self.is_parked_behind_reading(number) {
+                    self.waits.put_off.insert((db, key));
                     break;
                 }
                 if there || self.waits.parked.get(&number).is_some_and(|it| it.until_gone) {
                     self.try_again(number, ready, now);
                 }
             }
+        }
+    }
+
+    /// True if what a parked command would change is being read by a long reply.
+    fn is_parked_behind_reading(&self, number: u64) -> bool {
+        let parked = self.waits.parked.get(&number);
+        parked.is_some_and(|it| self.is_in_the_way(it.row, &self.hashes(it.row, &it.args())))
+    }
+
+    /// Tries what was put off while long replies were read.
+    pub(crate) fn serve_put_off(&mut self, now: Millis) {
+        for (db, key) in std::mem::take(&mut self.waits.put_off) {
+            self.keyspace.ready_again(db, key);
+        }
+        if self.keyspace.has_ready() {
+            self.serve_waits(now);
         }
     }
 
@@ -260,5 +293,153 @@ impl Shard {
     #[inline]
     pub fn take_late(&mut self) -> Vec<Late> {
         std::mem::take(&mut self.waits.late)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::{Plan, find};
+    use crate::limits::READ_AT_ONCE_MAX;
+    use crate::shard::{Call, LateCall, Ran, Sender, Task};
+
+    const NOW: Millis = 1_000_000;
+    /// Elements of a list that is read in pieces.
+    const LONG: usize = 3 * READ_AT_ONCE_MAX;
+
+    /// A shard with the list `long`, and the replies of its clients.
+    struct Stage {
+        shard: Shard,
+        waiters: u64,
+    }
+
+    fn waiter(id: u64) -> Waiter {
+        Waiter { home: 0, id }
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let mut stage = Self { shard: Shard::new(0, 1, 2, 7), waiters: 0 };
+            for element in 0..LONG {
+                stage.run(&format!("RPUSH long {element}"));
+            }
+            stage
+        }
+
+        fn call(&mut self, task: Task, request: &str) -> (Ran, String) {
+            let (mut bytes, mut words) = (Vec::new(), Vec::new());
+            for word in request.split_whitespace() {
+                let start = bytes.len() as u32;
+                words.push(Range { start, len: word.len() as u32 });
+                bytes.extend_from_slice(word.as_bytes());
+            }
+            let args = Args::new(&bytes, &words);
+            let hash = args.try_at(1).map_or(0, |key| self.shard.hash(key));
+            let mut text = Vec::new();
+            let mut reply = Reply::new(&mut text, Protocol::Resp2);
+            let call = Call { task, sender: Sender(0), db: 0, hash, args };
+            let ran = self.shard.run(NOW, &call, &mut reply);
+            (ran, String::from_utf8(text).unwrap())
+        }
+
+        fn run(&mut self, request: &str) -> (Ran, String) {
+            let row = find(request.split(' ').next().unwrap().as_bytes()).unwrap();
+            let task = match row.plan {
+                Plan::One(run) | Plan::Each { run, .. } | Plan::Every { run, .. } => {
+                    Task::Run(row, run)
+                }
+                Plan::Wait(try_run) => {
+                    self.waiters += 1;
+                    Task::Try(row, try_run, waiter(self.waiters))
+                }
+                _ => panic!("{request} is not for this stage"),
+            };
+            self.call(task, request)
+        }
+
+        fn retire(&mut self, id: u64, why: Retire) {
+            self.call(Task::Retire(waiter(id), why), "");
+        }
+
+        /// Brings every long reply to its end; what was said meanwhile, a long reply as one.
+        fn finish(&mut self) -> Vec<(LateCall, String)> {
+            let mut said: Vec<(LateCall, String)> = Vec::new();
+            while self.shard.is_reading() {
+                self.shard.read_on(NOW);
+                self.hear(&mut said);
+            }
+            self.hear(&mut said);
+            self.shard.keyspace.recount();
+            said
+        }
+
+        fn hear(&mut self, said: &mut Vec<(LateCall, String)>) {
+            for late in self.shard.take_late() {
+                let text = String::from_utf8(late.reply).unwrap();
+                match said.iter_mut().find(|(call, _)| *call == late.call) {
+                    Some((_, before)) => before.push_str(&text),
+                    None => said.push((late.call, text)),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_wait_would_change_stays_while_it_is_read() {
+        let mut stage = Stage::new();
+        assert_eq!(stage.run("BLMOVE source long LEFT LEFT 0").0, Ran::Parked(None));
+        assert_eq!(stage.run("BLPOP source 0").0, Ran::Parked(None));
+        let (Ran::Later(reading), _) = stage.run("LRANGE long 0 -1") else { panic!("not long") };
+        stage.shard.read_on(NOW);
+        assert_eq!(stage.run("RPUSH source x").1, ":1\r\n");
+        assert_eq!(stage.run("LLEN long").1, format!(":{LONG}\r\n"));
+        let said = stage.finish();
+        let [(one, text), (other, moved)] = &said[..] else { panic!("{} replies", said.len()) };
+        assert_eq!((*one, *other), (LateCall::Later(0, reading), LateCall::Waited(1)));
+        let wanted = (0..LONG).map(|i| format!("${}\r\n{i}\r\n", i.to_string().len()));
+        assert!(*text == format!("*{LONG}\r\n{}", wanted.collect::<String>()), "not as it was");
+        assert_eq!(moved, "$1\r\nx\r\n");
+        assert_eq!(stage.run("LINDEX long 0").1, "$1\r\nx\r\n");
+        // The other, which came later, waits on.
+        stage.run("RPUSH source y");
+        let taken = "*2\r\n$6\r\nsource\r\n$1\r\ny\r\n".to_owned();
+        assert_eq!(stage.finish(), [(LateCall::Waited(2), taken)]);
+        assert_eq!((stage.shard.stats().waiting, stage.shard.stats().awaited_keys), (0, 0));
+    }
+
+    #[test]
+    fn a_wait_may_end_before_it_begins() {
+        for why in [Retire::Gone, Retire::Unblocked, Retire::TimedOut] {
+            let mut stage = Stage::new();
+            stage.run("LRANGE long 0 -1");
+            assert!(matches!(stage.run("DEL long").0, Ran::Later(_)));
+            let (Ran::Later(held), _) = stage.run("BLPOP long 0") else { panic!("not held") };
+            stage.retire(1, why);
+            let said = stage.finish();
+            let replies = |call| said.iter().find(|(its, _)| *its == call).map(|(_, text)| &**text);
+            assert_eq!(replies(LateCall::Later(0, held)), Some(""));
+            let end = match why {
+                Retire::Gone => None,
+                Retire::Unblocked => Some("-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"),
+                Retire::TimedOut => Some("*-1\r\n"),
+            };
+            assert_eq!(replies(LateCall::Waited(1)), end);
+            stage.run("RPUSH long x");
+            assert_eq!(stage.run("LLEN long").1, ":1\r\n", "nobody took it");
+            assert_eq!((stage.shard.stats().waiting, stage.shard.stats().awaited_keys), (0, 0));
+        }
+    }
+
+    #[test]
+    fn who_came_first_is_served_first() {
+        let mut stage = Stage::new();
+        for _ in 0..4 {
+            assert_eq!(stage.run("BLPOP a b 0").0, Ran::Parked(None));
+        }
+        stage.retire(2, Retire::Gone);
+        stage.run("RPUSH b 1 2 3 4");
+        let served: Vec<_> = stage.finish().into_iter().map(|(call, _)| call).collect();
+        assert_eq!(served, [LateCall::Waited(1), LateCall::Waited(3), LateCall::Waited(4)]);
+        assert_eq!(stage.run("LLEN b").1, ":1\r\n");
     }
 }

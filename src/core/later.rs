@@ -19,8 +19,11 @@ impl Work {
         if let Ticket::Client { socket, .. } = ticket
             && let Some(connection) = self.connection(socket)
         {
-            // What it asks next waits, so that a client has one long reply at a time.
-            connection.stall = Stall::Later;
+            // What it asks next waits, so that a client has one long reply at a time. One that
+            // stands still for another reason (it waits for a key) does so already.
+            if matches!(connection.stall, Stall::None | Stall::Replies) {
+                connection.stall = Stall::Later;
+            }
         }
     }
 
@@ -63,6 +66,7 @@ impl Work {
             self.fill_piece(socket, sequence, late.reply, late.more);
             if !late.more
                 && let Some(connection) = self.connection(socket)
+                && connection.stall == Stall::Later
             {
                 connection.stall = Stall::None;
                 self.go_on(socket);

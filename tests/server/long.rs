@@ -101,3 +101,46 @@ fn readers_that_go_leave_nothing_locked() {
         assert_eq!(client.ask(&["EXISTS", "l"]), Ok(Value::Int(0)));
     }
 }
+
+#[test]
+fn a_long_reply_wakes_nobody_who_waits_behind_it() {
+    for shards in [1, 3] {
+        let server = Server::start(shards, &[]).expect("a server");
+        let (mut client, mut other) = (connect(&server), connect(&server));
+        fill(&mut client, "l");
+        // On some core or other, the long reply comes from elsewhere.
+        let mut readers: Vec<Client> = (0..6).map(|_| connect(&server)).collect();
+        for (index, reader) in readers.iter_mut().enumerate() {
+            let requests = [
+                request(&["LRANGE", "l", "0", "-1"]),
+                request(&["BLPOP", &format!("q{index}"), "0"]),
+                request(&["RPUSH", "after", "x"]),
+            ];
+            reader.send_raw(&requests.concat()).expect("sent");
+            assert_eq!(receive(reader), elements(0, ELEMENTS));
+        }
+        assert_eq!(other.ask(&["EXISTS", "after"]), Ok(Value::Int(0)), "{shards} shards");
+        for (index, reader) in readers.split_off(3).iter_mut().enumerate() {
+            let key = format!("q{}", index + 3);
+            assert_eq!(other.ask(&["RPUSH", &key, "x"]), Ok(Value::Int(1)));
+            assert_eq!(receive(reader), Value::Array(vec![text(&key), text("x")]));
+            assert_eq!(receive(reader), Value::Int(index as i64 + 1));
+        }
+        // Nothing is given to those that go.
+        drop(readers);
+        let waiting = |other: &mut Client| match other.ask(&["INFO", "clients"]) {
+            Ok(Value::Bulk(info)) => !String::from_utf8_lossy(&info).contains("blocked_clients:0"),
+            reply => panic!("no INFO: {reply:?}"),
+        };
+        let start = std::time::Instant::now();
+        while waiting(&mut other) {
+            assert!(start.elapsed() < Duration::from_secs(10), "somebody waits for ever");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        for index in 0..3 {
+            let key = format!("q{index}");
+            assert_eq!(other.ask(&["RPUSH", &key, "x"]), Ok(Value::Int(1)));
+            assert_eq!(other.ask(&["LLEN", &key]), Ok(Value::Int(1)));
+        }
+    }
+}

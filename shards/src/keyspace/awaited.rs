@@ -2,6 +2,7 @@
 
 use super::Keyspace;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
 
 /// Who waits for which key, by number in the order of arrival.
 #[derive(Debug)]
@@ -63,10 +64,16 @@ impl Keyspace {
         }
     }
 
-    /// The numbers that wait for a key, first come first.
-    pub(crate) fn awaiting(&self, db: u16, key: &[u8]) -> Vec<u64> {
-        let numbers = self.awaited.keys[usize::from(db)].get(key);
-        numbers.map(|numbers| numbers.iter().copied().collect()).unwrap_or_default()
+    /// The first number after `last` that waits for a key: first come first.
+    pub(crate) fn next_awaiting(&self, db: u16, key: &[u8], last: Option<u64>) -> Option<u64> {
+        let numbers = self.awaited.keys[usize::from(db)].get(key)?;
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        numbers.range((from, Bound::Unbounded)).next().copied()
+    }
+
+    /// Takes a key for changed that was so before, and could not be seen to.
+    pub(crate) fn ready_again(&mut self, db: u16, key: Box<[u8]>) {
+        self.awaited.ready.push_back((db, key));
     }
 
     /// Keys that somebody waits for.
