@@ -29,6 +29,8 @@ pub enum Begin {
     Index(u8),
     /// After this word in any case, looked for from this index on.
     Keyword(&'static str, u8),
+    /// The same, where the last such word counts.
+    LastKeyword(&'static str, u8),
 }
 
 /// How far a run of keys goes from where it begins.
@@ -83,6 +85,12 @@ impl KeySpec {
         Self { begin: Begin::Keyword(word, from), find, access: Access(access) }
     }
 
+    /// The one key after the last word `word`, looked for from index `from` on.
+    pub const fn after_last(word: &'static str, from: u8, access: &'static [&'static str]) -> Self {
+        let find = Find::Range { last: 0, step: 1, limit: 0 };
+        Self { begin: Begin::LastKeyword(word, from), find, access: Access(access) }
+    }
+
     /// True if it is one key at a fixed place.
     #[inline]
     pub const fn is_one(&self) -> bool {
@@ -94,7 +102,7 @@ impl KeySpec {
     pub const fn begins(&self) -> usize {
         match self.begin {
             Begin::Index(index) => index as usize,
-            Begin::Keyword(..) => 0,
+            Begin::Keyword(..) | Begin::LastKeyword(..) => 0,
         }
     }
 
@@ -118,6 +126,9 @@ impl KeySpec {
             Begin::Index(index) => usize::from(index),
             Begin::Keyword(word, from) => {
                 (usize::from(from)..argc).find(|&index| args.is(index, word))? + 1
+            }
+            Begin::LastKeyword(word, from) => {
+                (usize::from(from)..argc).rfind(|&index| args.is(index, word))? + 1
             }
         };
         match self.find {
@@ -173,6 +184,9 @@ mod tests {
             (KeySpec::after("STREAMS", 1, two, &[]), "xread count 1 streams a b 0 0", vec![4, 5]),
             (KeySpec::after("STREAMS", 1, two, &[]), "xread streams", vec![]),
             (KeySpec::after("STREAMS", 1, two, &[]), "xread count 2", vec![]),
+            (KeySpec::after_last("STORE", 2, &[]), "sort a store b store c", vec![5]),
+            (KeySpec::after_last("STORE", 2, &[]), "sort a store b store", vec![]),
+            (KeySpec::after_last("STORE", 2, &[]), "sort a", vec![]),
         ] {
             assert_eq!(keys(&spec, request), indexes, "{request}");
         }

@@ -3,7 +3,7 @@
 //! The elements are copied out first, one behind the other; what is sorted are small rows that
 //! name their places. Only as much is brought into order as LIMIT asks for.
 
-use crate::commands::{Args, DANGEROUS, ELEMENTS, Find, Flags, Group, KeySpec, Plan, Row};
+use crate::commands::{Args, DANGEROUS, ELEMENTS, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::route;
 use crate::shard::Scope;
@@ -392,11 +392,8 @@ fn arrange<T>(
     rows
 }
 
-/// The key after the word STORE.
-const STORE: KeySpec = {
-    let find = Find::Range { last: 0, step: 1, limit: 0 };
-    KeySpec::after("STORE", 2, find, &["OW", "UPDATE"])
-};
+/// The key after the last word STORE.
+const STORE: KeySpec = KeySpec::after_last("STORE", 2, &["OW", "UPDATE"]);
 
 /// The rows.
 pub(in crate::commands) const ROWS: &[Row] = &[

@@ -140,7 +140,7 @@ impl Operation {
             }
         };
         self.integer.write(text, self.offset, new);
-        Some((answer, true))
+        Some((answer, new != old))
     }
 }
 

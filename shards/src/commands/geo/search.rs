@@ -2,7 +2,7 @@
 
 use super::query::{Form, Found, Query, Store};
 use super::{write_distance, write_point};
-use crate::commands::{Args, Find, Flags, Group, KeySpec, Plan, Row};
+use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::shard::Scope;
 use crate::value::{Rules, SortedSet};
@@ -120,9 +120,6 @@ const READ: &[Flags] = &[Flags::READONLY];
 const WRITE: &[Flags] = &[Flags::WRITE, Flags::DENYOOM];
 const MOVABLE: &[Flags] = &[Flags::WRITE, Flags::DENYOOM, Flags::MOVABLEKEYS];
 
-/// The one key behind a word.
-const NEXT: Find = Find::Range { last: 0, step: 1, limit: 0 };
-
 /// The rows.
 pub(in crate::commands) const ROWS: &[Row] = &[
     Row::new("geosearch", -7, Group::Geo, Plan::One(geosearch))
@@ -137,8 +134,8 @@ pub(in crate::commands) const ROWS: &[Row] = &[
         .flags(MOVABLE)
         .keys(&[
             KeySpec::one(1, &["RO", "ACCESS"]),
-            KeySpec::after("STORE", 6, NEXT, &["OW", "UPDATE"]),
-            KeySpec::after("STOREDIST", 6, NEXT, &["OW", "UPDATE"]),
+            KeySpec::after_last("STORE", 6, &["OW", "UPDATE"]),
+            KeySpec::after_last("STOREDIST", 6, &["OW", "UPDATE"]),
         ])
         .about("3.2.0", "Finds members in a circle around a place, or keeps them"),
     Row::new("georadius_ro", -6, Group::Geo, Plan::One(georadius_ro))
@@ -149,8 +146,8 @@ pub(in crate::commands) const ROWS: &[Row] = &[
         .flags(MOVABLE)
         .keys(&[
             KeySpec::one(1, &["RO", "ACCESS"]),
-            KeySpec::after("STORE", 5, NEXT, &["OW", "UPDATE"]),
-            KeySpec::after("STOREDIST", 5, NEXT, &["OW", "UPDATE"]),
+            KeySpec::after_last("STORE", 5, &["OW", "UPDATE"]),
+            KeySpec::after_last("STOREDIST", 5, &["OW", "UPDATE"]),
         ])
         .about("3.2.0", "Finds members in a circle around a member, or keeps them"),
     Row::new("georadiusbymember_ro", -5, Group::Geo, Plan::One(by_member_ro))
