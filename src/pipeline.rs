@@ -52,7 +52,13 @@ impl Pipeline {
         }
         if !direct {
             let len = to.len() - start;
-            self.slots.push_back(Slot::Ready { start: start as u32, len: len as u32 });
+            if len >= APART_BYTES_MIN {
+                let reply = to.split_off(start);
+                let sequence = self.reserve(false);
+                self.fill_piece(sequence, reply, false);
+            } else {
+                self.slots.push_back(Slot::Ready { start: start as u32, len: len as u32 });
+            }
         }
         failed
     }
@@ -75,6 +81,9 @@ impl Pipeline {
         let Slot::Awaited { muted } = *slot else { panic!("a reply is written once") };
         let reply = if muted { &[] } else { reply };
         if offset > 0 {
+            if reply.len() >= APART_BYTES_MIN {
+                return self.fill_piece(sequence, reply.to_vec(), false);
+            }
             let start = self.stash.len();
             self.stash.extend_from_slice(reply);
             *slot = Slot::Ready { start: start as u32, len: reply.len() as u32 };
@@ -201,6 +210,10 @@ impl Pipeline {
     }
 }
 
+/// Replies from which on each waits for its turn in a buffer of its own. Several values of 512 MiB
+/// in one reply are more than a slot can say; of less, far fewer wait than that.
+const APART_BYTES_MIN: usize = 1024 * 1024;
+
 /// Slots an idle connection keeps the memory of: a dozen bytes each.
 const SLOTS_KEPT_MAX: usize = 32;
 
@@ -255,6 +268,24 @@ mod tests {
         let muted = pipeline.reserve(true);
         pipeline.fill_piece(muted, b":9\r\n".to_vec(), false);
         assert!(pipeline.is_settled() && !pipeline.has_output());
+    }
+
+    #[test]
+    fn large_replies_wait_apart() {
+        let large = vec![b'x'; APART_BYTES_MIN];
+        let mut pipeline = Pipeline::default();
+        let one = pipeline.reserve(false);
+        let two = pipeline.reserve(false);
+        let failed = pipeline.write(Protocol::Resp2, true, |reply| reply.raw(&large));
+        assert!(failed.is_none());
+        write(&mut pipeline, 4);
+        pipeline.fill(two, &large);
+        assert_eq!((pipeline.stash.len(), pipeline.bytes()), (4, 2 * large.len() + 4));
+        pipeline.fill(one, b":1\r\n");
+        for wanted in [b":1\r\n", &large[..], &large, b":4\r\n"] {
+            assert!(pipeline.take_output() == wanted);
+        }
+        assert!(pipeline.is_settled() && pipeline.bytes() == 0);
     }
 
     #[test]

@@ -98,6 +98,10 @@ fn zadd(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
 
 /// `ZINCRBY key increment member`
 fn zincrby(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    // As in Redis, an option of ZADD in the place of the score is taken for that.
+    if Options::parse(args).1 != 2 {
+        return Err(Error::Syntax);
+    }
     let options = Options { increment: true, ..Options::default() };
     let pair = (score(args.at(2))?, args.at(3));
     add(scope, args, options, &[pair], reply)
