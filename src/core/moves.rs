@@ -5,6 +5,7 @@
 //! take    on each other owner: a copy of its values comes home with the reply
 //! put     on the owner the plan names: the command itself, with the copies at hand
 //! settle  where the plan says so, and something was moved: on the other owners again
+//! back    where `put` refused what `take` had taken out: it returns to where it was
 //! ```
 //!
 //! The rounds are not atomic together: another client may come between them.
@@ -66,6 +67,7 @@ enum Round {
     Take,
     Put,
     Settle,
+    Back,
 }
 
 impl Moving {
@@ -77,28 +79,34 @@ impl Moving {
     fn owners(&self) -> Vec<usize> {
         match self.round {
             Round::Put => vec![self.to],
-            Round::Take | Round::Settle => self.parts.iter().map(|part| part.owner).collect(),
+            Round::Take | Round::Settle | Round::Back => {
+                self.parts.iter().map(|part| part.owner).collect()
+            }
         }
     }
 
     fn task(&self) -> Task {
-        Task::Run(
-            self.row,
-            match (self.round, self.plan.settle) {
-                (Round::Take, _) => self.plan.take,
-                (Round::Settle, Some(settle)) => settle,
-                (Round::Put | Round::Settle, _) => self.plan.put,
-            },
-        )
+        let run = match self.round {
+            Round::Take => Some(self.plan.take),
+            Round::Put => Some(self.plan.put),
+            Round::Settle => self.plan.settle,
+            Round::Back => self.plan.back,
+        };
+        Task::Run(self.row, run.expect("a round is entered where the plan has it"))
     }
 
     /// The words for part `part` in this round.
     fn words_of(&self, part: usize) -> Vec<Range> {
-        if self.round != Round::Take || self.plan.settle.is_some() {
+        if self.round != Round::Take || self.takes_all_words() {
             return self.words.clone();
         }
         let keys = self.parts[part].indexes.iter().map(|&index| self.words[index as usize]);
         std::iter::once(self.words[0]).chain(keys).collect()
+    }
+
+    /// True if the first round is asked with all the words, not only with the keys.
+    fn takes_all_words(&self) -> bool {
+        self.plan.settle.is_some() || self.plan.back.is_some()
     }
 
     /// Takes what came of part `part`.
@@ -117,8 +125,11 @@ impl Moving {
                 }
                 self.carried.append(&mut carried);
             }
-            Round::Put => self.reply = outcome.reply.to_vec(),
-            Round::Settle => {}
+            Round::Put => {
+                self.reply = outcome.reply.to_vec();
+                self.carried = outcome.carried;
+            }
+            Round::Settle | Round::Back => {}
         }
     }
 
@@ -126,6 +137,12 @@ impl Moving {
     fn next_round(&mut self) -> bool {
         self.round = match self.round {
             Round::Take if self.reply.is_empty() => Round::Put,
+            Round::Put if self.plan.back.is_some() && !self.carried.is_empty() => {
+                // The values come back in the order of their keys: there is one such key.
+                let index = self.parts.first().and_then(|part| part.indexes.first());
+                self.carried.iter_mut().for_each(|carried| carried.index = *index.unwrap_or(&0));
+                Round::Back
+            }
             Round::Put if self.plan.settle.is_some() && has_moved(&self.reply) => Round::Settle,
             _ => return false,
         };
@@ -239,12 +256,12 @@ impl Work {
         let args = Args::new(&moving.bytes, &words);
         let shard = self.owner.value();
         let hash = match moving.row.first_key(&moving.args()) {
-            _ if moving.round == Round::Take && moving.plan.settle.is_none() => {
+            _ if moving.round == Round::Take && !moving.takes_all_words() => {
                 args.try_at(1).map_or(0, |key| shard.hash(key))
             }
             _ => moving.hash,
         };
-        let mut carried = if moving.round == Round::Put {
+        let mut carried = if matches!(moving.round, Round::Put | Round::Back) {
             std::mem::take(&mut moving.carried)
         } else {
             Vec::new()

@@ -23,13 +23,16 @@ pub struct Move {
     /// The run of keys, in `Row::keys`, on whose first key's owner it is run.
     pub to: u8,
     /// Runs on the owner of other keys, and sends a value along for each of them, in order. The
-    /// words are the name and that owner's keys; with `settle`, all the words.
+    /// words are the name and that owner's keys; with `settle` or `back`, all the words.
     pub take: Run,
     /// Runs with what was brought (`Scope::sources`), or where all keys live together.
     pub put: Run,
     /// Then runs on the owners of the other keys, with all the words, if what `put` replied is not
     /// an error, a null or 0: takes away what was moved.
     pub settle: Option<Run>,
+    /// Runs on the owners of the other keys, with all the words, if `put` sent values back that
+    /// `take` had taken out: gives them back.
+    pub back: Option<Run>,
 }
 
 /// How a command's work is laid over the shards.
@@ -156,7 +159,7 @@ impl Group {
 impl Plan {
     /// On the owner of the first key, with copies of all others.
     pub const fn gather(put: Run) -> Self {
-        Self::Move(Move { to: 0, take: copy_out, put, settle: None })
+        Self::Move(Move { to: 0, take: copy_out, put, settle: None, back: None })
     }
 }
 

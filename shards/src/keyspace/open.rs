@@ -102,6 +102,19 @@ impl Keyspace {
         }
     }
 
+    /// Takes a key out with its value and expiry, if it is there.
+    pub fn take_out(&mut self, key: Key<'_>, now: Millis) -> Option<(Object, Option<Millis>)> {
+        let place = self.live(key, now)?;
+        let entry = self.take(key, place);
+        self.touched(key.db, key.bytes, Change::Removed);
+        let expiry = entry.expiry();
+        let object = match entry.value() {
+            Value::Int(_) | Value::Str(_) => entry.value().duplicate(),
+            _ => *entry.into_object().expect("what is no string is an object"),
+        };
+        Some((object, expiry))
+    }
+
     /// Gives a key an object and an expiry, whatever it had. A string is kept as SET keeps it.
     pub fn put_object(
         &mut self,

@@ -17,6 +17,14 @@ fn take_first(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Resu
     Ok(())
 }
 
+/// Takes the value of the first key out and sends it along.
+fn take_out(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<(), Error> {
+    let taken = scope.keyspace.take_out(scope.key(args.at(1)), scope.now);
+    let (object, expiry) = taken.map_or((None, None), |(object, expiry)| (Some(object), expiry));
+    scope.carry(object, expiry);
+    Ok(())
+}
+
 /// Removes the first key, whose value has gone elsewhere.
 fn drop_first(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     scope.keyspace.remove(scope.first(args), scope.now);
@@ -116,13 +124,16 @@ fn move_key(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
 
 /// To the owner of the second key, and gone from that of the first.
 const fn moves(put: Run) -> Plan {
-    Plan::Move(Move { to: 1, take: take_first, put, settle: Some(drop_first) })
+    Plan::Move(Move { to: 1, take: take_first, put, settle: Some(drop_first), back: None })
 }
 
-const COPY: Move = Move { to: 1, take: copy_out, put: copy, settle: None };
+/// The value itself goes over; nothing of it is copied, and no write to it can be lost.
+const RENAME: Move = Move { to: 1, take: take_out, put: rename, settle: None, back: None };
+
+const COPY: Move = Move { to: 1, take: copy_out, put: copy, settle: None, back: None };
 
 pub(in crate::commands) const ROWS: &[Row] = &[
-    Row::new("rename", 3, Group::Generic, moves(rename))
+    Row::new("rename", 3, Group::Generic, Plan::Move(RENAME))
         .flags(&[Flags::WRITE])
         .categories(KEYSPACE)
         .keys(&[KeySpec::one(1, &["RW", "access", "delete"]), KeySpec::one(2, &["OW", "update"])])

@@ -68,7 +68,13 @@ fn shift_carried(
         Some(Value::List(list)) => list,
         _ => return Ok(false),
     };
-    let mut open = scope.keyspace.open_or_new::<List>(scope.key(args.at(2)), scope.now)?;
+    let target = scope.key(args.at(2));
+    let old = scope.keyspace.peek(target, scope.now).map(|record| record.value().of::<List>());
+    if let Some(Err(error)) = old {
+        scope.carry(object, None);
+        return Err(error);
+    }
+    let mut open = scope.keyspace.open_or_new::<List>(target, scope.now)?;
     for item in list.iter() {
         open.push_item(scope.rules, way.to, item);
         item.write(reply);
@@ -76,28 +82,27 @@ fn shift_carried(
     Ok(true)
 }
 
-/// Sends a list of the one element along that is to be moved.
+/// Takes the element out that is to be moved, and sends it along as a list.
 fn take_edge(scope: &mut Scope<'_>, args: &Args<'_>, from: Side) -> Result<(), Error> {
     let list = scope.keyspace.open::<List>(scope.first(args), scope.now)?;
     let taken = list.map(|mut list| {
-        list.unchanged();
         let mut taken = List::default();
         if let Some(item) = list.edge(from) {
             taken.push_item(scope.rules, Side::Left, item);
         }
+        list.remove_at(scope.rules, from, 1);
         taken.into_object()
     });
     scope.carry(taken, None);
     Ok(())
 }
 
-/// Removes the element that has gone elsewhere.
-fn drop_edge(scope: &mut Scope<'_>, args: &Args<'_>, from: Side) -> Result<(), Error> {
-    let list = scope.keyspace.open::<List>(scope.first(args), scope.now)?;
-    let is_there = list.map(|mut list| list.remove_at(scope.rules, from, 1)).is_some();
-    if is_there {
-        scope.keyspace.count_as_one();
-    }
+/// Puts an element back that could not be moved.
+fn put_back(scope: &mut Scope<'_>, args: &Args<'_>, from: Side) -> Result<(), Error> {
+    let object = scope.carried(1).and_then(|carried| carried.object.take());
+    let Some(Value::List(list)) = object.as_ref().map(Object::value) else { return Ok(()) };
+    let mut open = scope.keyspace.open_or_new::<List>(scope.first(args), scope.now)?;
+    list.iter().for_each(|item| open.push_item(scope.rules, from, item));
     Ok(())
 }
 
@@ -113,9 +118,9 @@ fn take_lmove(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Resu
     take_edge(scope, args, Way::read(args)?.from)
 }
 
-fn drop_lmove(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+fn lmove_back(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     reply.ok();
-    drop_edge(scope, args, Way::read(args)?.from)
+    put_back(scope, args, Way::read(args)?.from)
 }
 
 /// `RPOPLPUSH source destination`.
@@ -130,9 +135,9 @@ fn take_last(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Resul
     take_edge(scope, args, Side::Right)
 }
 
-fn drop_last(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+fn last_back(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     reply.ok();
-    drop_edge(scope, args, Side::Right)
+    put_back(scope, args, Side::Right)
 }
 
 /// `BLMOVE source destination LEFT | RIGHT LEFT | RIGHT timeout`.
@@ -158,9 +163,9 @@ fn brpoplpush(
     Ok((!done).then_some(wait))
 }
 
-/// To the owner of the second key, and gone from that of the first.
-const fn moves(take: Run, put: Run, settle: Run) -> Plan {
-    Plan::Move(Move { to: 1, take, put, settle: Some(settle) })
+/// Out of the list of the first key, and to the owner of the second; back if that refuses it.
+const fn moves(take: Run, put: Run, back: Run) -> Plan {
+    Plan::Move(Move { to: 1, take, put, settle: None, back: Some(back) })
 }
 
 const KEYS: &[KeySpec] =
@@ -168,11 +173,11 @@ const KEYS: &[KeySpec] =
 
 /// The rows.
 pub(in crate::commands) const ROWS: &[Row] = &[
-    Row::new("lmove", 5, Group::List, moves(take_lmove, lmove, drop_lmove))
+    Row::new("lmove", 5, Group::List, moves(take_lmove, lmove, lmove_back))
         .flags(&[Flags::WRITE, Flags::DENYOOM])
         .keys(KEYS)
         .about("6.2.0", "Moves an element from an end of a list to an end of another"),
-    Row::new("rpoplpush", 3, Group::List, moves(take_last, rpoplpush, drop_last))
+    Row::new("rpoplpush", 3, Group::List, moves(take_last, rpoplpush, last_back))
         .flags(&[Flags::WRITE, Flags::DENYOOM])
         .keys(KEYS)
         .about("1.2.0", "Moves an element from the right of a list to the left of another"),
