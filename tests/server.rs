@@ -11,6 +11,7 @@ mod server {
     mod limits;
     mod long;
     mod process;
+    mod queues;
     mod slow;
     mod traffic;
     mod wedge;
