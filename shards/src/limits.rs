@@ -41,7 +41,7 @@ pub const FREE_SEGMENTS_PER_TICK: usize = 4;
 /// Elements of a value that is freed in the command that removes it; more are freed in steps.
 pub const FREE_AT_ONCE_MAX: usize = 64;
 /// Elements of removed values that one tick frees: some hundred microseconds.
-pub const FREE_ELEMENTS_PER_TICK: usize = 8192;
+pub const FREE_ELEMENTS_PER_TICK: usize = 2048;
 /// Latest time at which a field of a hash may expire, in milliseconds since the Unix epoch, as in
 /// Redis: in the year 4199.
 pub const FIELD_EXPIRY_MAX: u64 = (1 << 46) - 1;
@@ -50,7 +50,7 @@ pub const SWEEP_PARTS_MAX: usize = 2048;
 /// Elements that a reply holds at most to be written at once; a longer one is written in pieces.
 pub const READ_AT_ONCE_MAX: usize = 8192;
 /// Elements that one step writes of all long replies together: some hundred microseconds.
-pub const READ_ELEMENTS_PER_STEP: usize = 4096;
+pub const READ_ELEMENTS_PER_STEP: usize = 2048;
 /// Long replies that one step goes on with.
 pub const READINGS_PER_STEP: usize = 4;
 /// Due fields, not yet removed, that HLEN counts to leave them out: some hundred microseconds.
