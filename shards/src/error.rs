@@ -9,6 +9,8 @@ pub enum Error {
     NotInteger,
     /// An integer beyond 32 bits, where those are all.
     BeyondInt,
+    /// An integer beyond 64 bits with its sign turned, where that must be.
+    BeyondLong,
     /// Text that is not a float.
     NotFloat,
     /// A value of another type than the command works on.
@@ -58,6 +60,9 @@ impl Error {
             Self::NotInteger => "ERR value is not an integer or out of range".into(),
             Self::BeyondInt => "ERR value is out of range, value must between \
                  -2147483648 and 2147483647"
+                .into(),
+            Self::BeyondLong => "ERR value is out of range, value must between \
+                 -9223372036854775807 and 9223372036854775807"
                 .into(),
             Self::NotFloat => "ERR value is not a valid float".into(),
             Self::WrongType => {

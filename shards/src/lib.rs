@@ -25,6 +25,7 @@ pub mod fold;
 pub mod glob;
 pub mod keyspace;
 pub mod limits;
+mod random;
 mod reading;
 pub mod route;
 mod shard;

@@ -21,6 +21,7 @@ pub use sweep::Swept;
 use crate::commands::parse_int;
 use crate::error::Error;
 use crate::limits::{DATABASES_MAX, STRING_BYTES_MAX};
+use crate::random::Random;
 use crate::shard::Millis;
 use crate::table::{Entry, Hasher, Place, Table, prefetch};
 use crate::value::{Content, Kind, Object, Value};
@@ -39,8 +40,7 @@ pub struct Keyspace {
     awaited: Awaited,
     /// Hashes of keys that must stay as they are, in whatever database.
     locks: Vec<u64>,
-    /// State of a xorshift generator: never 0.
-    random: u64,
+    random: Random,
     counters: Counters,
 }
 
@@ -168,7 +168,7 @@ impl Keyspace {
             due: Due::new(databases),
             awaited: Awaited::new(databases),
             locks: Vec::new(),
-            random: seed | 1,
+            random: Random(seed),
             counters: Counters::default(),
         }
     }

@@ -68,12 +68,8 @@ impl Keyspace {
     }
 
     /// 64 bits from the keyspace's own generator.
-    /// Source: Marsaglia, "Xorshift RNGs" (2003), with Vigna's multiplication (xorshift64*).
     pub fn random_bits(&mut self) -> u64 {
-        self.random ^= self.random >> 12;
-        self.random ^= self.random << 25;
-        self.random ^= self.random >> 27;
-        self.random.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        self.random.bits()
     }
 
     /// Counts everything anew, entry by entry, and compares it with what is kept.

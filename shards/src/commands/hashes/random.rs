@@ -4,37 +4,26 @@ use super::read;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::limits::{RANDOM_MEMBERS_MAX, READ_AT_ONCE_MAX};
+use crate::random::Random;
 use crate::reading::{Source, Walk};
 use crate::shard::{Millis, Scope};
 use crate::value::{Hash, Item, Kind as _, Pair};
 use pinion_io::resp::{Protocol, Reply};
 use std::collections::HashSet;
 
-/// A generator from a seed, which is not 0 (xorshift64*, Vigna 2016).
-fn draw(state: &mut u64) -> u64 {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    state.wrapping_mul(0x2545_f491_4f6c_dd1d)
-}
-
-const BEYOND: Error = Error::Text(
-    "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-);
-
 /// `HRANDFIELD key [count [WITHVALUES]]`
 fn hrandfield(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let now = scope.now;
     if args.len() == 2 {
-        let mut state = scope.keyspace.random_bits() | 1;
-        match read(scope, args)?.and_then(|hash| hash.random(now, || draw(&mut state))) {
+        let mut random = Random(scope.keyspace.random_bits());
+        match read(scope, args)?.and_then(|hash| hash.random(now, || random.bits())) {
             Some(pair) => pair.name.write(reply),
             None => reply.null(),
         }
         return Ok(());
     }
     let (count, with_values) = options(args)?;
-    let mut state = scope.keyspace.random_bits() | 1;
+    let mut random = Random(scope.keyspace.random_bits());
     let may_be_long = scope.is_long(usize::MAX);
     let Some(hash) = read(scope, args)?.filter(|hash| count != 0 && hash.live(now) > 0) else {
         reply.array(0);
@@ -42,11 +31,11 @@ fn hrandfield(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> 
     };
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     if count > 0 {
-        write_distinct(hash, now, wanted, &mut state, with_values, reply);
+        write_distinct(hash, now, wanted, &mut random, with_values, reply);
         return Ok(());
     }
     write_head(wanted, with_values, reply);
-    let mut walk = Walk { position: state.into(), left: wanted, options: with_values.into() };
+    let mut walk = Walk { position: random.0.into(), left: wanted, options: with_values.into() };
     if may_be_long && wanted > READ_AT_ONCE_MAX {
         scope.read_on(scope.first(args), step, walk);
     } else if let Some(value) = scope.keyspace.view(scope.first(args)) {
@@ -60,7 +49,7 @@ fn hrandfield(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> 
 fn options(args: &Args<'_>) -> Result<(i64, bool), Error> {
     let count = args.int(2)?;
     if count == i64::MIN {
-        return Err(BEYOND);
+        return Err(Error::BeyondLong);
     }
     let with_values = args.len() == 4 && args.is(3, "WITHVALUES");
     if args.len() > 3 && !with_values {
@@ -98,26 +87,22 @@ fn write_field(pair: Pair<'_>, with_values: bool, reply: &mut Reply<'_>) {
 /// Writes fields that may come again.
 fn step(walk: &mut Walk, source: &Source<'_>, budget: usize, reply: &mut Reply<'_>) {
     let Ok(hash) = source.value.of::<Hash>() else { unreachable!("a locked key stays a hash") };
-    let mut state = walk.position as u64;
+    let mut random = Random(walk.position as u64);
     let count = walk.left.min(budget);
     let with_values = walk.options != 0;
     // A packed hash, and one of which most is due, is read once and not at each pick.
     let listed = hash.live(source.now) < hash.len() / 2 || !hash.is_large();
     let all = if listed { hash.all(source.now) } else { Vec::new() };
     for _ in 0..count {
-        let pair = match below(&mut state, all.len()) {
-            Some(index) => Some(all[index]),
-            None => hash.random(source.now, || draw(&mut state)),
+        let pair = if all.is_empty() {
+            hash.random(source.now, || random.bits()).expect("the hash has a field")
+        } else {
+            all[random.below(all.len())]
         };
-        write_field(pair.expect("the hash has a field"), with_values, reply);
+        write_field(pair, with_values, reply);
     }
-    walk.position = state.into();
+    walk.position = random.0.into();
     walk.left -= count;
-}
-
-/// A number below `len`, if there is one.
-fn below(state: &mut u64, len: usize) -> Option<usize> {
-    (len > 0).then(|| ((u128::from(draw(state)) * len as u128) >> 64) as usize)
 }
 
 /// Writes `wanted` different fields, or all there are.
@@ -125,7 +110,7 @@ fn write_distinct(
     hash: &Hash,
     now: Millis,
     wanted: usize,
-    state: &mut u64,
+    random: &mut Random,
     with_values: bool,
     reply: &mut Reply<'_>,
 ) {
@@ -136,7 +121,7 @@ fn write_distinct(
     if wanted < live / 3 && live > hash.len() / 2 && hash.is_large() {
         let mut seen = HashSet::with_capacity(wanted);
         while seen.len() < wanted {
-            let pair = hash.random(now, || draw(state)).expect("the hash has a field");
+            let pair = hash.random(now, || random.bits()).expect("the hash has a field");
             let Item::Str(name) = pair.name else { unreachable!("a large hash's names are texts") };
             if seen.insert(name) {
                 write_field(pair, with_values, reply);
@@ -146,9 +131,9 @@ fn write_distinct(
     }
     // One pass: each is taken with the chance that what is wanted has among what is left (Knuth,
     // The Art of Computer Programming, volume 2, algorithm S).
-    let (mut wanted, mut left) = (wanted as u64, live as u64);
+    let (mut wanted, mut left) = (wanted, live);
     hash.each(now, |pair| {
-        if ((draw(state) >> 32) * left) >> 32 < wanted {
+        if random.below(left) < wanted {
             write_field(pair, with_values, reply);
             wanted -= 1;
         }

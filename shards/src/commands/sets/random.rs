@@ -4,23 +4,16 @@ use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::keyspace::Key;
 use crate::limits::RANDOM_MEMBERS_MAX;
+use crate::random::Random;
 use crate::reading::{Source, Walk};
 use crate::shard::Scope;
 use crate::value::{Kind, Set};
 use pinion_io::resp::Reply;
 use std::collections::HashSet;
 
-/// A generator from a seed (xorshift64*, Vigna 2016).
-fn draw(state: &mut u64) -> u64 {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    state.wrapping_mul(0x2545_f491_4f6c_dd1d)
-}
-
 /// The text of any member.
-fn pick(set: &Set, state: &mut u64) -> Vec<u8> {
-    let member = set.random(|| draw(state)).expect("a set has a member");
+fn pick(set: &Set, random: &mut Random) -> Vec<u8> {
+    let member = set.random(|| random.bits()).expect("a set has a member");
     member.text(&mut itoa::Buffer::new()).to_vec()
 }
 
@@ -32,13 +25,13 @@ fn spop(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
         _ => return Err(Error::Syntax),
     };
     let (key, now) = (scope.first(args), scope.now);
-    let mut state = scope.keyspace.random_bits() | 1;
+    let mut random = Random(scope.keyspace.random_bits());
     let Some(count) = count else {
         let Some(mut set) = scope.keyspace.open::<Set>(key, now)? else {
             reply.null();
             return Ok(());
         };
-        let member = pick(&set, &mut state);
+        let member = pick(&set, &mut random);
         set.remove(scope.rules, &member);
         reply.bulk(&member);
         return Ok(());
@@ -49,7 +42,7 @@ fn spop(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
         return pop_all(scope, key, reply);
     }
     if count > 0 {
-        pop_some(scope, key, count, &mut state, reply)?;
+        pop_some(scope, key, count, &mut random, reply)?;
     }
     Ok(())
 }
@@ -69,7 +62,7 @@ fn pop_some(
     scope: &mut Scope<'_>,
     key: Key<'_>,
     count: usize,
-    state: &mut u64,
+    random: &mut Random,
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
     let rules = scope.rules;
@@ -78,7 +71,7 @@ fn pop_some(
     let stay = set.len() - count;
     if count <= stay.saturating_mul(4) {
         for _ in 0..count {
-            let member = pick(set, state);
+            let member = pick(set, random);
             set.remove(rules, &member);
             reply.bulk(&member);
         }
@@ -86,7 +79,7 @@ fn pop_some(
     }
     let mut kept = Set::default();
     while kept.len() < stay {
-        let member = pick(set, state);
+        let member = pick(set, random);
         if set.remove(rules, &member) {
             kept.add(rules, &member);
         }
@@ -103,13 +96,13 @@ fn srandmember(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
     }
     let count = if args.len() == 3 { Some(args.int(2)?) } else { None };
     if count == Some(i64::MIN) {
-        return Err(BEYOND);
+        return Err(Error::BeyondLong);
     }
     if count.is_some_and(|count| count < -(RANDOM_MEMBERS_MAX as i64)) {
         return Err(Error::OutOfRange);
     }
     let (key, now) = (scope.first(args), scope.now);
-    let mut state = scope.keyspace.random_bits() | 1;
+    let mut random = Random(scope.keyspace.random_bits());
     let Some(set) = scope.keyspace.read::<Set>(key, now)? else {
         if count.is_some() {
             reply.array(0);
@@ -120,10 +113,10 @@ fn srandmember(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
     };
     let len = set.len();
     match count {
-        None => reply.bulk(&pick(set, &mut state)),
+        None => reply.bulk(&pick(set, &mut random)),
         Some(count) if count < 0 => {
             let walk = Walk {
-                position: state.into(),
+                position: random.0.into(),
                 left: count.unsigned_abs() as usize,
                 ..Walk::default()
             };
@@ -136,15 +129,11 @@ fn srandmember(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
         Some(count) => {
             let count = count as usize;
             reply.array(count);
-            write_distinct(set, count, &mut state, reply);
+            write_distinct(set, count, &mut random, reply);
         }
     }
     Ok(())
 }
-
-const BEYOND: Error = Error::Text(
-    "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-);
 
 /// Writes members that may come again, in pieces if they are many.
 fn write_repeated(
@@ -165,22 +154,22 @@ fn write_repeated(
 
 fn step(walk: &mut Walk, source: &Source<'_>, budget: usize, reply: &mut Reply<'_>) {
     let Ok(set) = source.value.of::<Set>() else { unreachable!("a locked key stays a set") };
-    let mut state = walk.position as u64;
+    let mut random = Random(walk.position as u64);
     let count = walk.left.min(budget);
     for _ in 0..count {
-        set.random(|| draw(&mut state)).expect("a set has a member").write(reply);
+        set.random(|| random.bits()).expect("a set has a member").write(reply);
     }
-    walk.position = state.into();
+    walk.position = random.0.into();
     walk.left -= count;
 }
 
 /// Writes `count` different members, fewer than there are.
-fn write_distinct(set: &Set, count: usize, state: &mut u64, reply: &mut Reply<'_>) {
+fn write_distinct(set: &Set, count: usize, random: &mut Random, reply: &mut Reply<'_>) {
     let len = set.len();
     if count < len / 3 && set.encoding() == "hashtable" {
         let mut seen = HashSet::with_capacity(count);
         while seen.len() < count {
-            let member = pick(set, state);
+            let member = pick(set, random);
             if !seen.contains(&member) {
                 reply.bulk(&member);
                 seen.insert(member);
@@ -190,9 +179,9 @@ fn write_distinct(set: &Set, count: usize, state: &mut u64, reply: &mut Reply<'_
     }
     // One pass: each is taken with the chance that what is wanted has among what is left (Knuth,
     // The Art of Computer Programming, volume 2, algorithm S).
-    let (mut wanted, mut left) = (count as u64, len as u64);
+    let (mut wanted, mut left) = (count, len);
     for member in set.iter() {
-        if ((draw(state) >> 32) * left) >> 32 < wanted {
+        if random.below(left) < wanted {
             member.write(reply);
             wanted -= 1;
         }

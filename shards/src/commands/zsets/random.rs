@@ -4,6 +4,7 @@ use super::{write_head, write_member};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::limits::RANDOM_MEMBERS_MAX;
+use crate::random::Random;
 use crate::shard::Scope;
 use crate::value::{Kind as _, SortedSet};
 use pinion_io::resp::Reply;
@@ -26,10 +27,7 @@ fn zrandmember(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
     }
     let count = args.int(2)?;
     if count == i64::MIN {
-        return Err(Error::Text(
-            "ERR value is out of range, value must between -9223372036854775807 and \
-             9223372036854775807",
-        ));
+        return Err(Error::BeyondLong);
     }
     let with_scores = args.len() == 4 && args.is(3, "WITHSCORES");
     if args.len() > 3 && !with_scores {
@@ -60,23 +58,6 @@ fn zrandmember(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
         (0..wanted).for_each(|_| write(random.below(set.len()), reply));
     }
     Ok(())
-}
-
-/// Many random numbers from one: splitmix64 (Steele, Lea and Flood, 2014).
-struct Random(u64);
-
-impl Random {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `len`, which is not 0.
-    fn below(&mut self, len: usize) -> usize {
-        ((u128::from(self.bits()) * len as u128) >> 64) as usize
-    }
 }
 
 /// `wanted` different ranks below `len`, or all, the last first, where there are no more.
