@@ -53,6 +53,13 @@ impl Work {
     pub(super) fn take_late(&mut self, late: Late) {
         let (shard, number) = match late.call {
             LateCall::Waited(id) => return self.unblock(id, &late.reply),
+            LateCall::Offered(shard, id) => {
+                return self.coordinator.offered(shard, id, &mut &self.server.tickets);
+            }
+            LateCall::Part => {
+                let part = late.part.expect("what is said late of a part is the part");
+                return self.coordinator.answer(part, &mut &self.server.tickets);
+            }
             LateCall::Later(shard, number) => (shard, number),
         };
         let known = if late.more {
@@ -72,8 +79,8 @@ impl Work {
                 self.go_on(socket);
             }
         } else {
-            let Late { reply, carried, ran, .. } = late;
-            self.deliver(ticket, Outcome { reply: &reply, carried, ran }, usize::from(shard));
+            let Late { reply, ran, .. } = late;
+            self.deliver(ticket, Outcome { reply: &reply, ran }, usize::from(shard));
         }
     }
 }
