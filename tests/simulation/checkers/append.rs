@@ -5,11 +5,12 @@
 //! came before which; together with real time these orders must have no cycle.
 
 use super::Span;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 /// What a transaction does to one list. Every value is appended once in a history.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Appends a value to a list.
     Append(u32, u64),
     /// Reads a list whole.
@@ -18,9 +19,9 @@ pub enum Step {
 
 /// A transaction; if it was not answered, with its appends only.
 #[derive(Clone, Debug)]
-pub struct Transaction {
-    pub span: Span,
-    pub steps: Vec<Step>,
+pub(crate) struct Transaction {
+    pub(crate) span: Span,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// Why one transaction comes before another.
@@ -43,7 +44,7 @@ type Graph = Vec<Vec<(u32, Why)>>;
 ///
 /// # Errors
 /// A sentence that names the transactions by index.
-pub fn check(history: &[Transaction]) -> Result<(), String> {
+pub(crate) fn check(history: &[Transaction]) -> Result<(), String> {
     let orders = orders(history)?;
     let writers = writers(history)?;
     let mut graph: Graph = vec![Vec::new(); history.len()];
@@ -246,8 +247,8 @@ fn shorten(graph: &Graph, cycle: &[u32]) -> Vec<u32> {
                 nodes.reverse();
                 return nodes;
             }
-            if !from.contains_key(&to) {
-                from.insert(to, node);
+            if let Entry::Vacant(place) = from.entry(to) {
+                place.insert(node);
                 queue.push_back(to);
             }
         }

@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// A sentence with the accounts.
-pub fn check(total: i64, reads: &[Vec<i64>]) -> Result<(), String> {
+pub(crate) fn check(total: i64, reads: &[Vec<i64>]) -> Result<(), String> {
     match reads.iter().find(|accounts| accounts.iter().sum::<i64>() != total) {
         Some(accounts) => Err(format!("{accounts:?} are not {total} together")),
         None => Ok(()),

@@ -2,13 +2,13 @@
 
 /// What a reader saw of one writer's keys, by key. The writer writes 1, 2, 3 and so on, each when
 /// the one before is answered, number `n` to key `n % keys`; 0 is a key not yet written.
-pub type Seen = Vec<u64>;
+pub(crate) type Seen = Vec<u64>;
 
 /// Checks what was seen of one writer.
 ///
 /// # Errors
 /// A sentence that names the numbers.
-pub fn check(reads: &[Seen]) -> Result<(), String> {
+pub(crate) fn check(reads: &[Seen]) -> Result<(), String> {
     for seen in reads {
         let keys = seen.len() as u64;
         let newest = seen.iter().copied().max().unwrap_or(0);

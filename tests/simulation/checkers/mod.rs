@@ -1,17 +1,17 @@
 //! Says whether a history could have happened on one machine, one request after the other.
 
-pub mod append;
-pub mod bank;
-pub mod causal;
-pub mod queue;
-pub mod register;
+pub(crate) mod append;
+pub(crate) mod bank;
+pub(crate) mod causal;
+pub(crate) mod queue;
+pub(crate) mod register;
 
 /// When a request was sent and when its reply was there, on any clock that never goes back. What
 /// was never answered may have happened at any time after it was sent, or never.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Span {
+pub(crate) struct Span {
     /// When it was sent.
-    pub sent: u64,
+    pub(crate) sent: u64,
     /// When its reply came.
-    pub done: Option<u64>,
+    pub(crate) done: Option<u64>,
 }

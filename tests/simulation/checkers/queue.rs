@@ -5,22 +5,22 @@ use std::collections::{HashMap, HashSet};
 
 /// What happened to queues until they were empty in the end.
 #[derive(Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     /// Values put in, each once, and when.
-    pub puts: Vec<(u64, Span)>,
+    pub(crate) puts: Vec<(u64, Span)>,
     /// Values taken out.
-    pub taken: Vec<u64>,
+    pub(crate) taken: Vec<u64>,
     /// What each consumer got of each queue, in order, if it is its only one.
-    pub alone: Vec<Vec<u64>>,
+    pub(crate) alone: Vec<Vec<u64>>,
     /// Requests to take that were never answered: each may have taken a value.
-    pub unanswered: usize,
+    pub(crate) unanswered: usize,
 }
 
 /// Checks a history.
 ///
 /// # Errors
 /// A sentence that names a value.
-pub fn check(history: &History) -> Result<(), String> {
+pub(crate) fn check(history: &History) -> Result<(), String> {
     let puts: HashMap<u64, Span> = history.puts.iter().copied().collect();
     let mut taken = HashSet::new();
     for value in &history.taken {

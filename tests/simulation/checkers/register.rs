@@ -9,10 +9,10 @@ use std::collections::HashMap;
 
 /// A write, or a read and what it saw; 0 stands for nothing written yet.
 #[derive(Clone, Copy, Debug)]
-pub struct Access {
-    pub span: Span,
-    pub value: u64,
-    pub write: bool,
+pub(crate) struct Access {
+    pub(crate) span: Span,
+    pub(crate) value: u64,
+    pub(crate) write: bool,
 }
 
 /// A value's zone: from `first_end` to `last_begin`.
@@ -27,7 +27,7 @@ struct Zone {
 ///
 /// # Errors
 /// A sentence that names the values.
-pub fn check(accesses: &[Access]) -> Result<(), String> {
+pub(crate) fn check(accesses: &[Access]) -> Result<(), String> {
     let mut zones = HashMap::from([(0, Zone { value: 0, first_end: 0, last_begin: 0 })]);
     let mut sent = HashMap::from([(0, 0)]);
     for write in accesses.iter().filter(|access| access.write) {
