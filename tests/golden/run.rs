@@ -154,14 +154,14 @@ impl Connection {
         }
     }
 
-    /// Keeps up with HELLO and RESET.
+    /// Keeps up with HELLO and RESET. A HELLO that was only queued has changed nothing yet.
     fn follow_protocol(&mut self, words: &[Vec<u8>], reply: &Value) {
         let is = |index: usize, word: &str| {
             words.get(index).is_some_and(|got| got.eq_ignore_ascii_case(word.as_bytes()))
         };
         if is(0, "RESET") {
             self.protocol = Protocol::Resp2;
-        } else if is(0, "HELLO") && !matches!(reply, Value::Error(_)) {
+        } else if is(0, "HELLO") && matches!(reply, Value::Map(_) | Value::Array(_)) {
             if is(1, "2") {
                 self.protocol = Protocol::Resp2;
             } else if is(1, "3") {
