@@ -198,6 +198,11 @@ impl Shard {
                     ran = Ran::Parked(wait.until);
                     let (db, protocol, args) = (call.db, reply.protocol(), call.args);
                     let spread = matches!(call.task, Task::Park(..));
+                    if let Some(words) = wait.words.as_ref().filter(|_| spread) {
+                        // Home tries it again with these.
+                        reply.array(words.len());
+                        words.iter().for_each(|word| reply.bulk(word));
+                    }
                     let parking = Parking { waiter, row, try_run, db, protocol, args, spread };
                     self.park(&parking, &wait);
                 })

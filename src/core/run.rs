@@ -311,6 +311,15 @@ impl Work {
     fn refuse(&mut self, request: &Request, args: &Args<'_>, refusal: dispatch::Refusal) {
         let mut line = Vec::new();
         refusal.write(args, &mut pinion_io::resp::Reply::new(&mut line, Default::default()));
+        if refusal.row().is_some_and(|row| row.name == "exec") {
+            // What was queued cannot wait for another EXEC.
+            if let Some(connection) = self.connection(request.socket) {
+                connection.session.take_queue();
+            }
+            self.unwatch(request.socket);
+            let text = line.strip_prefix(b"-ERR ").unwrap_or(&line[1..]);
+            line = [b"-EXECABORT Transaction discarded because of: ", text].concat();
+        }
         self.stats.error(refusal.row(), &line, true);
         self.answer(request, |reply| reply.raw(&line));
     }

@@ -158,7 +158,12 @@ impl Mesh {
 
     /// Ends the wait of a request, if it still waits.
     pub(crate) fn end(&mut self, core: usize, ticket: Ticket, why: Retire) {
-        self.cores[core].ending.push((ticket, why));
+        let core = &mut self.cores[core];
+        let asked = core.asked.len();
+        core.asked.retain(|(its, ..)| *its != ticket);
+        if core.asked.len() == asked {
+            core.ending.push((ticket, why));
+        }
     }
 
     /// What clients of a core have heard since.

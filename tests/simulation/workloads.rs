@@ -439,8 +439,8 @@ enum Look {
     Token,
     /// The members of all sets together.
     Members,
-    /// The elements of all lists together.
-    Elements,
+    /// The elements of all lists together, after so many commands of another kind.
+    Elements(usize),
 }
 
 const NAMES: usize = 5;
@@ -454,7 +454,7 @@ impl Script for Stores {
     fn next(&mut self, client: usize, source: &mut Source) -> Option<Ask> {
         self.left = self.left.checked_sub(1)?;
         let (from, to) = (source.below(NAMES), source.below(NAMES));
-        let (look, ask) = match source.below(9) {
+        let (look, ask) = match source.below(11) {
             0 => (Look::Nothing, one(&format!("RENAME t{from} t{to}"))),
             1 => (Look::Nothing, one(&format!("RENAMENX t{from} t{to}"))),
             2 => {
@@ -466,9 +466,25 @@ impl Script for Stores {
             5 => (Look::Token, one(&format!("EXISTS {}", names("t")))),
             6 => (Look::Members, one(&format!("SUNION {}", names("s")))),
             7 => (Look::Members, one(&format!("SUNIONSTORE u {}", names("s")))),
-            _ => {
+            choice => {
+                // Perhaps some of them move between the looks.
                 let reads = (0..NAMES).map(|name| words(&format!("LLEN l{name}")));
-                (Look::Elements, Ask::Exec(reads.collect()))
+                let mut all: Vec<_> = reads.collect();
+                let moves = [
+                    format!("LMOVE l{from} l{to} RIGHT LEFT"),
+                    format!("RENAMENX t{from} t{to}"),
+                    format!("SMOVE s{from} s{to} m{}", source.below(MEMBERS)),
+                ];
+                let mut before = 0;
+                for request in moves.iter().filter(|_| choice > 8) {
+                    if source.below(2) == 0 {
+                        all.insert(0, words(request));
+                        before += 1;
+                    } else {
+                        all.push(words(request));
+                    }
+                }
+                (Look::Elements(before), Ask::Exec(all))
             }
         };
         self.looks.insert(client, look);
@@ -481,14 +497,18 @@ impl Script for Stores {
             Heard::Each(replies) => replies,
             Heard::Refused => panic!("nothing is watched"),
         };
-        let all: Vec<String> = replies.iter().flat_map(|reply| values(reply)).collect();
+        let shown = match self.looks[&client] {
+            Look::Elements(before) => &replies[before..before + NAMES],
+            _ => &replies[..],
+        };
+        let all: Vec<String> = shown.iter().flat_map(|reply| values(reply)).collect();
         let sum = || all.iter().filter_map(|value| value.parse::<usize>().ok()).sum::<usize>();
         let right = match self.looks[&client] {
             Look::Nothing => true,
             Look::Token => sum() == 1,
             // The members themselves, or how many were stored.
             Look::Members => all.len() == MEMBERS || all.len() == 1 && sum() == MEMBERS,
-            Look::Elements => sum() == MEMBERS,
+            Look::Elements(_) => sum() == MEMBERS,
         };
         if !right && self.wrong.is_none() {
             self.wrong = Some(format!("{:?} shows {all:?}", self.looks[&client]));

@@ -464,6 +464,9 @@ impl Keyspace {
 
     /// Lets two databases change places.
     pub fn swap(&mut self, one: u16, other: u16) {
+        if one == other {
+            return;
+        }
         self.all_watched_change(one, other);
         self.all_watched_change(other, one);
         self.databases.swap(usize::from(one), usize::from(other));

@@ -310,7 +310,7 @@ impl Program {
             self.steps.iter_mut().for_each(|step| step.stage += 1);
             self.owners.iter_mut().for_each(|owner| owner.last += 1);
         }
-        if self.steps.last().is_some_and(|last| last.stage > 0) {
+        if !self.steps.is_sorted_by_key(|step| step.stage) {
             self.steps.sort_by_key(|step| step.stage);
         }
     }
@@ -461,7 +461,10 @@ impl Command {
         let (reply, mut values, ran) = answer;
         if phase == Phase::Park {
             match (ran, &mut self.wait) {
-                (Ran::Parked(until), Some(wait)) => wait.parked = Some(until),
+                (Ran::Parked(until), Some(wait)) => {
+                    wait.parked = Some(until);
+                    self.resolve(part, reply);
+                }
                 // Its words are wrong, which it says wherever it is tried.
                 _ if !reply.is_empty() => self.reply = reply.to_vec(),
                 _ => {}
@@ -510,6 +513,22 @@ impl Command {
             }
             _ => self.reply = reply.to_vec(),
         }
+    }
+
+    /// Takes the words with which a part waits for those of the request: what goes with its key is
+    /// the last of them.
+    fn resolve(&mut self, part: usize, reply: &[u8]) {
+        let Shape::Parts { shares, .. } = &self.shape else { return };
+        let words = strings(reply);
+        let (Some(last), [key]) = (words.last(), &shares[part].indexes[..]) else { return };
+        let at = *key as usize + shares.len();
+        let mut resolved = Words::default();
+        let old = self.words.args();
+        resolved.extend(old.from(0).enumerate().map(|(index, word)| match index {
+            _ if index == at => *last,
+            _ => word,
+        }));
+        self.words = resolved;
     }
 
     /// True if it waits now.
@@ -584,6 +603,21 @@ fn spread(
             Err(Error::CrossShard)
         }
     }
+}
+
+/// The strings of an array.
+fn strings(reply: &[u8]) -> Vec<&[u8]> {
+    let mut rest = reply.get(memchr::memchr(b'\n', reply).map_or(0, |end| end + 1)..);
+    let mut strings = Vec::new();
+    while let Some(text) = rest
+        && let Some(end) = memchr::memchr(b'\r', text)
+        && let Some(len) = text.get(1..end).and_then(parse_int)
+        && let Some(string) = text.get(end + 2..end + 2 + len as usize)
+    {
+        strings.push(string);
+        rest = text.get(end + 4 + len as usize..);
+    }
+    strings
 }
 
 fn is_null(reply: &[u8]) -> bool {

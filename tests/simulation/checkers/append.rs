@@ -65,6 +65,13 @@ pub(crate) fn check(history: &[Transaction]) -> Result<(), String> {
                         return Err(format!("{index} does not find its own appends to {key}"));
                     }
                     let found = &values[..values.len() - mine.len()];
+                    let later = transaction.steps.iter().filter_map(|step| match step {
+                        Step::Append(its, value) if its == key => Some(value),
+                        _ => None,
+                    });
+                    if later.skip(mine.len()).any(|value| values.contains(value)) {
+                        return Err(format!("{index} finds what it has yet to append to {key}"));
+                    }
                     if let Some(last) = found.last() {
                         edge(&mut graph, writer(&writers, *key, *last)?, index as u32, Why::Read);
                     }
@@ -76,6 +83,7 @@ pub(crate) fn check(history: &[Transaction]) -> Result<(), String> {
             }
         }
     }
+    unseen(history, &orders, &mut graph);
     lost(history, &orders)?;
     add_time(history, &mut graph);
     match cycle(&graph) {
@@ -132,6 +140,35 @@ fn writers(history: &[Transaction]) -> Result<HashMap<(u32, u64), u32>, String> 
 
 fn writer(writers: &HashMap<(u32, u64), u32>, key: u32, value: u64) -> Result<u32, String> {
     writers.get(&(key, value)).copied().ok_or(format!("{key} holds {value}, which nobody appended"))
+}
+
+/// Orders appends that were acknowledged and that no read shows: they came after what is known of
+/// their list, and after all who read that.
+fn unseen(history: &[Transaction], orders: &HashMap<u32, Vec<u64>>, graph: &mut Graph) {
+    let mut ends: HashMap<u32, Vec<u32>> = HashMap::new();
+    let full = |key: &u32, len: usize| orders.get(key).is_some_and(|order| order.len() == len);
+    for (index, transaction) in history.iter().enumerate() {
+        for step in &transaction.steps {
+            match step {
+                Step::Read(key, values) if full(key, values.len()) => {
+                    ends.entry(*key).or_default().push(index as u32);
+                }
+                _ => {}
+            }
+        }
+    }
+    for (index, transaction) in history.iter().enumerate() {
+        for step in &transaction.steps {
+            if let Step::Append(key, value) = step
+                && transaction.span.done.is_some()
+                && !orders.get(key).is_some_and(|order| order.contains(value))
+            {
+                for reader in ends.get(key).into_iter().flatten() {
+                    edge(graph, *reader, index as u32, Why::Missed);
+                }
+            }
+        }
+    }
 }
 
 /// Finds doubled elements, and appends that were acknowledged and that no later read shows.
@@ -322,7 +359,12 @@ mod tests {
         ];
         let invented = vec![transaction(3, 4, vec![Read(1, vec![4])])];
         let own = vec![transaction(3, 4, vec![Append(1, 1), Read(1, vec![])])];
-        for history in [torn, skew, stale, lost, forked, doubled, invented, own] {
+        let ahead = vec![transaction(3, 4, vec![Read(1, vec![1]), Append(1, 1)])];
+        let unseen = vec![
+            transaction(1, 9, vec![Read(1, vec![]), Append(2, 1)]),
+            transaction(1, 9, vec![Read(2, vec![]), Append(1, 1)]),
+        ];
+        for history in [torn, skew, stale, lost, forked, doubled, invented, own, ahead, unseen] {
             assert!(check(&history).is_err(), "{history:?}");
         }
     }

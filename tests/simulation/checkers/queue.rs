@@ -36,16 +36,23 @@ pub(crate) fn check(history: &History) -> Result<(), String> {
         put.map(|(value, _)| *value).filter(|value| !taken.contains(value)).collect();
     if missing.len() > history.unanswered {
         return Err(format!(
-            "{missing:?} are lost, where {} requests are unanswered",
+            "{} are lost, as {}, where {} requests are unanswered",
+            missing.len(),
+            missing[0],
             history.unanswered
         ));
     }
     for values in &history.alone {
-        for pair in values.windows(2) {
-            let (first, second) = (puts[&pair[0]], puts[&pair[1]]);
-            if second.done.is_some_and(|done| done < first.sent) {
-                return Err(format!("{} comes out before {}", pair[0], pair[1]));
+        // The last of those so far to be put.
+        let mut latest = (0, 0);
+        for value in values {
+            let Some(span) = puts.get(value) else {
+                return Err(format!("{value} is taken, and was never put"));
+            };
+            if span.done.is_some_and(|done| done < latest.0) {
+                return Err(format!("{} comes out before {value}", latest.1));
             }
+            latest = latest.max((span.sent, *value));
         }
     }
     Ok(())
