@@ -126,8 +126,10 @@ struct Transaction {
     bytes: usize,
     /// One of them was refused.
     spoiled: bool,
-    /// Shards where it watches keys.
-    watched: Vec<u16>,
+    /// How many commands an EXEC runs, while it does.
+    running: Option<usize>,
+    /// Keys it watches: their shards, and the sums of their hashes and databases.
+    watched: Vec<(u16, u64)>,
 }
 
 /// A command that waits for EXEC.
@@ -214,9 +216,7 @@ impl Session {
         let Some(transaction) = &mut self.transaction else { return Vec::new() };
         (transaction.bytes, transaction.spoiled) = (0, false);
         let queue = transaction.queue.take().unwrap_or_default();
-        if transaction.watched.is_empty() {
-            self.transaction = None;
-        }
+        self.forget_transaction();
         queue
     }
 
@@ -224,13 +224,32 @@ impl Session {
     pub fn queued(&self) -> (Option<usize>, usize) {
         let transaction = self.transaction.as_ref();
         let queue = transaction.and_then(|transaction| transaction.queue.as_ref());
-        (queue.map(Vec::len), transaction.map_or(0, |transaction| transaction.bytes))
+        let running = transaction.and_then(|transaction| transaction.running);
+        let bytes = transaction.map_or(0, |transaction| transaction.bytes);
+        (running.or(queue.map(Vec::len)), bytes)
     }
 
-    /// Notes where it watches keys.
-    pub fn watch(&mut self, owners: impl IntoIterator<Item = u16>) {
+    /// Notes that an EXEC runs so many commands, or none any more.
+    pub fn run_queue(&mut self, commands: Option<usize>) {
+        self.transaction.get_or_insert_default().running = commands;
+        self.forget_transaction();
+    }
+
+    fn forget_transaction(&mut self) {
+        let none = |it: &mut Box<Transaction>| {
+            it.queue.is_none() && it.watched.is_empty() && it.running.is_none()
+        };
+        if self.transaction.as_mut().is_some_and(none) {
+            self.transaction = None;
+        }
+    }
+
+    /// Notes the keys that it watches, by shard and hash.
+    pub fn watch(&mut self, keys: impl IntoIterator<Item = (u16, u64)>) {
+        let db = u64::from(self.db);
+        let keys = keys.into_iter().map(|(owner, hash)| (owner, hash.wrapping_add(db)));
         let watched = &mut self.transaction.get_or_insert_default().watched;
-        watched.extend(owners);
+        watched.extend(keys);
         watched.sort_unstable();
         watched.dedup();
     }
@@ -239,10 +258,15 @@ impl Session {
     pub fn take_watched(&mut self) -> Vec<u16> {
         let Some(transaction) = &mut self.transaction else { return Vec::new() };
         let watched = std::mem::take(&mut transaction.watched);
-        if transaction.queue.is_none() {
-            self.transaction = None;
-        }
-        watched
+        self.forget_transaction();
+        let mut owners: Vec<_> = watched.into_iter().map(|(owner, _)| owner).collect();
+        owners.dedup();
+        owners
+    }
+
+    /// Keys that it watches.
+    pub fn watching(&self) -> usize {
+        self.transaction.as_ref().map_or(0, |transaction| transaction.watched.len())
     }
 
     /// Counts a command by CLIENT REPLY's rules: whether the client wants its reply.

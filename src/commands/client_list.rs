@@ -206,7 +206,9 @@ fn seconds(now: Millis, since: Millis) -> u64 {
 pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     let session = &*client.session;
     let mut flags = String::new();
+    let (queued, queued_bytes) = session.queued();
     for (set, flag) in [
+        (queued.is_some(), 'x'),
         (client.is_blocked, 'b'),
         (session.closing, 'c'),
         (matches!(session.peer, Peer::Unix(_)), 'U'),
@@ -224,7 +226,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     writeln!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 \
-         ssub=0 multi=-1 watch=0 qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={} \
+         ssub=0 multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl={} \
          oll=0 omem={} tot-mem={memory} events=r cmd={} user=default redir=-1 resp={} \
          lib-name={library} lib-ver={version} io-thread={} tot-net-in={} tot-net-out={} \
          tot-cmds={}",
@@ -236,6 +238,8 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
         seconds(now, session.created),
         seconds(now, session.last_active),
         session.db,
+        queued.map_or(-1, |count| count as i64),
+        session.watching(),
         client.input_bytes,
         client.output_bytes,
         client.output_bytes,

@@ -204,8 +204,10 @@ impl FindError {
     }
 }
 
+/// What an error shows of a word: up to its first zero byte, as Redis does.
 fn cut(word: &[u8], len_max: usize) -> &[u8] {
-    &word[..word.len().min(len_max)]
+    let len = word.iter().position(|byte| *byte == 0).unwrap_or(word.len());
+    &word[..len.min(len_max)]
 }
 
 #[cfg(test)]

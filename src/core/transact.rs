@@ -136,10 +136,14 @@ impl Work {
         if self.stalls(request) {
             return false;
         }
-        let owners = row.keys.iter().flat_map(|keys| keys.indexes(args));
-        let owners: Vec<_> = owners.map(|index| self.route.owner(args.at(index)) as u16).collect();
+        let indexes = row.keys.iter().flat_map(|keys| keys.indexes(args));
+        let keys = indexes.map(|index| {
+            let key = args.at(index);
+            (self.route.owner(key) as u16, self.owner.value().hash(key))
+        });
+        let keys: Vec<_> = keys.collect();
         if let Some(connection) = self.connection(request.socket) {
-            connection.session.watch(owners);
+            connection.session.watch(keys);
         }
         if self.is_alone(row, args) {
             let task = Task::Watch(row, self.watcher(request.socket));
@@ -271,6 +275,7 @@ impl Work {
         let mut place = Some(exec.sequence);
         if let Finished::Replied(replies) = finished {
             reply.array(replies.len());
+            self.note_running(exec.socket, Some(replies.len()));
             for ((row, reply), queued) in replies.into_iter().zip(&exec.queue) {
                 match queued.found {
                     Found::Shard(_) => {
@@ -282,6 +287,7 @@ impl Work {
                     Found::Session(_) => self.run_queued(&exec, queued, &mut text, &mut place),
                 }
             }
+            self.note_running(exec.socket, None);
         } else {
             reply.null_array();
         }
@@ -293,6 +299,12 @@ impl Work {
         {
             connection.stall = Stall::None;
             self.go_on(exec.socket);
+        }
+    }
+
+    fn note_running(&mut self, socket: SocketId, commands: Option<usize>) {
+        if let Some(connection) = self.connection(socket) {
+            connection.session.run_queue(commands);
         }
     }
 

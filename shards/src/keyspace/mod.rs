@@ -91,6 +91,8 @@ enum Change {
     Value,
     /// It has another expiry, or none any more.
     Expiry,
+    /// It has changed, but not in what is read.
+    Aside,
     /// It is gone, by command.
     Removed,
     /// It is gone, by time.
@@ -546,7 +548,7 @@ impl Keyspace {
         if !self.awaited.is_empty() && change != Change::Expiry {
             self.awaited.changed(db, key);
         }
-        if !self.watches.is_empty() {
+        if !self.watches.is_empty() && change != Change::Aside {
             self.watches.changed(db, key);
         }
     }

@@ -76,7 +76,8 @@ impl Keyspace {
         let due = object.next_due();
         T::of_mut(object).ok_or(Error::WrongType)?;
         entry.touch(seconds(now));
-        Ok(Open { keyspace: self, key, place, before, due, new, changed: true, kind: PhantomData })
+        let (changed, aside, kind) = (true, false, PhantomData);
+        Ok(Open { keyspace: self, key, place, before, due, new, changed, aside, kind })
     }
 
     /// Gives a key a value, whatever it had, without expiry; an empty value only removes the key.
@@ -144,6 +145,8 @@ pub struct Open<'a, T: Kind> {
     /// It was not there before.
     new: bool,
     changed: bool,
+    /// What changed is not what is read.
+    aside: bool,
     kind: PhantomData<T>,
 }
 
@@ -151,6 +154,12 @@ impl<T: Kind> Open<'_, T> {
     /// Says that nothing was changed after all.
     pub fn unchanged(&mut self) {
         self.changed = false;
+    }
+
+    /// Says that what is changed stands beside what is read, as the groups of a stream: to clients
+    /// that watch the key it is as it was, unless it is new.
+    pub fn aside(&mut self) {
+        self.aside = true;
     }
 
     /// True if the key was not there before.
@@ -195,7 +204,11 @@ impl<T: Kind> Drop for Open<'_, T> {
             }
         }
         if self.changed || empty {
-            let change = if empty { Change::Removed } else { Change::Value };
+            let change = match self.aside && !self.new {
+                _ if empty => Change::Removed,
+                true => Change::Aside,
+                false => Change::Value,
+            };
             self.keyspace.touched(self.key.db, self.key.bytes, change);
         }
     }

@@ -134,6 +134,7 @@ fn xclaim(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
         }
     };
     let Some(mut stream) = scope.keyspace.open::<Stream>(key, now)? else { return Ok(()) };
+    stream.aside();
     let Stream { log, groups } = &mut *stream;
     let Some(mut group) = groups.open(args.at(2)) else { return Ok(()) };
     let mut changed = options.last > group.last;
@@ -196,6 +197,7 @@ fn xautoclaim(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> 
         return Ok(());
     }
     let Some(mut stream) = scope.keyspace.open::<Stream>(key, now)? else { return Ok(()) };
+    stream.aside();
     let Stream { log, groups } = &mut *stream;
     let Some(mut group) = groups.open(args.at(2)) else { return Ok(()) };
     let (consumer, new) = group.number_or_new(args.at(3), now);

@@ -59,7 +59,9 @@ fn last_or_id(log: &Log, text: &[u8]) -> Result<Id, Error> {
 /// Opens a stream that must be there.
 fn open<'a>(scope: &'a mut Scope<'_>, args: &Args<'a>) -> Result<Open<'a, Stream>, Error> {
     let (key, now) = (second(scope, args), scope.now);
-    scope.keyspace.open::<Stream>(key, now)?.ok_or(NO_KEY)
+    let mut stream = scope.keyspace.open::<Stream>(key, now)?.ok_or(NO_KEY)?;
+    stream.aside();
+    Ok(stream)
 }
 
 /// Opens a stream that must be there and have the group named in the words; says so if it has not.
@@ -85,7 +87,9 @@ fn create(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     };
     let mut stream = if options.make {
         let (key, now) = (second(scope, args), scope.now);
-        scope.keyspace.open_or_new::<Stream>(key, now)?
+        let mut stream = scope.keyspace.open_or_new::<Stream>(key, now)?;
+        stream.aside();
+        stream
     } else {
         open(scope, args)?
     };

@@ -15,6 +15,7 @@ fn xack(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
         reply.int(0);
         return Ok(());
     };
+    stream.aside();
     let mut acknowledged = 0;
     let mut bad = None;
     if let Some(mut group) = stream.groups.open(args.at(2)) {

@@ -44,6 +44,7 @@ fn xreadgroup(
     for (index, after) in after.into_iter().enumerate() {
         let key = scope.key(options.key(args, index));
         let Some(mut open) = scope.keyspace.open::<Stream>(key, now)? else { continue };
+        open.aside();
         let Stream { log, groups } = &mut *open;
         let Some(mut opened) = groups.open(group) else { continue };
         let (consumer, new) = opened.number_or_new(consumer, now);
