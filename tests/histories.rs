@@ -23,4 +23,5 @@ mod histories {
     mod connection;
     mod drive;
     mod pairs;
+    mod queues;
 }

@@ -189,8 +189,12 @@ impl Connection {
         }
     }
 
-    /// Reads a string, `None` for one that is null, as what it says.
+    /// Reads a string as what it says; `None` for null, which BLMOVE says as an array.
     pub(crate) fn string<T: FromStr>(&mut self) -> Result<Option<T>, String> {
+        if self.input[self.read..].starts_with(b"*-1") {
+            self.line()?;
+            return Ok(None);
+        }
         let Ok(len) = usize::try_from(self.number_behind(b'$')?) else { return Ok(None) };
         let bytes = &self.input[self.read..self.read + len];
         let text = String::from_utf8_lossy(bytes).into_owned();

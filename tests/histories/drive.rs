@@ -1,4 +1,4 @@
-//! Drives connections against one server, several of them on a thread, until each has done its part.
+//! Drives connections against one server, several on a thread, until each has done its part.
 
 use super::connection::Connection;
 use crate::source::Source;

@@ -92,7 +92,7 @@ impl Session for Client<'_> {
         self.left -= 1;
         let group = self.source.below(GROUPS);
         let first = self.source.below(len(group));
-        self.way = [Way::Together, Way::Wrapped, Way::Alone][self.source.below(3)];
+        self.way = *self.source.one_of(&[Way::Together, Way::Wrapped, Way::Alone]);
         let write = self.source.below(3) == 0;
         self.written += u64::from(write);
         let value = self.written * CONNECTIONS as u64 + self.number as u64;
