@@ -12,6 +12,12 @@ static TASKS: &[(&str, &str, &str, Run)] = &[
     ("ci", "", "everything that must hold before a change lands", ci),
     ("bench", "CASE [OPTION...]", "Pinion beside its peers; without CASE, what there is", bench),
     ("sim", "[SEEDS [FIRST]]", "simulated meshes, 100,000 seeds if not said", sim),
+    (
+        "check-histories",
+        "[OPERATIONS] [--server ADDRESS]",
+        "what clients see at once, checked; a million operations each if not said",
+        check_histories,
+    ),
     ("fuzz", "TARGET [SECONDS]", "random input to one target, 60 seconds if not said", fuzz),
 ];
 
@@ -19,6 +25,8 @@ static TASKS: &[(&str, &str, &str, Run)] = &[
 const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Seeds of a `sim` that names none.
 const SIM_SEEDS: &str = "100000";
+/// Operations of each history where no number is said.
+const HISTORY_OPERATIONS: &str = "1000000";
 /// Seconds of a `fuzz` that names none.
 const FUZZ_SECONDS: &str = "60";
 
@@ -30,7 +38,7 @@ fn main() -> ExitCode {
             eprintln!("there is no task {name}");
         }
         for (name, words, meaning, _) in TASKS {
-            eprintln!("cargo x {:24} {meaning}", format!("{name} {words}"));
+            eprintln!("cargo x {:47} {meaning}", format!("{name} {words}"));
         }
         return ExitCode::FAILURE;
     };
@@ -71,6 +79,32 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     let mut all = vec!["run", "--release", "--package", "pinion-bench", "--"];
     all.extend(arguments.iter().map(String::as_str));
     cargo(&all, &[])
+}
+
+/// Long runs of `tests/histories.rs`, one after the other, on a release build.
+fn check_histories(arguments: &[String]) -> Result<(), String> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (operations, server) = match words[..] {
+        [] => (HISTORY_OPERATIONS, None),
+        ["--server", server] => (HISTORY_OPERATIONS, Some(server)),
+        [operations] => (operations, None),
+        [operations, "--server", server] | ["--server", server, operations] => {
+            (operations, Some(server))
+        }
+        _ => return Err("cargo x check-histories [OPERATIONS] [--server ADDRESS]".into()),
+    };
+    if operations.parse::<u32>().is_err() {
+        return Err(format!("{operations} is not a number of operations"));
+    }
+    let mut variables = vec![("PINION_HISTORY_OPERATIONS", operations)];
+    if let Some(server) = server {
+        if server.parse::<std::net::SocketAddr>().is_err() {
+            return Err(format!("{server} is not an address and a port"));
+        }
+        variables.push(("PINION_HISTORY_SERVER", server));
+    }
+    let all = ["test", "--release", "--test", "histories", "histories::", "--"];
+    cargo(&[&all[..], &["--nocapture", "--test-threads=1"]].concat(), &variables)
 }
 
 /// The targets are tests that take a seed and a time, so that they run everywhere.

@@ -110,14 +110,13 @@ impl Wanted {
         }
     }
 
-    /// True if the two cannot be held together.
-    pub(crate) fn bars(&self, other: &Self) -> bool {
+    /// True if the two have a key in common, however they want it.
+    pub(crate) fn touches(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Keys(keys), Self::Keys(others)) => keys.iter().any(|&(hash, mode)| {
-                others.iter().any(|&(its, other)| its == hash && mode.bars(other))
-            }),
-            (Self::All(mode), _) => mode.bars(other.mode()),
-            (_, Self::All(mode)) => mode.bars(self.mode()),
+            (Self::Keys(keys), Self::Keys(others)) => {
+                keys.iter().any(|&(hash, _)| others.iter().any(|&(its, _)| its == hash))
+            }
+            (Self::All(_), _) | (_, Self::All(_)) => true,
         }
     }
 }

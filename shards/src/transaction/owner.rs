@@ -65,8 +65,11 @@ impl Turns {
         self.is_early(wanted) || self.locks.bar(wanted)
     }
 
+    /// True if something for the same keys waits for tickets that are still on their way. Not even
+    /// a read may overtake a read there: a write can come between the two, and a client that sent
+    /// both at once, WATCH and GET, would see them in the wrong order.
     fn is_early(&self, wanted: &Wanted) -> bool {
-        self.early.iter().any(|early| early.wanted.bars(wanted))
+        self.early.iter().any(|early| early.wanted.touches(wanted))
     }
 
     /// Lets in the tickets whose turn has come, and what waited behind them.
@@ -76,7 +79,7 @@ impl Turns {
             let (before, rest) = self.early.split_at(at);
             let may = match rest[0].sequence {
                 Some(sequence) => sequence == self.expected,
-                None => !before.iter().any(|early| early.wanted.bars(&rest[0].wanted)),
+                None => !before.iter().any(|early| early.wanted.touches(&rest[0].wanted)),
             };
             if !may {
                 at += 1;
