@@ -61,6 +61,8 @@ pub enum Stall {
     Blocked(u64),
     /// A shard has put its reply off, or writes it in pieces.
     Later,
+    /// What it queued runs, and may change the session.
+    Exec,
     /// Too many replies are awaited, or too many bytes wait for a slow reader.
     Replies,
 }

@@ -39,6 +39,12 @@ pub fn guard(
     Ok(found)
 }
 
+/// True if a command waits for EXEC between MULTI and that.
+pub fn is_queued(found: Found) -> bool {
+    let at_once = ["exec", "discard", "multi", "quit", "reset"];
+    !at_once.contains(&found.row().name)
+}
+
 impl Refusal {
     /// The row that was refused, if there was one.
     pub fn row(self) -> Option<&'static Row> {

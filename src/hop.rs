@@ -38,20 +38,6 @@ pub enum Ticket {
         /// Its place in the client's pipeline.
         sequence: u32,
     },
-    /// A part of a gathering.
-    Gather {
-        /// Which gathering.
-        id: u32,
-        /// Which part.
-        part: u16,
-    },
-    /// A part of a move.
-    Move {
-        /// Which move.
-        id: u32,
-        /// Which part.
-        part: u16,
-    },
     /// That of a command which may wait.
     Wait {
         /// Its number.

@@ -15,3 +15,4 @@ pub mod server;
 pub mod session;
 pub mod start;
 pub mod stats;
+mod tickets;

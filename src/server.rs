@@ -3,6 +3,7 @@
 use crate::census::Census;
 use crate::config::Config;
 use crate::process::allocated;
+use crate::tickets::Tickets;
 use pinion_shards::Millis;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
@@ -30,6 +31,8 @@ pub struct Server {
     memory_peak: AtomicU64,
     /// How many clients each core serves.
     pub census: Census,
+    /// The order of transactions.
+    pub tickets: Tickets,
     next_client_id: AtomicU64,
 }
 
@@ -50,6 +53,7 @@ impl Server {
             memory_at_start: allocated(),
             memory_peak: AtomicU64::new(0),
             census: Census::new(cores),
+            tickets: Tickets::new(cores),
             next_client_id: AtomicU64::new(1),
         }
     }

@@ -1,9 +1,10 @@
 //! One client's state, as commands may see it: plain data, small enough for a hundred thousand.
 
+use crate::commands::Found;
 use crate::config::Settings;
 use pinion_io::resp::Protocol;
 use pinion_shards::Millis;
-use pinion_shards::commands::Row;
+use pinion_shards::commands::{Args, Row, Words};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -112,7 +113,34 @@ pub struct Session {
     pub no_touch: bool,
     /// To be closed once the replies so far are sent.
     pub closing: bool,
+    /// What it has queued and watches; nothing for most.
+    transaction: Option<Box<Transaction>>,
 }
+
+/// What a client has of a transaction before EXEC.
+#[derive(Clone, Debug, Default)]
+struct Transaction {
+    /// Commands queued since MULTI, if it said so.
+    queue: Option<Vec<Queued>>,
+    /// Bytes of their words.
+    bytes: usize,
+    /// One of them was refused.
+    spoiled: bool,
+    /// Shards where it watches keys.
+    watched: Vec<u16>,
+}
+
+/// A command that waits for EXEC.
+#[derive(Clone, Debug)]
+pub struct Queued {
+    /// Its row.
+    pub found: Found,
+    /// Its words.
+    pub words: Words,
+}
+
+/// Bytes of words that one client may queue: what is said of them has 32 bits.
+const QUEUE_BYTES_MAX: usize = 1 << 30;
 
 const _: () = assert!(size_of::<Session>() <= 256, "an idle client must be cheap");
 
@@ -141,7 +169,80 @@ impl Session {
             no_evict: false,
             no_touch: false,
             closing: false,
+            transaction: None,
         }
+    }
+
+    /// True between MULTI and EXEC or DISCARD.
+    #[inline]
+    pub fn is_queuing(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.queue.is_some())
+    }
+
+    /// Begins to queue.
+    pub fn open_queue(&mut self) {
+        self.transaction.get_or_insert_default().queue = Some(Vec::new());
+    }
+
+    /// Queues a command; false if that would be too much.
+    pub fn queue(&mut self, found: Found, args: &Args<'_>) -> bool {
+        let Some(transaction) = &mut self.transaction else { return false };
+        let Some(queue) = &mut transaction.queue else { return false };
+        let words = Words::of(args);
+        transaction.bytes += words.bytes();
+        let fits = transaction.bytes <= QUEUE_BYTES_MAX;
+        if fits {
+            queue.push(Queued { found, words });
+        }
+        fits
+    }
+
+    /// Notes that a command was refused, if it would have been queued.
+    pub fn spoil_queue(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.spoiled = transaction.queue.is_some();
+        }
+    }
+
+    /// True if EXEC can only refuse.
+    pub fn is_spoiled(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.spoiled)
+    }
+
+    /// Ends the queuing, and gives what was queued.
+    pub fn take_queue(&mut self) -> Vec<Queued> {
+        let Some(transaction) = &mut self.transaction else { return Vec::new() };
+        (transaction.bytes, transaction.spoiled) = (0, false);
+        let queue = transaction.queue.take().unwrap_or_default();
+        if transaction.watched.is_empty() {
+            self.transaction = None;
+        }
+        queue
+    }
+
+    /// Commands queued, if it queues, and bytes of their words.
+    pub fn queued(&self) -> (Option<usize>, usize) {
+        let transaction = self.transaction.as_ref();
+        let queue = transaction.and_then(|transaction| transaction.queue.as_ref());
+        (queue.map(Vec::len), transaction.map_or(0, |transaction| transaction.bytes))
+    }
+
+    /// Notes where it watches keys.
+    pub fn watch(&mut self, owners: impl IntoIterator<Item = u16>) {
+        let watched = &mut self.transaction.get_or_insert_default().watched;
+        watched.extend(owners);
+        watched.sort_unstable();
+        watched.dedup();
+    }
+
+    /// Where it watched keys; from now on it does not.
+    pub fn take_watched(&mut self) -> Vec<u16> {
+        let Some(transaction) = &mut self.transaction else { return Vec::new() };
+        let watched = std::mem::take(&mut transaction.watched);
+        if transaction.queue.is_none() {
+            self.transaction = None;
+        }
+        watched
     }
 
     /// Counts a command by CLIENT REPLY's rules: whether the client wants its reply.
@@ -161,6 +262,7 @@ impl Session {
         self.authenticated = open;
         self.name = Box::default();
         self.no_touch = false;
+        self.take_queue();
     }
 
     /// True while it may do nothing but authenticate. A client that came in while no password was

@@ -11,11 +11,14 @@ static TASKS: &[(&str, &str, &str, Run)] = &[
     ("check", "", "format, lints and house rules, in seconds", check),
     ("ci", "", "everything that must hold before a change lands", ci),
     ("bench", "CASE [OPTION...]", "Pinion beside its peers; without CASE, what there is", bench),
+    ("sim", "[SEEDS [FIRST]]", "simulated meshes, 100,000 seeds if not said", sim),
     ("fuzz", "TARGET [SECONDS]", "random input to one target, 60 seconds if not said", fuzz),
 ];
 
 /// The top of the repository.
 const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// Seeds of a `sim` that names none.
+const SIM_SEEDS: &str = "100000";
 /// Seconds of a `fuzz` that names none.
 const FUZZ_SECONDS: &str = "60";
 
@@ -86,6 +89,21 @@ fn fuzz(arguments: &[String]) -> Result<(), String> {
     let tests = format!("fuzz::{target}::");
     let all = ["test", "--profile", "checked", "--test", "fuzz", &tests, "--", "--nocapture"];
     cargo(&all, &[("PINION_FUZZ_SECONDS", seconds)])
+}
+
+/// The simulation is a test that takes its seeds from the environment.
+fn sim(arguments: &[String]) -> Result<(), String> {
+    let (seeds, first) = match arguments {
+        [] => (SIM_SEEDS, "1"),
+        [seeds] => (seeds.as_str(), "1"),
+        [seeds, first] => (seeds.as_str(), first.as_str()),
+        _ => return Err("cargo x sim [SEEDS [FIRST]]".into()),
+    };
+    if seeds.parse::<u64>().is_err() || first.parse::<u64>().is_err() {
+        return Err("seeds are numbers".into());
+    }
+    let all = ["test", "--profile", "checked", "--test", "simulation", "--", "--nocapture"];
+    cargo(&all, &[("PINION_SIM_SEEDS", seeds), ("PINION_SIM_SEED", first)])
 }
 
 fn none(arguments: &[String]) -> Result<(), String> {

@@ -5,10 +5,10 @@
 //! the batch goes home, where each reply is put in its place by its tag. A batch is used again
 //! for ever; it allocates only to grow.
 
-use crate::carried::Carried;
 use crate::commands::Args;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCH_KEEP_BYTES_MAX, PREFETCH_DEPTH};
 use crate::shard::{Call, Millis, Ran, Sender, Shard, Task};
+use crate::transaction::Part;
 use pinion_io::resp::{Protocol, Range, Reply};
 
 /// Commands for one owner, each with a tag `T` that says at home whose reply it is.
@@ -18,11 +18,12 @@ pub struct Batch<T> {
     ranges: Vec<Range>,
     arena: Vec<u8>,
     replies: Vec<u8>,
-    /// Values that go with commands, and come home with replies, by the index of the command.
-    out: Vec<(u32, Vec<Carried>)>,
-    home: Vec<(u32, Vec<Carried>)>,
     /// Commands that have not replied, and why.
     unfinished: Vec<(u32, Ran)>,
+    /// Messages of transactions, by how many commands go before each; then their answers.
+    parts: Vec<(u32, Box<Part>)>,
+    #[expect(clippy::vec_box, reason = "what came in a box goes out in it")]
+    answers: Vec<Box<Part>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,12 +41,10 @@ struct Entry<T> {
 }
 
 /// What became of a command on its owner.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Outcome<'a> {
     /// Its reply; nothing if it has not replied.
     pub reply: &'a [u8],
-    /// Values that came with it.
-    pub carried: Vec<Carried>,
     /// Whether it has replied.
     pub ran: Ran,
 }
@@ -72,9 +71,9 @@ impl<T> Default for Batch<T> {
             ranges: Vec::new(),
             arena: Vec::new(),
             replies: Vec::new(),
-            out: Vec::new(),
-            home: Vec::new(),
             unfinished: Vec::new(),
+            parts: Vec::new(),
+            answers: Vec::new(),
         }
     }
 }
@@ -89,18 +88,18 @@ impl<T: Copy> Batch<T> {
     /// True if there is no command.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.parts.is_empty()
     }
 
     /// True if it must be sent before another command is added.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.entries.len() >= BATCH_COMMANDS_MAX || self.arena.len() >= BATCH_BYTES_MAX
+        self.entries.len() + self.parts.len() >= BATCH_COMMANDS_MAX
+            || self.arena.len() >= BATCH_BYTES_MAX
     }
 
     /// Adds a command whose words are `ranges` of `bytes`.
     pub fn push(&mut self, order: &Order<T>, bytes: &[u8], ranges: impl Iterator<Item = Range>) {
-        debug_assert!(!self.is_full(), "the caller sends a full batch first");
         let first = self.ranges.len();
         for range in ranges {
             let start = self.arena.len() as u32;
@@ -119,15 +118,15 @@ impl<T: Copy> Batch<T> {
         });
     }
 
-    /// Sends values along with the command added last.
-    pub fn carry(&mut self, carried: Vec<Carried>) {
-        debug_assert!(!self.entries.is_empty(), "values go with a command");
-        self.out.push((self.entries.len() as u32 - 1, carried));
+    /// Adds a message of a transaction.
+    pub fn push_part(&mut self, part: Box<Part>) {
+        self.parts.push((self.entries.len() as u32, part));
     }
 
     /// Runs every command on its owner, in order, a few looked up at a time. `sender` is home.
     pub fn run(&mut self, shard: &mut Shard, now: Millis, sender: Sender) {
-        let mut out = self.out.drain(..).peekable();
+        let mut parts = self.parts.drain(..).peekable();
+        let answers = &mut self.answers;
         let mut index = 0;
         for chunk in self.entries.chunks_mut(PREFETCH_DEPTH) {
             for entry in chunk.iter().filter(|entry| entry.hash != 0) {
@@ -137,6 +136,9 @@ impl<T: Copy> Batch<T> {
                 shard.prefetch_record(entry.db, entry.hash);
             }
             for entry in chunk {
+                while let Some((_, part)) = parts.next_if(|(before, _)| *before == index) {
+                    answers.extend(shard.take_part(now, part));
+                }
                 let first = entry.first as usize;
                 let words = &self.ranges[first..first + entry.words as usize];
                 let call = Call {
@@ -146,45 +148,44 @@ impl<T: Copy> Batch<T> {
                     hash: entry.hash,
                     args: Args::new(&self.arena, words),
                 };
-                let own = out.next_if(|(command, _)| *command == index);
-                let mut incoming = own.map(|(_, carried)| carried).unwrap_or_default();
                 let mut reply = Reply::new(&mut self.replies, entry.protocol);
-                let ran = shard.run_with(now, &call, &mut incoming, &mut reply);
+                let ran = shard.run(now, &call, &mut reply);
                 if ran != Ran::Done {
                     self.unfinished.push((index, ran));
                 }
                 entry.reply_end = self.replies.len();
-                let outgoing = shard.take_outgoing();
-                if !outgoing.is_empty() {
-                    self.home.push((index, outgoing));
-                }
                 index += 1;
             }
         }
+        for (_, part) in parts {
+            answers.extend(shard.take_part(now, part));
+        }
+    }
+
+    /// After `run`: the answers of transactions' messages, but for those that wait.
+    pub fn take_answers(&mut self) -> impl Iterator<Item = Box<Part>> {
+        self.answers.drain(..)
     }
 
     /// After `run`: gives away each command's tag and what became of it, in order.
     pub fn finish(&mut self, mut see: impl FnMut(T, Outcome<'_>)) {
         let mut start = 0;
-        let mut home = self.home.drain(..).peekable();
         let mut unfinished = self.unfinished.drain(..).peekable();
         for (index, entry) in self.entries.iter().enumerate() {
-            let own = |(command, _): &(u32, _)| *command == index as u32;
-            let carried = home.next_if(own).map(|(_, carried)| carried).unwrap_or_default();
             let own = unfinished.next_if(|(command, _)| *command == index as u32);
             let ran = own.map_or(Ran::Done, |(_, ran)| ran);
             let reply = &self.replies[start..entry.reply_end];
             start = entry.reply_end;
-            see(entry.tag, Outcome { reply, carried, ran });
+            see(entry.tag, Outcome { reply, ran });
         }
     }
 
     /// Empties it for use again, keeping its memory unless a giant passed through.
     pub fn clear(&mut self) {
         self.entries.clear();
-        self.out.clear();
-        self.home.clear();
         self.unfinished.clear();
+        self.parts.clear();
+        self.answers.clear();
         self.ranges.clear();
         self.ranges.shrink_to(BATCH_KEEP_BYTES_MAX / size_of::<Range>());
         for bytes in [&mut self.arena, &mut self.replies] {

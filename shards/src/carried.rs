@@ -37,6 +37,23 @@ pub(crate) fn copy_out(
     Ok(())
 }
 
+/// Replies which of the keys of this part is the first that is there, from 1, or 0.
+///
+/// # Errors
+/// None.
+pub(crate) fn first_there(
+    scope: &mut Scope<'_>,
+    args: &Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<(), Error> {
+    let place = args.from(1).position(|bytes| {
+        let key = scope.key(bytes);
+        scope.keyspace.contains(key, scope.now)
+    });
+    reply.int(place.map_or(0, |place| place as i64 + 1));
+    Ok(())
+}
+
 impl<'a> Scope<'a> {
     /// Sends a value along with the reply: one for each key of this part, in order.
     pub fn carry(&mut self, object: Option<Object>, expiry: Option<Millis>) {

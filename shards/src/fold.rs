@@ -12,9 +12,11 @@ pub enum Fold {
     Sum,
     /// `+OK` from every part: MSET, FLUSHALL.
     Ok,
+    /// Every part replies the same: MSETNX.
+    Same,
     /// Arrays with one element a key go back to the keys' places: MGET.
     Interleave,
-    /// Arrays are joined: KEYS.
+    /// Arrays, or maps, are joined: KEYS. A part may have nothing to say.
     Concat,
     /// Each part is an array of a weight and a value: one is chosen by weight; RANDOMKEY.
     Pick,
@@ -42,13 +44,19 @@ pub fn fold(fold: Fold, parts: &Parts<'_>, reply: &mut Reply<'_>) {
     match fold {
         Fold::Sum => reply.int(parts.replies.iter().map(|part| head(part, b':').0).sum()),
         Fold::Ok => reply.ok(),
+        Fold::Same => reply.raw(&parts.replies[0]),
         Fold::Interleave => interleave(parts, reply),
         Fold::Concat => {
-            let len: i64 = parts.replies.iter().map(|part| head(part, b'*').0).sum();
-            reply.array(len as usize);
-            for part in parts.replies {
-                reply.raw(head(part, b'*').1);
+            let mark = parts.replies.iter().find_map(|part| part.first().copied());
+            let said = || parts.replies.iter().filter(|part| !part.is_empty());
+            let heads = || said().map(|part| head(part, mark.unwrap_or(b'*')));
+            let len = heads().map(|(len, _)| len as usize).sum();
+            if mark == Some(b'%') {
+                reply.map(len);
+            } else {
+                reply.array(len);
             }
+            heads().for_each(|(_, rest)| reply.raw(rest));
         }
         Fold::Pick => pick(parts, reply),
         Fold::Digest => reply.simple(&digest(parts).to_string()),

@@ -30,6 +30,7 @@ mod reading;
 pub mod route;
 mod shard;
 mod table;
+pub mod transaction;
 pub mod value;
 mod waiting;
 

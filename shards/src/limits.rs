@@ -75,6 +75,9 @@ pub const RANDOM_MEMBERS_MAX: usize = 1 << 24;
 /// Keys that one SCAN looks at, whatever count the client asks for.
 pub const SCAN_COUNT_MAX: usize = 10_000;
 
+/// Empty messages of transactions that a core keeps for use again.
+pub const TRANSACTIONS_KEPT_MAX: usize = 256;
+
 const _: () = assert!(INLINE_BYTES_MAX <= u16::MAX as usize, "a record's header has 16 bits");
 const _: () = assert!(DIRECTORY_DEPTH_MAX < 32, "the directory holds 32-bit indexes");
 const _: () = assert!(SHARDS_MAX <= SLOT_COUNT as usize, "each shard owns a slot at least");

@@ -6,15 +6,13 @@
 //! writes wait, and once one waits so does all that comes after it for that key, in order. Every
 //! `Shard::read_on` writes a piece of a few such replies in turn; after the last, what waited runs.
 
-use crate::carried::Carried;
-use crate::commands::{Args, Flags, Row};
 use crate::keyspace::Key;
 use crate::limits::{READ_AT_ONCE_MAX, READ_ELEMENTS_PER_STEP, READINGS_PER_STEP};
-use crate::shard::{Call, Late, Millis, Ran, Scope, Sender, Shard, Task};
+use crate::shard::{Late, Millis, Ran, Scope, Sender, Shard};
+use crate::transaction::{Mode, UnitId, Wanted};
 use crate::value::{Rules, Value};
-use crate::waiting::{Retire, Waiter};
-use pinion_io::resp::{Protocol, Range, Reply};
-use std::collections::{HashSet, VecDeque};
+use pinion_io::resp::{Protocol, Reply};
+use std::collections::VecDeque;
 
 /// How far a long reply has come. What the numbers mean is up to its `Step`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -59,47 +57,37 @@ struct Reading {
     now: Millis,
     hash: u64,
     number: u64,
+    /// What holds its key.
+    unit: UnitId,
     /// What is written and not yet sent.
     piece: Vec<u8>,
 }
 
-/// A command that waits for a lock to go.
-#[derive(Debug)]
-struct Held {
-    task: Task,
-    row: &'static Row,
-    sender: Sender,
-    db: u16,
-    hash: u64,
-    protocol: Protocol,
-    bytes: Vec<u8>,
-    words: Vec<Range>,
-    incoming: Vec<Carried>,
-    /// Of its keys, or `ALL_KEYS`.
-    hashes: Vec<u64>,
-    number: u64,
-    /// Why a wait ends that it has not even begun.
-    retired: Option<Retire>,
-}
-
-/// Stands for the keys of a command that names none.
-const ALL_KEYS: u64 = 0;
-
-/// Long replies and what waits for them.
+/// Long replies under way.
 #[derive(Debug, Default)]
 pub(crate) struct Readings {
     /// The next whose turn it is at the front.
     under_way: VecDeque<Reading>,
-    held: Vec<Held>,
-    /// Hashes of the keys of what is held.
-    held_keys: HashSet<u64>,
+    /// What has the locks of the command that runs, if it had to wait for them.
+    lent: Option<UnitId>,
     count: u64,
 }
 
 impl Readings {
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.under_way.is_empty() && self.held.is_empty()
+    /// Has a long reply that now begins stand under the locks of this unit.
+    pub(crate) fn lend(&mut self, unit: UnitId) {
+        self.lent = Some(unit);
+    }
+
+    /// Ends that, where none has begun.
+    pub(crate) fn end_loan(&mut self) {
+        self.lent = None;
+    }
+
+    /// Gives a long reply that has just begun another number.
+    pub(crate) fn rename(&mut self, number: u64, to: u64) {
+        let reading = self.under_way.iter_mut().find(|reading| reading.number == number);
+        reading.expect("it has just begun").number = to;
     }
 }
 
@@ -122,7 +110,7 @@ impl Shard {
     /// True if long replies are under way, and `read_on` should be called soon.
     #[inline]
     pub fn is_reading(&self) -> bool {
-        !self.readings.is_empty()
+        !self.readings.under_way.is_empty()
     }
 
     /// Begins a long reply, of which `head` is written.
@@ -136,69 +124,20 @@ impl Shard {
         let number = self.next_number();
         let hash = self.hash(&plan.key);
         self.keyspace.lock(hash);
-        let reading = Reading { plan, sender, protocol, now, hash, number, piece: head };
+        let unit = self.readings.lent.take().unwrap_or_else(|| {
+            let locks = &mut self.turns.locks;
+            let unit = locks.enter(Wanted::Keys(vec![(hash, Mode::Shared)]));
+            assert!(locks.next_granted_is(unit), "what has run was in nobody's way");
+            unit
+        });
+        let reading = Reading { plan, sender, protocol, now, hash, number, unit, piece: head };
         self.readings.under_way.push_back(reading);
         Ran::Later(number)
     }
 
-    fn next_number(&mut self) -> u64 {
+    pub(crate) fn next_number(&mut self) -> u64 {
         self.readings.count += 1;
         self.readings.count
-    }
-
-    /// True if a call must wait for a long reply from one of its keys, or for what waits so.
-    #[cold]
-    pub(crate) fn must_wait(&self, call: &Call<'_>) -> bool {
-        call.task.row().is_some_and(|row| self.is_in_the_way(row, &self.hashes(row, &call.args)))
-    }
-
-    pub(crate) fn hashes(&self, row: &Row, args: &Args<'_>) -> Vec<u64> {
-        let indexes = row.keys.iter().flat_map(|keys| keys.indexes(args));
-        indexes.map(|index| self.hash(args.at(index))).collect()
-    }
-
-    /// True if a command on these keys may not run yet. A command without keys is one on all.
-    pub(crate) fn is_in_the_way(&self, row: &Row, hashes: &[u64]) -> bool {
-        let (readings, write) = (&self.readings, row.flags.has(Flags::WRITE));
-        if hashes.is_empty() {
-            return !readings.held_keys.is_empty() || write && !readings.under_way.is_empty();
-        }
-        let waits = |hash: &u64| {
-            readings.held_keys.contains(hash) || write && self.keyspace.is_locked(*hash)
-        };
-        readings.held_keys.contains(&ALL_KEYS) || hashes.iter().any(waits)
-    }
-
-    /// Keeps a call until no long reply is in its way.
-    pub(crate) fn hold(
-        &mut self,
-        call: &Call<'_>,
-        incoming: &mut Vec<Carried>,
-        protocol: Protocol,
-    ) -> Ran {
-        let number = self.next_number();
-        let (bytes, words) = call.args.to_owned();
-        let row = call.task.row().expect("only commands are held");
-        let mut hashes = self.hashes(row, &call.args);
-        if hashes.is_empty() {
-            hashes.push(ALL_KEYS);
-        }
-        self.readings.held_keys.extend(&hashes);
-        self.readings.held.push(Held {
-            row,
-            task: call.task,
-            sender: call.sender,
-            db: call.db,
-            hash: call.hash,
-            protocol,
-            bytes,
-            words,
-            incoming: std::mem::take(incoming),
-            hashes,
-            number,
-            retired: None,
-        });
-        Ran::Later(number)
     }
 
     /// Writes a piece of the long replies whose turn it is, and runs what waited for those that are
@@ -216,20 +155,12 @@ impl Shard {
                 self.readings.under_way.push_back(reading);
             } else {
                 self.keyspace.unlock(reading.hash);
+                self.turns.locks.leave(reading.unit);
                 ended = true;
             }
         }
         if ended {
-            self.run_held(now);
-            self.serve_put_off(now);
-        }
-    }
-
-    /// Ends the wait of a command that is held, and so has not begun to wait.
-    pub(crate) fn retire_held(&mut self, waiter: Waiter, why: Retire) {
-        let is_it = |held: &&mut Held| matches!(held.task, Task::Try(.., its) if its == waiter);
-        if let Some(held) = self.readings.held.iter_mut().find(is_it) {
-            held.retired = Some(why);
+            self.go_on(now);
         }
     }
 
@@ -244,50 +175,6 @@ impl Shard {
         (reading.plan.step)(walk, &source, budget, &mut reply);
         debug_assert!(walk.left < left, "a step writes something");
         walk.left > 0 && walk.left < left
-    }
-
-    /// Runs the commands that nothing is in the way of any more, in order.
-    fn run_held(&mut self, now: Millis) {
-        let mut kept = Vec::new();
-        self.readings.held_keys.clear();
-        for held in std::mem::take(&mut self.readings.held) {
-            let keys: &[u64] = if held.hashes == [ALL_KEYS] { &[] } else { &held.hashes };
-            if self.is_in_the_way(held.row, keys) {
-                self.readings.held_keys.extend(&held.hashes);
-                kept.push(held);
-            } else {
-                self.run_one_held(held, now);
-            }
-        }
-        self.readings.held = kept;
-    }
-
-    fn run_one_held(&mut self, mut held: Held, now: Millis) {
-        let args = Args::new(&held.bytes, &held.words);
-        let call =
-            Call { task: held.task, sender: held.sender, db: held.db, hash: held.hash, args };
-        let mut reply = Vec::new();
-        let mut out = Reply::new(&mut reply, held.protocol);
-        // For a client that is gone nothing is done, and nothing waits.
-        let ran = match held.retired {
-            Some(Retire::Gone) => Ran::Done,
-            _ => self.run_now(now, &call, &mut held.incoming, &mut out),
-        };
-        let carried = self.take_outgoing();
-        let mut late = Late::later(held.sender, self.index(), held.number);
-        (late.reply, late.carried, late.ran) = (reply, carried, ran);
-        if let Ran::Later(number) = ran {
-            // Home hears of its pieces under the number that it knows.
-            let readings = &mut self.readings.under_way;
-            if let Some(reading) = readings.iter_mut().find(|one| one.number == number) {
-                reading.number = held.number;
-            }
-        } else {
-            self.waits.say(late);
-        }
-        if let (Task::Try(.., waiter), Some(why)) = (held.task, held.retired) {
-            self.retire(waiter, why);
-        }
     }
 
     fn say_later(&mut self, sender: Sender, number: u64, reply: Vec<u8>, more: bool) {

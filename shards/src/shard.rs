@@ -4,6 +4,8 @@ use crate::carried::Carried;
 use crate::commands::{Args, Row, Run, Try};
 use crate::keyspace::{Key, Keyspace};
 use crate::reading::{self, Readings};
+use crate::route::Route;
+use crate::transaction::{Coordinator, Part, TransactionId, Turns, Watcher};
 use crate::value::{Encodings, Rules};
 use crate::waiting::{Parking, Retire, Waiter, Waits};
 use pinion_io::resp::Reply;
@@ -58,6 +60,9 @@ pub struct Shard {
     pub(crate) keyspace: Keyspace,
     pub(crate) waits: Waits,
     pub(crate) readings: Readings,
+    pub(crate) turns: Turns,
+    /// Commands of a transaction run: nobody is served between them.
+    pub(crate) in_part: bool,
     pub(crate) rules: Rules,
     reading: Option<reading::Plan>,
     outgoing: Vec<Carried>,
@@ -122,12 +127,19 @@ impl Shard {
             keyspace: Keyspace::new(databases, seed),
             waits: Waits::default(),
             readings: Readings::default(),
+            turns: Turns::default(),
+            in_part: false,
             reading: None,
             rules: Rules::new(seed),
             outgoing: Vec::new(),
             index,
             shards,
         }
+    }
+
+    /// A coordinator of transactions for the core of this shard.
+    pub fn coordinator<C: Copy>(&self, route: Route) -> Coordinator<C> {
+        Coordinator::new(self.index, route, self.keyspace.hasher())
     }
 
     /// The hash of a key, the same on every shard of a server.
@@ -152,27 +164,20 @@ impl Shard {
     /// Runs a command and writes its reply, or its error instead.
     #[inline]
     pub fn run(&mut self, now: Millis, call: &Call<'_>, reply: &mut Reply<'_>) -> Ran {
-        self.run_with(now, call, &mut Vec::new(), reply)
-    }
-
-    /// The same, with values that came from other shards, by the index of their words.
-    #[inline]
-    pub fn run_with(
-        &mut self,
-        now: Millis,
-        call: &Call<'_>,
-        incoming: &mut Vec<Carried>,
-        reply: &mut Reply<'_>,
-    ) -> Ran {
-        if self.is_reading() && self.must_wait(call) {
-            return self.hold(call, incoming, reply.protocol());
+        if !self.turns.is_empty() && self.must_wait(call) {
+            return self.hold(call, reply.protocol());
         }
-        self.run_now(now, call, incoming, reply)
+        let ran = self.run_one(now, call, &mut Vec::new(), reply);
+        if self.keyspace.has_ready() {
+            self.serve_waits(now);
+        }
+        ran
     }
 
-    /// The same, with nothing in its way.
+    /// The same with nothing in its way, with values that came from other shards, and before
+    /// anybody is served that waits for what it does.
     #[inline]
-    pub(crate) fn run_now(
+    pub(crate) fn run_one(
         &mut self,
         now: Millis,
         call: &Call<'_>,
@@ -185,18 +190,34 @@ impl Shard {
             Task::Run(_, run) => {
                 run(&mut self.scope(now, call.db, call.hash, incoming), &call.args, reply)
             }
-            Task::Try(row, try_run, waiter) => {
+            Task::Try(row, try_run, waiter) | Task::Park(row, try_run, waiter) => {
                 let mut scope = self.scope(now, call.db, call.hash, incoming);
                 let tried = try_run(&mut scope, &call.args, reply);
                 tried.map(|wait| {
                     let Some(wait) = wait else { return };
                     ran = Ran::Parked(wait.until);
                     let (db, protocol, args) = (call.db, reply.protocol(), call.args);
-                    self.park(&Parking { waiter, row, try_run, db, protocol, args }, &wait);
+                    let spread = matches!(call.task, Task::Park(..));
+                    let parking = Parking { waiter, row, try_run, db, protocol, args, spread };
+                    self.park(&parking, &wait);
                 })
             }
-            Task::Retire(waiter, why) => {
-                self.retire(waiter, why);
+            Task::Once(_, try_run) => {
+                let mut scope = self.scope(now, call.db, call.hash, incoming);
+                try_run(&mut scope, &call.args, reply).map(|wait| {
+                    if let Some(wait) = wait {
+                        ran = Ran::Parked(None);
+                        wait.null.write(reply);
+                    }
+                })
+            }
+            Task::Watch(_, watcher) => {
+                self.watch(watcher, call.db, &call.args, now);
+                reply.ok();
+                Ok(())
+            }
+            Task::Retire(..) | Task::Stay(_) | Task::Release(_) | Task::Unwatch(_) => {
+                self.settle(call.task, now);
                 Ok(())
             }
         };
@@ -208,10 +229,21 @@ impl Shard {
             let head = reply.take_from(mark);
             ran = self.begin_reading(plan, (call.sender, reply.protocol()), now, head);
         }
-        if self.keyspace.has_ready() {
-            self.serve_waits(now);
-        }
         ran
+    }
+
+    /// Does what ends something that began earlier.
+    #[cold]
+    fn settle(&mut self, task: Task, now: Millis) {
+        match task {
+            Task::Retire(waiter, why) => self.retire(waiter, why),
+            Task::Stay(waiter) => self.stay(waiter),
+            Task::Release(id) => self.release(id, now),
+            Task::Unwatch(watcher) => {
+                self.keyspace.unwatch(watcher, now);
+            }
+            Task::Run(..) | Task::Try(..) | Task::Park(..) | Task::Once(..) | Task::Watch(..) => {}
+        }
     }
 
     #[inline]
@@ -232,7 +264,7 @@ impl Shard {
             shards: self.shards,
             incoming,
             outgoing: &mut self.outgoing,
-            may_read_on: true,
+            may_read_on: !self.in_part,
             reading: &mut self.reading,
         }
     }
@@ -243,7 +275,7 @@ impl Shard {
 
     /// The values that the last command sends along with its reply.
     #[inline]
-    pub fn take_outgoing(&mut self) -> Vec<Carried> {
+    pub(crate) fn take_outgoing(&mut self) -> Vec<Carried> {
         std::mem::take(&mut self.outgoing)
     }
 
@@ -254,9 +286,7 @@ impl Shard {
         let freeing = self.keyspace.free_some();
         let sweeping = self.keyspace.sweep_parts(&self.rules, now);
         let more = self.keyspace.sweep(now).more || sweeping || freeing;
-        if self.keyspace.has_ready() {
-            self.serve_waits(now);
-        }
+        self.serve_put_off(now);
         more
     }
 
@@ -344,10 +374,10 @@ pub struct Late {
     pub reply: Vec<u8>,
     /// True if another piece follows.
     pub more: bool,
-    /// Values that came with it.
-    pub carried: Vec<Carried>,
     /// Whether it has replied, or waits for a key now.
     pub ran: Ran,
+    /// A message of a transaction that had to wait for its locks.
+    pub part: Option<Box<Part>>,
 }
 
 /// The call that a late reply belongs to.
@@ -357,6 +387,11 @@ pub enum LateCall {
     Waited(u64),
     /// One that this shard put off, by the number that it was given there (`Ran::Later`).
     Later(u16, u64),
+    /// One that waits on several shards, by the number it was given at home: this shard may have
+    /// something for it.
+    Offered(u16, u64),
+    /// A message of a transaction: it is `Late::part`.
+    Part,
 }
 
 impl Late {
@@ -368,9 +403,18 @@ impl Late {
         Self::empty(sender, LateCall::Later(shard as u16, number))
     }
 
+    /// What says that shard `shard` may have something for a waiter.
+    pub(crate) fn offered(waiter: Waiter, shard: usize) -> Self {
+        Self::empty(Sender(waiter.home), LateCall::Offered(shard as u16, waiter.id))
+    }
+
+    pub(crate) fn part(part: Box<Part>) -> Self {
+        let late = Self::empty(Sender(part.id.home), LateCall::Part);
+        Self { part: Some(part), ..late }
+    }
+
     fn empty(to: Sender, call: LateCall) -> Self {
-        let (reply, carried) = (Vec::new(), Vec::new());
-        Self { to, call, reply, more: false, carried, ran: Ran::Done }
+        Self { to, call, reply: Vec::new(), more: false, ran: Ran::Done, part: None }
     }
 }
 
@@ -379,8 +423,9 @@ impl Task {
     #[inline]
     pub fn row(&self) -> Option<&'static Row> {
         match *self {
-            Self::Run(row, _) | Self::Try(row, ..) => Some(row),
-            Self::Retire(..) => None,
+            Self::Run(row, _) | Self::Once(row, _) => Some(row),
+            Self::Try(row, ..) | Self::Park(row, ..) | Self::Watch(row, _) => Some(row),
+            Self::Retire(..) | Self::Stay(_) | Self::Release(_) | Self::Unwatch(_) => None,
         }
     }
 }
@@ -392,6 +437,19 @@ pub enum Task {
     Run(&'static Row, Run),
     /// Tries a command that may wait.
     Try(&'static Row, Try, Waiter),
+    /// The same for a command whose keys live on several shards: here it waits, and whatever
+    /// happens to its keys is only said to its home.
+    Park(&'static Row, Try, Waiter),
+    /// Tries a command that does not wait, though it might elsewhere.
+    Once(&'static Row, Try),
     /// Ends a wait; its late reply, if there is one, is what is heard of it.
     Retire(Waiter, Retire),
+    /// Has a wait go on whose home was told that there was something for it.
+    Stay(Waiter),
+    /// Gives back the locks of a transaction.
+    Release(TransactionId),
+    /// Has a client watch keys.
+    Watch(&'static Row, Watcher),
+    /// Has a client watch nothing any more.
+    Unwatch(Watcher),
 }

@@ -6,12 +6,12 @@
 //! left for the next. What they reply goes home as a `Late`. Home keeps the time: it retires what
 //! waited too long, and what waits for a client that is gone.
 
-use crate::commands::{Args, Group, Row, Try};
+use crate::commands::{Args, Group, Row, Try, Words};
 use crate::error::Error;
 use crate::keyspace::Key;
 use crate::shard::{Late, Millis, Shard};
 use crate::value::Value;
-use pinion_io::resp::{Protocol, Range, Reply};
+use pinion_io::resp::{Protocol, Reply};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Who waits: unique on a server.
@@ -28,7 +28,7 @@ pub struct Waiter {
 pub struct Wait {
     /// Until when, in milliseconds since the Unix epoch; for ever if none.
     pub until: Option<Millis>,
-    /// What it replies if that time comes.
+    /// What it replies where it may not wait.
     pub null: Null,
     /// The words to try again with, where these are not those of the request.
     pub words: Option<Vec<Vec<u8>>>,
@@ -69,12 +69,12 @@ pub enum Retire {
 }
 
 impl Retire {
-    /// What the command replies, if anything; `null` if it says that there was nothing.
-    pub(crate) fn reply(self, null: Null, protocol: Protocol) -> Option<Vec<u8>> {
+    /// What the command replies, if anything.
+    pub(crate) fn reply(self, protocol: Protocol) -> Option<Vec<u8>> {
         let mut text = Vec::new();
         let mut reply = Reply::new(&mut text, protocol);
         match self {
-            Self::TimedOut => null.write(&mut reply),
+            Self::TimedOut => reply.null_array(),
             Self::Unblocked => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
             Self::Gone => return None,
         }
@@ -90,15 +90,27 @@ struct Parked {
     try_run: Try,
     db: u16,
     protocol: Protocol,
-    null: Null,
     until_gone: bool,
-    bytes: Vec<u8>,
-    words: Vec<Range>,
+    /// Its keys live on several shards: its home is told what happens to them.
+    spread: bool,
+    offer: Offer,
+    words: Words,
+}
+
+/// What the home of a command that waits on several shards was told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Offer {
+    /// Nothing, or it has answered.
+    None,
+    /// That there may be something for it.
+    Made,
+    /// The same, and a key has changed since.
+    Outdated,
 }
 
 impl Parked {
     fn args(&self) -> Args<'_> {
-        Args::new(&self.bytes, &self.words)
+        self.words.args()
     }
 
     /// Shows each key that it names.
@@ -153,6 +165,7 @@ pub(crate) struct Parking<'a> {
     pub(crate) db: u16,
     pub(crate) protocol: Protocol,
     pub(crate) args: Args<'a>,
+    pub(crate) spread: bool,
 }
 
 impl Shard {
@@ -164,19 +177,14 @@ impl Shard {
             try_run: parking.try_run,
             db: parking.db,
             protocol: parking.protocol,
-            null: wait.null,
             until_gone: wait.until_gone,
-            bytes: Vec::new(),
-            words: Vec::new(),
-        };
-        let mut add = |word: &[u8]| {
-            let start = parked.bytes.len() as u32;
-            parked.words.push(Range { start, len: word.len() as u32 });
-            parked.bytes.extend_from_slice(word);
+            spread: parking.spread,
+            offer: Offer::None,
+            words: Words::default(),
         };
         match &wait.words {
-            Some(words) => words.iter().for_each(|word| add(word)),
-            None => parking.args.from(0).for_each(&mut add),
+            Some(words) => parked.words.extend(words.iter().map(Vec::as_slice)),
+            None => parked.words = Words::of(&parking.args),
         }
         let number = self.waits.count;
         self.waits.count += 1;
@@ -192,9 +200,29 @@ impl Shard {
             return self.retire_held(waiter, why);
         };
         let parked = self.forget(number);
-        if let Some(text) = why.reply(parked.null, parked.protocol) {
+        if parked.offer != Offer::None {
+            // Others may have waited for what was offered to it.
+            parked.each_key(|key| self.keyspace.ready_again(parked.db, key.into(), None));
+        }
+        if parked.spread {
+            return;
+        }
+        if let Some(text) = why.reply(parked.protocol) {
             self.waits.say(Late::waited(waiter, text));
         }
+    }
+
+    /// Has a wait go on for which nothing came of an offer.
+    pub(crate) fn stay(&mut self, waiter: Waiter) {
+        let Some(number) = self.waits.numbers.get(&waiter) else { return };
+        let parked = self.waits.parked.get_mut(number).expect("what waits is known");
+        // Those who came later may be served; it itself only by what has changed since.
+        let last = match std::mem::replace(&mut parked.offer, Offer::None) {
+            Offer::None => return,
+            Offer::Made => Some(*number),
+            Offer::Outdated => None,
+        };
+        parked.each_key(|key| self.keyspace.ready_again(parked.db, key.into(), last));
     }
 
     fn forget(&mut self, number: u64) -> Parked {
@@ -208,8 +236,7 @@ impl Shard {
     /// Tries again what waits for keys that changed, as long as that changes more.
     #[cold]
     pub(crate) fn serve_waits(&mut self, now: Millis) {
-        while let Some((db, key)) = self.keyspace.next_ready() {
-            let mut last = None;
+        while let Some((db, key, mut last)) = self.keyspace.next_ready() {
             while let Some(number) = self.keyspace.next_awaiting(db, &key, last) {
                 last = Some(number);
                 let ready = Key { db, hash: self.keyspace.hash(&key), bytes: &key };
@@ -217,27 +244,51 @@ impl Shard {
                 if !there && self.waits.until_gone == 0 {
                     break;
                 }
-                if self.is_reading() && self.is_parked_behind_reading(number) {
+                if self.is_behind(number) {
                     self.waits.put_off.insert((db, key));
                     break;
                 }
-                if there || self.waits.parked.get(&number).is_some_and(|it| it.until_gone) {
+                let Some(parked) = self.waits.parked.get_mut(&number) else { continue };
+                if parked.spread {
+                    // Who came later waits until its home has said what became of it.
+                    if self.offer(number, ready, now) {
+                        break;
+                    }
+                } else if there || parked.until_gone {
                     self.try_again(number, ready, now);
                 }
             }
         }
     }
 
-    /// True if what a parked command would change is being read by a long reply.
-    fn is_parked_behind_reading(&self, number: u64) -> bool {
+    /// Tells the home of a wait on several shards that a key has changed, if that may concern it.
+    fn offer(&mut self, number: u64, ready: Key<'_>, now: Millis) -> bool {
+        let parked = self.waits.parked.get_mut(&number).expect("it waits");
+        if parked.offer != Offer::None {
+            parked.offer = Offer::Outdated;
+            return true;
+        }
+        let (until_gone, group, waiter) = (parked.until_gone, parked.row.group, parked.waiter);
+        if !until_gone && !self.is_of(ready, group, now) {
+            return false;
+        }
+        self.waits.parked.get_mut(&number).expect("it waits").offer = Offer::Made;
+        self.waits.say(Late::offered(waiter, self.index()));
+        true
+    }
+
+    /// True if a transaction or a long reply holds what a parked command would work on.
+    fn is_behind(&self, number: u64) -> bool {
         let parked = self.waits.parked.get(&number);
-        parked.is_some_and(|it| self.is_in_the_way(it.row, &self.hashes(it.row, &it.args())))
+        parked.is_some_and(|it| !self.turns.is_empty() && self.are_held(it.row, &it.args()))
     }
 
     /// Tries what was put off while long replies were read.
     pub(crate) fn serve_put_off(&mut self, now: Millis) {
-        for (db, key) in std::mem::take(&mut self.waits.put_off) {
-            self.keyspace.ready_again(db, key);
+        if !self.waits.put_off.is_empty() {
+            for (db, key) in std::mem::take(&mut self.waits.put_off) {
+                self.keyspace.ready_again(db, key, None);
+            }
         }
         if self.keyspace.has_ready() {
             self.serve_waits(now);
@@ -246,11 +297,11 @@ impl Shard {
 
     /// Tries a command again whose key `ready` has changed.
     fn try_again(&mut self, number: u64, ready: Key<'_>, now: Millis) {
-        let Some(parked) = self.waits.parked.get(&number) else { return };
+        let Some(parked) = self.waits.parked.get_mut(&number) else { return };
         let (db, protocol, try_run) = (parked.db, parked.protocol, parked.try_run);
         let (group, until_gone) = (parked.row.group, parked.until_gone);
-        let (bytes, words) = (parked.bytes.clone(), parked.words.clone());
-        let args = Args::new(&bytes, &words);
+        let words = std::mem::take(&mut parked.words);
+        let args = words.args();
         let hash = parked.row.first_key(&args).map_or(0, |index| self.hash(args.at(index)));
         let mut text = Vec::new();
         let mut reply = Reply::new(&mut text, protocol);
@@ -258,18 +309,22 @@ impl Shard {
         let mut scope = self.scope(now, db, hash, &mut incoming);
         scope.may_read_on = false;
         let tried = try_run(&mut scope, &args, &mut reply);
-        match tried {
+        let stays = match tried {
             // Nothing for it, or a value that is not of its type: it goes on waiting.
-            Ok(Some(_)) => return,
-            Err(Error::WrongType) if !until_gone && !self.is_of(ready, group, now) => return,
-            Ok(None) => {}
+            Ok(Some(_)) => true,
+            Err(Error::WrongType) if !until_gone && !self.is_of(ready, group, now) => true,
+            Ok(None) => false,
             Err(error) => {
                 reply.truncate(0);
                 reply.error(error.text().as_bytes());
+                false
             }
+        };
+        self.waits.parked.get_mut(&number).expect("it is tried, not gone").words = words;
+        if !stays {
+            let waiter = self.forget(number).waiter;
+            self.waits.say(Late::waited(waiter, text));
         }
-        let waiter = self.forget(number).waiter;
-        self.waits.say(Late::waited(waiter, text));
     }
 
     /// True if a key holds a value of the type that the commands of `group` work on.
@@ -327,13 +382,9 @@ mod tests {
         }
 
         fn call(&mut self, task: Task, request: &str) -> (Ran, String) {
-            let (mut bytes, mut words) = (Vec::new(), Vec::new());
-            for word in request.split_whitespace() {
-                let start = bytes.len() as u32;
-                words.push(Range { start, len: word.len() as u32 });
-                bytes.extend_from_slice(word.as_bytes());
-            }
-            let args = Args::new(&bytes, &words);
+            let mut words = Words::default();
+            words.extend(request.split_whitespace().map(str::as_bytes));
+            let args = words.args();
             let hash = args.try_at(1).map_or(0, |key| self.shard.hash(key));
             let mut text = Vec::new();
             let mut reply = Reply::new(&mut text, Protocol::Resp2);
@@ -348,7 +399,7 @@ mod tests {
                 Plan::One(run) | Plan::Each { run, .. } | Plan::Every { run, .. } => {
                     Task::Run(row, run)
                 }
-                Plan::Wait(try_run) => {
+                Plan::Wait(try_run, _) => {
                     self.waiters += 1;
                     Task::Try(row, try_run, waiter(self.waiters))
                 }

@@ -251,6 +251,7 @@ pub(super) fn categories(row: &Row) -> Vec<&'static str> {
         (row.group == Group::HyperLogLog, "@hyperloglog"),
         (row.group == Group::Geo, "@geo"),
         (row.group == Group::Stream, "@stream"),
+        (row.group == Group::Transactions, "@transaction"),
         (has(Flags::PUBSUB), "@pubsub"),
         (has(Flags::ADMIN), "@admin"),
         (has(Flags::FAST), "@fast"),

@@ -49,7 +49,7 @@ fn quit(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Out
 fn reset(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     at.session.reset(at.settings.password.is_empty());
     reply.simple("RESET");
-    Ok(Outcome::Done)
+    Ok(Outcome::Unwatch)
 }
 
 /// AUTH [username] password

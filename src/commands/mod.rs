@@ -11,6 +11,7 @@ mod info;
 mod info_memory;
 mod server;
 mod table;
+mod transaction;
 
 pub(crate) use client_list::line;
 pub use client_list::{Filter, Ids, KillReply, Kind, Selection};
@@ -79,6 +80,10 @@ pub enum Outcome {
     Done,
     /// A job goes on, and writes the reply when it ends.
     Start(Job),
+    /// What is queued is to be run, and will reply.
+    Exec,
+    /// The reply is written, and the client watches no key any more.
+    Unwatch,
 }
 
 /// Work that may wait; a command never does.

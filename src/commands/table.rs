@@ -1,6 +1,6 @@
 //! Finds the row of a request, here or among the shards' rows.
 
-use super::{SessionRow, client, command, config, connection, debug, info, server};
+use super::{SessionRow, client, command, config, connection, debug, info, server, transaction};
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Plan, Row};
 
@@ -13,6 +13,7 @@ static FAMILIES: &[&[SessionRow]] = &[
     info::ROWS,
     server::ROWS,
     debug::ROWS,
+    transaction::ROWS,
 ];
 
 /// Longest part of a client's words that an error quotes, in bytes (Redis: 128).

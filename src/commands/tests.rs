@@ -206,7 +206,7 @@ fn what_waits_is_a_job() {
     let mut client = Client::new();
     let started = |outcome| match outcome {
         Outcome::Start(job) => format!("{job:?}"),
-        Outcome::Done => String::new(),
+        _ => String::new(),
     };
     for (request, job) in [
         ("DEBUG SLEEP 0.5", "Sleep(500ms)"),

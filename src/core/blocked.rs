@@ -5,13 +5,13 @@
 
 use super::Work;
 use super::inbox::Request;
+use super::transact::Place;
 use crate::connection::Stall;
 use crate::hop::Ticket;
-use pinion_io::resp::{Protocol, Reply};
+use pinion_io::resp::Reply;
 use pinion_io::ring::SocketId;
 use pinion_shards::batch::{Order, Outcome};
 use pinion_shards::commands::{Args, Row, Try};
-use pinion_shards::error::Error;
 use pinion_shards::{Call, Millis, Ran, Retire, Task, Waiter};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -22,8 +22,6 @@ pub(super) struct Blocked {
     clients: HashMap<u64, Client>,
     /// By the steady clock, the first on top.
     deadlines: BTreeSet<(Duration, u64)>,
-    /// Waits to be taken back whose owner's lane was full.
-    retiring: Vec<(usize, Waiter, Retire)>,
     count: u64,
 }
 
@@ -33,7 +31,8 @@ struct Client {
     row: &'static Row,
     socket: SocketId,
     sequence: u32,
-    owner: usize,
+    /// The shard where it waits, unless there are several.
+    owner: Option<usize>,
     deadline: Option<Duration>,
 }
 
@@ -61,40 +60,32 @@ impl Work {
         row: &'static Row,
         try_run: Try,
     ) -> bool {
-        if !self.is_alone(row, args) {
-            self.count(request, row);
-            self.fail(request, row, Error::CrossShard);
-            return true;
-        }
         let owner = usize::from(request.owner);
-        if owner != self.index && !self.hops.has_room(owner, &mut self.stats) {
+        if !self.has_room(owner) {
             self.stall(request, Stall::Lane(owner as u16));
             return false;
         }
-        self.count(request, row);
-        let Some(connection) = self.connection(request.socket) else { return true };
-        let (db, protocol) = (connection.session.db, connection.session.protocol);
-        let answers = connection.session.takes_reply();
-        let sequence = connection.pipeline.reserve(!answers);
-        self.blocked.count += 1;
-        let id = self.blocked.count;
-        let task = Task::Try(row, try_run, Waiter { home: self.index as u16, id });
+        let Some(Place { sequence, db, protocol, .. }) = self.reserve(request, row) else {
+            return true;
+        };
         let (socket, hash) = (request.socket, request.hash);
-        let client = Client { row, socket, sequence, owner, deadline: None };
+        let id = self.blocked.count + 1;
+        let task = Task::Try(row, try_run, Waiter { home: self.index as u16, id });
         if owner == self.index {
             let mut text = Vec::new();
             let mut reply = Reply::new(&mut text, protocol);
             let call = Call { task, sender: self.sender(), db, hash, args: *args };
             let ran = self.owner.value().run(self.now, &call, &mut reply);
             if ran == Ran::Done {
+                self.blocked.count = id;
                 self.fill_for(Some(row), socket, sequence, &text);
             } else {
-                self.block(id, client);
-                self.deliver_tried(id, &Outcome { reply: &text, carried: Vec::new(), ran }, owner);
+                self.block(socket, row, sequence, Some(owner));
+                self.deliver_tried(id, &Outcome { reply: &text, ran }, owner);
             }
             return true;
         }
-        self.block(id, client);
+        self.block(socket, row, sequence, Some(owner));
         let tag = Ticket::Wait { id };
         let order = Order { task, hash, db, protocol, tag };
         let (bytes, ranges) = args.parts();
@@ -102,14 +93,24 @@ impl Work {
         true
     }
 
-    fn block(&mut self, id: u64, client: Client) {
-        self.blocked.clients.insert(id, client);
-        if let Some(connection) = self.connection(client.socket) {
+    /// Has a client wait, at `owner` or at several; the number of its wait.
+    pub(super) fn block(
+        &mut self,
+        socket: SocketId,
+        row: &'static Row,
+        sequence: u32,
+        owner: Option<usize>,
+    ) -> u64 {
+        self.blocked.count += 1;
+        let id = self.blocked.count;
+        self.blocked.clients.insert(id, Client { row, socket, sequence, owner, deadline: None });
+        if let Some(connection) = self.connection(socket) {
             connection.stall = Stall::Blocked(id);
         }
+        id
     }
 
-    fn set_deadline(&mut self, id: u64, until: Option<Millis>) {
+    pub(super) fn set_deadline(&mut self, id: u64, until: Option<Millis>) {
         let Some(until) = until else { return };
         // To the end of its millisecond: nobody waits less than was asked for.
         let left = Duration::from_millis(until.saturating_sub(self.now));
@@ -149,10 +150,6 @@ impl Work {
             self.blocked.deadlines.pop_first();
             self.retire(id, Retire::TimedOut);
         }
-        for (owner, waiter, why) in std::mem::take(&mut self.blocked.retiring) {
-            any = true;
-            self.send_retire(owner, waiter, why);
-        }
         any
     }
 
@@ -163,24 +160,12 @@ impl Work {
         if why == Retire::Gone {
             self.blocked.remove(id);
         }
-        self.send_retire(owner, Waiter { home: self.index as u16, id }, why);
-    }
-
-    fn send_retire(&mut self, owner: usize, waiter: Waiter, why: Retire) {
-        let task = Task::Retire(waiter, why);
-        let args = Args::new(&[], &[]);
-        if owner == self.index {
-            let call = Call { task, sender: self.sender(), db: 0, hash: 0, args };
-            let mut nothing = Vec::new();
-            let mut reply = Reply::new(&mut nothing, Protocol::default());
-            self.owner.value().run(self.now, &call, &mut reply);
-            self.bring_late();
-        } else if self.hops.has_room(owner, &mut self.stats) {
-            let protocol = Protocol::default();
-            let order = Order { task, hash: 0, db: 0, protocol, tag: Ticket::Nobody };
-            self.hops.push(owner, &order, &[], std::iter::empty());
-        } else {
-            self.blocked.retiring.push((owner, waiter, why));
+        match owner {
+            Some(owner) => {
+                let waiter = Waiter { home: self.index as u16, id };
+                self.send_task(owner, Task::Retire(waiter, why));
+            }
+            None => self.coordinator.end_wait(id, why),
         }
     }
 }

@@ -109,6 +109,7 @@ impl Core {
 
     /// Closes a connection; replies still on their way to it are dropped when they come.
     fn close(&mut self, socket: SocketId) {
+        self.work.unwatch(socket);
         if let Some(connection) = self.work.connections[socket.index as usize].take() {
             debug_assert_eq!(connection.socket, socket);
             if let Stall::Blocked(id) = connection.stall {
@@ -139,6 +140,7 @@ impl Work {
     /// their turn: as often as that is so, all have another.
     fn flush_hops(&mut self) {
         loop {
+            self.pump();
             for core in 0..self.hops.cores() {
                 let home = (self.sender(), &self.settings.encodings);
                 if self.settings.borrow
@@ -153,8 +155,7 @@ impl Work {
                 }
                 self.hops.flush(core, &mut self.stats);
             }
-            self.resume_moves();
-            if !self.hops.has_more() {
+            if !self.coordinator.has_output() && !self.hops.has_more() {
                 return;
             }
         }

@@ -8,14 +8,21 @@ use pinion_shards::batch::Outcome;
 use pinion_shards::{Late, LateCall, Ran};
 use std::collections::HashMap;
 
-/// Whose the replies are that shards put off, by shard and the number they have there.
+/// Replies that shards put off, by shard and the number they have there.
 #[derive(Debug, Default)]
-pub(super) struct Laters(HashMap<(u16, u64), Ticket>);
+pub(super) struct Laters {
+    /// Whose they are.
+    tickets: HashMap<(u16, u64), Ticket>,
+    /// Those that were brought by who had borrowed the shard, and overtook the word that there
+    /// would be one.
+    early: HashMap<(u16, u64), Vec<Late>>,
+}
 
 impl Work {
     /// Waits for a reply that shard `shard` put off under `number`.
     pub(super) fn wait_for(&mut self, shard: usize, number: u64, ticket: Ticket) {
-        self.laters.0.insert((shard as u16, number), ticket);
+        let call = (shard as u16, number);
+        self.laters.tickets.insert(call, ticket);
         if let Ticket::Client { socket, .. } = ticket
             && let Some(connection) = self.connection(socket)
         {
@@ -24,6 +31,9 @@ impl Work {
             if matches!(connection.stall, Stall::None | Stall::Replies) {
                 connection.stall = Stall::Later;
             }
+        }
+        for late in self.laters.early.remove(&call).into_iter().flatten() {
+            self.take_late(late);
         }
     }
 
@@ -53,14 +63,23 @@ impl Work {
     pub(super) fn take_late(&mut self, late: Late) {
         let (shard, number) = match late.call {
             LateCall::Waited(id) => return self.unblock(id, &late.reply),
+            LateCall::Offered(shard, id) => {
+                return self.coordinator.offered(shard, id, &mut &self.server.tickets);
+            }
+            LateCall::Part => {
+                let part = late.part.expect("what is said late of a part is the part");
+                return self.coordinator.answer(part, &mut &self.server.tickets);
+            }
             LateCall::Later(shard, number) => (shard, number),
         };
         let known = if late.more {
-            self.laters.0.get(&(shard, number)).copied()
+            self.laters.tickets.get(&(shard, number)).copied()
         } else {
-            self.laters.0.remove(&(shard, number))
+            self.laters.tickets.remove(&(shard, number))
         };
-        let ticket = known.expect("a shard puts off what home waits for");
+        let Some(ticket) = known else {
+            return self.laters.early.entry((shard, number)).or_default().push(late);
+        };
         debug_assert!(!matches!(late.ran, Ran::Later(_)), "what was put off is not put off again");
         if let Ticket::Client { socket, sequence } = ticket {
             self.fill_piece(socket, sequence, late.reply, late.more);
@@ -72,8 +91,8 @@ impl Work {
                 self.go_on(socket);
             }
         } else {
-            let Late { reply, carried, ran, .. } = late;
-            self.deliver(ticket, Outcome { reply: &reply, carried, ran }, usize::from(shard));
+            let Late { reply, ran, .. } = late;
+            self.deliver(ticket, Outcome { reply: &reply, ran }, usize::from(shard));
         }
     }
 }

@@ -14,14 +14,14 @@
 mod blocked;
 mod cron;
 mod events;
+mod fill;
 mod flush;
-mod gather;
 mod inbox;
 mod jobs;
 mod later;
-mod moves;
 mod parcels;
 mod run;
+mod transact;
 
 use crate::config::Settings;
 use crate::connection::Connection;
@@ -31,22 +31,22 @@ use crate::session::Peer;
 use crate::stats::CoreStats;
 use blocked::Blocked;
 use cron::Cron;
-use gather::Gathers;
 use inbox::Inbox;
 use jobs::Jobs;
 use later::Laters;
-use moves::Moves;
 use pinion_io::clock::Clock;
 use pinion_io::mesh::{Owner, Post, Rest};
 use pinion_io::ring::{Ring, SocketId, Wait};
 use pinion_io::runtime::Background;
 use pinion_shards::route::Route;
+use pinion_shards::transaction::Coordinator;
 use pinion_shards::{Millis, Sender, Shard};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use transact::{Client, Execs};
 
 /// What a core is started with.
 #[derive(Debug)]
@@ -86,8 +86,8 @@ struct Work {
     owner: Owner<Shard>,
     route: Route,
     hops: Hops,
-    gathers: Gathers,
-    moves: Moves,
+    coordinator: Coordinator<Client>,
+    execs: Execs,
     blocked: Blocked,
     laters: Laters,
     connections: Vec<Option<Box<Connection>>>,
@@ -108,7 +108,6 @@ struct Work {
     /// The instant of this tick on the steady clock.
     steady: Duration,
     clock: Clock,
-    random: u64,
     unix_path: Peer,
 }
 
@@ -160,16 +159,19 @@ impl Core {
         let cron = Cron::new(processor, processors, &settings);
         let clock = Clock::default();
         let hops = Hops::new(post.neighbours);
+        let mut owner = post.owner;
+        let route = Route::new(hops.cores());
+        let coordinator = owner.value().coordinator(route.clone());
         let mut work = Work {
             index,
-            route: Route::new(hops.cores()),
+            route,
             hops,
             unix_path: Peer::Unix(settings.unixsocket.as_str().into()),
             settings,
             settings_version,
-            owner: post.owner,
-            gathers: Gathers::default(),
-            moves: Moves::default(),
+            owner,
+            coordinator,
+            execs: Execs::new(),
             blocked: Blocked::default(),
             laters: Laters::default(),
             connections: Vec::new(),
@@ -183,7 +185,6 @@ impl Core {
             now: server.started,
             steady: Duration::ZERO,
             clock,
-            random: server.started ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             server,
         };
         work.owner.value().set_encodings(&work.settings.encodings);
@@ -314,14 +315,6 @@ impl Work {
             connection.resumes = true;
             self.resumable.push(socket);
         }
-    }
-
-    /// A random number, from the seed of this core (xorshift64*, Vigna 2016).
-    fn random(&mut self) -> u64 {
-        self.random ^= self.random >> 12;
-        self.random ^= self.random << 25;
-        self.random ^= self.random >> 27;
-        self.random.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
     /// Microseconds on the steady clock.

@@ -61,6 +61,9 @@ impl Core {
 impl super::Work {
     /// Puts every reply of a batch that came home from `shard` in its place.
     pub(super) fn splice(&mut self, batch: &mut Batch<Ticket>, shard: usize) {
+        for part in batch.take_answers() {
+            self.coordinator.answer(part, &mut &self.server.tickets);
+        }
         batch.finish(|ticket, outcome| self.deliver(ticket, outcome, shard));
     }
 
@@ -71,12 +74,6 @@ impl super::Work {
         }
         match ticket {
             Ticket::Client { socket, sequence } => self.fill(socket, sequence, outcome.reply),
-            Ticket::Gather { id, part } => {
-                self.deliver_gathered(id as usize, usize::from(part), outcome.reply);
-            }
-            Ticket::Move { id, part } => {
-                self.deliver_part(id as usize, usize::from(part), outcome);
-            }
             Ticket::Wait { id } => self.deliver_tried(id, &outcome, shard),
             Ticket::Nobody => {}
         }

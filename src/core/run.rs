@@ -7,9 +7,11 @@ use crate::connection::Stall;
 use crate::dispatch;
 use crate::hop::Ticket;
 use pinion_io::resp::ProtocolError;
+use pinion_io::ring::SocketId;
 use pinion_shards::batch::Order;
-use pinion_shards::commands::{Args, Plan, Row};
+use pinion_shards::commands::{Args, Flags, Plan, Row, Run};
 use pinion_shards::error::Error;
+use pinion_shards::keyspace::Cursor;
 use pinion_shards::limits::PREFETCH_DEPTH;
 use pinion_shards::{Call, Ran, Sender, Task};
 
@@ -76,16 +78,39 @@ impl Work {
         };
         match dispatch::guard(found, args, &connection.session, &self.settings) {
             Err(refusal) => {
+                connection.session.spoil_queue();
                 self.refuse(request, args, refusal);
+                true
+            }
+            Ok(found) if connection.session.is_queuing() && dispatch::is_queued(found) => {
+                self.queue(request, args, found);
                 true
             }
             Ok(Found::Shard(row)) => self.run_on_shards(request, args, row),
             Ok(Found::Session(row)) => {
                 self.count(request, &row.row);
-                self.run_in_session(request, args, row);
-                true
+                self.run_in_session(request, args, row)
             }
         }
+    }
+
+    /// Queues a command for EXEC, or says why not.
+    #[cold]
+    fn queue(&mut self, request: &Request, args: &Args<'_>, found: Found) {
+        let Some(connection) = self.connection(request.socket) else { return };
+        let (session, row) = (&mut connection.session, found.row());
+        if matches!(row.plan, Plan::Watch) {
+            return self.fail(request, row, Error::Text("ERR WATCH inside MULTI is not allowed"));
+        }
+        let refusal = if row.flags.has(Flags::NO_MULTI) {
+            "ERR Command not allowed inside a transaction"
+        } else if !session.queue(found, args) {
+            "ERR too much is queued"
+        } else {
+            return self.answer(request, |reply| reply.simple("QUEUED"));
+        };
+        session.spoil_queue();
+        self.fail(request, row, Error::Text(refusal));
     }
 
     /// Counts a command that will run.
@@ -100,30 +125,38 @@ impl Work {
 
     #[inline]
     fn run_on_shards(&mut self, request: &Request, args: &Args<'_>, row: &'static Row) -> bool {
+        let alone = self.is_alone(row, args);
         let run = match row.plan {
-            Plan::One(run) => {
-                if !self.is_alone(row, args) {
-                    let whole = row.has_whole_steps(args);
-                    self.count(request, row);
-                    let error = if whole { Error::CrossShard } else { Error::Arity(row.name) };
-                    self.fail(request, row, error);
-                    return true;
-                }
-                run
-            }
-            Plan::Each { run, fold } => {
-                if !self.is_alone(row, args) {
-                    return self.run_each(request, args, row, (run, fold));
-                }
-                run
-            }
-            Plan::Every { run, fold } => return self.run_every(request, args, row, (run, fold)),
-            Plan::Move(plan) => return self.run_move(request, args, row, plan),
-            Plan::Wait(try_run) => return self.run_wait(request, args, row, try_run),
+            Plan::Wait(..) if !alone => return self.run_spread_wait(request, args, row),
+            Plan::Watch => return self.run_watch(request, args, row),
+            Plan::Every { .. } => return self.run_spread(request, args, row),
+            _ if !alone => return self.run_spread(request, args, row),
+            Plan::One(run) | Plan::First(run) => run,
+            Plan::Each { run, .. } => run,
+            Plan::Move(plan) => plan.put,
+            Plan::Wait(try_run, _) => return self.run_wait(request, args, row, try_run),
             Plan::Scan(run) => return self.run_scan(request, args, row, run),
             Plan::Container(_) | Plan::Session => unreachable!("a found row has a run of its own"),
         };
         self.run_at(request, args, row, Task::Run(row, run), usize::from(request.owner))
+    }
+
+    /// Runs a command on the shard that its cursor names; false if its lane is full.
+    pub(super) fn run_scan(
+        &mut self,
+        request: &Request,
+        args: &Args<'_>,
+        row: &'static Row,
+        run: Run,
+    ) -> bool {
+        match Cursor::shard(args.at(1), self.route.shards()) {
+            Ok(owner) => self.run_at(request, args, row, Task::Run(row, run), owner),
+            Err(error) => {
+                self.count(request, row);
+                self.fail(request, row, error);
+                true
+            }
+        }
     }
 
     /// True if all keys of a request live on one shard.
@@ -158,16 +191,16 @@ impl Work {
         task: Task,
         owner: usize,
     ) -> bool {
-        if owner != self.index && !self.hops.has_room(owner, &mut self.stats) {
+        if !self.has_room(owner) {
             self.stall(request, Stall::Lane(owner as u16));
             return false;
         }
-        self.count(request, row);
-        let index = request.socket.index as usize;
-        let connection = self.connections[index].as_mut().expect("the request's connection");
-        let session = &mut connection.session;
-        let answers = session.takes_reply();
         if owner == self.index {
+            self.count(request, row);
+            let index = request.socket.index as usize;
+            let connection = self.connections[index].as_mut().expect("the request's connection");
+            let session = &mut connection.session;
+            let answers = session.takes_reply();
             let sender = Sender(self.index as u16);
             let call = Call { task, sender, db: session.db, hash: request.hash, args: *args };
             let shard = self.owner.value();
@@ -188,25 +221,30 @@ impl Work {
             }
             return true;
         }
-        let sequence = connection.pipeline.reserve(!answers);
+        let place = self.reserve(request, row).expect("the request's connection");
         let order = Order {
             task,
             hash: request.hash,
-            db: session.db,
-            protocol: session.protocol,
-            tag: Ticket::Client { socket: request.socket, sequence },
+            db: place.db,
+            protocol: place.protocol,
+            tag: Ticket::Client { socket: request.socket, sequence: place.sequence },
         };
-        if connection.pipeline.awaited() >= connection.awaited_max {
-            connection.stall = Stall::Replies;
-        }
         let (bytes, ranges) = args.parts();
         self.hops.push(owner, &order, bytes, ranges.iter().copied());
         true
     }
 
-    fn run_in_session(&mut self, request: &Request, args: &Args<'_>, row: &'static SessionRow) {
-        let index = request.socket.index as usize;
-        let connection = self.connections[index].as_mut().expect("the request's connection");
+    /// Runs a command in its session; what follows, and the reply.
+    pub(super) fn ask_session(
+        &mut self,
+        socket: SocketId,
+        args: &Args<'_>,
+        row: &'static SessionRow,
+    ) -> Option<(Outcome, Vec<u8>)> {
+        let connection = self.connections.get_mut(socket.index as usize)?.as_mut()?;
+        if connection.socket != socket {
+            return None;
+        }
         let protocol = connection.session.protocol;
         let mut context = Context {
             session: &mut connection.session,
@@ -225,24 +263,42 @@ impl Work {
                 Outcome::Done
             }
         };
-        let session = &mut connection.session;
-        let answers = session.takes_reply();
+        if text.first() == Some(&b'-') {
+            self.stats.error(Some(&row.row), &text, false);
+        }
+        if matches!(outcome, Outcome::Unwatch) {
+            self.unwatch(socket);
+        }
+        self.refresh_settings();
+        Some((outcome, text))
+    }
+
+    /// Runs a command of the session; false if a lane is full.
+    fn run_in_session(
+        &mut self,
+        request: &Request,
+        args: &Args<'_>,
+        row: &'static SessionRow,
+    ) -> bool {
+        let asked = self.ask_session(request.socket, args, row);
+        let (outcome, mut text) = asked.expect("the request's connection");
         match outcome {
-            Outcome::Done => {
-                if text.first() == Some(&b'-') {
-                    self.stats.error(Some(&row.row), &text, false);
-                }
-                connection.pipeline.write(session.protocol, answers, |reply| reply.raw(&text));
-            }
+            Outcome::Done | Outcome::Unwatch => self.answer(request, |reply| reply.raw(&text)),
             Outcome::Start(job) => {
+                let socket = request.socket;
+                let index = socket.index as usize;
+                let connection =
+                    self.connections[index].as_mut().expect("the request's connection");
                 connection.stall = Stall::Job;
+                let answers = connection.session.takes_reply();
                 let sequence = connection.pipeline.reserve(!answers);
-                self.asked.push(jobs::Asked { socket: request.socket, sequence, job });
+                self.asked.push(jobs::Asked { socket, sequence, job });
             }
+            Outcome::Exec => return self.run_exec(request),
         }
         text.clear();
         self.keep_buffer(text);
-        self.refresh_settings();
+        true
     }
 
     /// Answers a request with an error.

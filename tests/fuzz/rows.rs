@@ -135,10 +135,11 @@ fn targets() -> Vec<Target> {
     }
     let run = |row: &'static Row| {
         let task = match row.plan {
-            Plan::One(run) | Plan::Scan(run) => Task::Run(row, run),
+            Plan::One(run) | Plan::First(run) | Plan::Scan(run) => Task::Run(row, run),
             Plan::Each { run, .. } | Plan::Every { run, .. } => Task::Run(row, run),
             Plan::Move(plan) => Task::Run(row, plan.put),
-            Plan::Wait(try_run) => Task::Try(row, try_run, Waiter { home: 0, id: 0 }),
+            Plan::Wait(try_run, _) => Task::Try(row, try_run, Waiter { home: 0, id: 0 }),
+            Plan::Watch => Task::Watch(row, 1),
             Plan::Container(_) | Plan::Session => return None,
         };
         Some(Target { row, task })

@@ -3,7 +3,7 @@
 //! The forms are those of Redis's key specifications: where a run of keys begins, and how far it
 //! goes.
 
-use crate::commands::{Args, parse_int};
+use crate::commands::{Args, Words, parse_int};
 use std::iter::StepBy;
 use std::ops::Range;
 
@@ -118,6 +118,34 @@ impl KeySpec {
     pub fn indexes(&self, args: &Args<'_>) -> StepBy<Range<usize>> {
         let step = usize::from(self.step());
         self.span(args).unwrap_or(0..0).step_by(step)
+    }
+
+    /// The words of a request that only names the keys at these indexes, with what goes with each.
+    pub fn subset(&self, args: &Args<'_>, indexes: &[u32], words: &mut Words) {
+        let span = self.span(args).unwrap_or(0..0);
+        let step = usize::from(self.step());
+        match (self.begin, self.find) {
+            (Begin::Index(number), Find::Counted { .. }) => {
+                let number = usize::from(number);
+                words.extend(args.from(0).take(number));
+                words.push(itoa::Buffer::new().format(indexes.len()).as_bytes());
+            }
+            _ => words.extend(args.from(0).take(span.start)),
+        }
+        for &index in indexes {
+            words.extend(args.from(index as usize).take(step));
+        }
+        // Where only a part of the rest holds keys, each has its own of the other words.
+        let mut end = span.end;
+        if let Find::Range { limit, .. } = self.find
+            && limit > 1
+        {
+            for &index in indexes {
+                words.push(args.at(index as usize + span.len()));
+            }
+            end += span.len();
+        }
+        words.extend(args.from(end));
     }
 
     fn span(&self, args: &Args<'_>) -> Option<Range<usize>> {

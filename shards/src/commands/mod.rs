@@ -19,18 +19,23 @@ mod sort;
 mod streams;
 mod strings;
 mod timeout;
+mod words;
 mod zsets;
 
 pub use args::Args;
 pub use args::parse_int;
 pub use key_spec::{Access, Begin, Find, KeySpec};
-pub use row::{CONNECTION, DANGEROUS, ELEMENTS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Try};
+pub use row::{
+    CONNECTION, DANGEROUS, ELEMENTS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Spread, Try,
+};
+pub use words::Words;
 
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[
     keys::presence::ROWS,
     keys::moving::ROWS,
     keys::whole::ROWS,
+    keys::watch::ROWS,
     keys::object::ROWS,
     keys::debug::ROWS,
     expiry::ROWS,

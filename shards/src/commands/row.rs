@@ -35,10 +35,24 @@ pub struct Move {
     pub back: Option<Run>,
 }
 
+/// How a command that may wait is laid over several owners.
+#[derive(Clone, Copy, Debug)]
+pub enum Spread {
+    /// As `Plan::First`.
+    First,
+    /// On each owner of a key, once for each key; the arrays or maps of all are one.
+    Merged {
+        /// Runs before that for each key; an error is the reply of the whole.
+        check: Option<Run>,
+    },
+    /// As `Plan::Move`; it waits where the first key lives if `put` replies a null.
+    Move(Move),
+}
+
 /// How a command's work is laid over the shards.
 #[derive(Clone, Copy, Debug)]
 pub enum Plan {
-    /// Whole, on the owner of its keys; keys of several owners are refused (`Error::CrossShard`).
+    /// Whole, on the one owner of its keys.
     One(Run),
     /// On each owner with its own keys; the parts' replies are folded into one.
     Each {
@@ -47,11 +61,19 @@ pub enum Plan {
         run: Run,
         /// How the parts become one reply.
         fold: Fold,
+        /// Runs before that on each owner, as `run` does; unless all reply 0, that is all, and the
+        /// reply is 0.
+        check: Option<Run>,
     },
     /// On one owner, with values from the others.
     Move(Move),
+    /// On the owner of the first of its keys that is there, or of the first where none is. It
+    /// needs no other then.
+    First(Run),
     /// On the owner of its keys, where it may wait until one of them changes.
-    Wait(Try),
+    Wait(Try, Spread),
+    /// On each owner with its own keys, which the client watches from then on.
+    Watch,
     /// On all shards, each with all the arguments.
     Every {
         /// Runs on one shard.
@@ -129,6 +151,8 @@ pub enum Group {
     Server,
     /// A cluster of servers.
     Cluster,
+    /// Several commands as one.
+    Transactions,
 }
 
 /// A set of command flags, under Redis's names.
@@ -152,11 +176,17 @@ impl Group {
             Self::Connection => "connection",
             Self::Server => "server",
             Self::Cluster => "cluster",
+            Self::Transactions => "transactions",
         }
     }
 }
 
 impl Plan {
+    /// On each owner with its own keys, whatever the others have.
+    pub const fn each(run: Run, fold: Fold) -> Self {
+        Self::Each { run, fold, check: None }
+    }
+
     /// On the owner of the first key, with copies of all others.
     pub const fn gather(put: Run) -> Self {
         Self::Move(Move { to: 0, take: copy_out, put, settle: None, back: None })

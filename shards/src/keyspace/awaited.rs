@@ -11,7 +11,8 @@ pub(super) struct Awaited {
     keys: Vec<HashMap<Box<[u8]>, BTreeSet<u64>>>,
     /// Keys awaited in all.
     count: usize,
-    ready: VecDeque<(u16, Box<[u8]>)>,
+    /// What has changed, and the number after which it is looked who waits, if not from the first.
+    ready: VecDeque<(u16, Box<[u8]>, Option<u64>)>,
 }
 
 impl Awaited {
@@ -30,14 +31,14 @@ impl Awaited {
     #[cold]
     pub(super) fn changed(&mut self, db: u16, key: &[u8]) {
         if let Some((key, _)) = self.keys[usize::from(db)].get_key_value(key) {
-            self.ready.push_back((db, key.clone()));
+            self.ready.push_back((db, key.clone(), None));
         }
     }
 
     /// Takes everything that is awaited in a database for changed.
     pub(super) fn all_changed(&mut self, db: u16) {
         let keys = self.keys[usize::from(db)].keys();
-        self.ready.extend(keys.map(|key| (db, key.clone())));
+        self.ready.extend(keys.map(|key| (db, key.clone(), None)));
     }
 }
 
@@ -71,9 +72,10 @@ impl Keyspace {
         numbers.range((from, Bound::Unbounded)).next().copied()
     }
 
-    /// Takes a key for changed that was so before, and could not be seen to.
-    pub(crate) fn ready_again(&mut self, db: u16, key: Box<[u8]>) {
-        self.awaited.ready.push_back((db, key));
+    /// Takes a key for changed that was so before, and could not be seen to, for those who came
+    /// after number `last`.
+    pub(crate) fn ready_again(&mut self, db: u16, key: Box<[u8]>, last: Option<u64>) {
+        self.awaited.ready.push_back((db, key, last));
     }
 
     /// Keys that somebody waits for.
@@ -88,7 +90,7 @@ impl Keyspace {
     }
 
     /// The next awaited key that has changed.
-    pub(crate) fn next_ready(&mut self) -> Option<(u16, Box<[u8]>)> {
+    pub(crate) fn next_ready(&mut self) -> Option<(u16, Box<[u8]>, Option<u64>)> {
         self.awaited.ready.pop_front()
     }
 }

@@ -13,6 +13,7 @@ mod graves;
 mod open;
 mod sweep;
 mod walk;
+mod watches;
 
 pub use cursor::Cursor;
 pub use open::Open;
@@ -29,6 +30,7 @@ use awaited::Awaited;
 use due::Due;
 use graves::Graves;
 use sweep::Sweep;
+use watches::Watches;
 
 /// The databases of one shard.
 pub struct Keyspace {
@@ -38,6 +40,7 @@ pub struct Keyspace {
     sweep: Sweep,
     due: Due,
     awaited: Awaited,
+    watches: Watches,
     /// Hashes of keys that must stay as they are, in whatever database.
     locks: Vec<u64>,
     random: Random,
@@ -167,6 +170,7 @@ impl Keyspace {
             sweep: Sweep::default(),
             due: Due::new(databases),
             awaited: Awaited::new(databases),
+            watches: Watches::default(),
             locks: Vec::new(),
             random: Random(seed),
             counters: Counters::default(),
@@ -176,6 +180,11 @@ impl Keyspace {
     /// How many databases there are.
     pub fn databases(&self) -> u16 {
         self.databases.len() as u16
+    }
+
+    /// What hashes keys.
+    pub(crate) fn hasher(&self) -> Hasher {
+        self.hasher.clone()
     }
 
     /// The hash of a key, the same on every shard of a server.
@@ -439,6 +448,7 @@ impl Keyspace {
 
     /// Removes all keys of a database. Their memory is given back a little with each tick.
     pub fn flush(&mut self, db: u16) {
+        self.all_watched_change(db, db);
         let table = std::mem::take(&mut self.databases[usize::from(db)]);
         self.counters.changes += table.len() as u64;
         self.graves.bury_table(table);
@@ -454,6 +464,8 @@ impl Keyspace {
 
     /// Lets two databases change places.
     pub fn swap(&mut self, one: u16, other: u16) {
+        self.all_watched_change(one, other);
+        self.all_watched_change(other, one);
         self.databases.swap(usize::from(one), usize::from(other));
         self.due.swap(one, other);
         self.awaited.all_changed(one);
@@ -530,6 +542,9 @@ impl Keyspace {
         self.counters.changes += 1;
         if !self.awaited.is_empty() && change != Change::Expiry {
             self.awaited.changed(db, key);
+        }
+        if !self.watches.is_empty() {
+            self.watches.changed(db, key);
         }
     }
 }

@@ -18,6 +18,13 @@ pub(crate) struct Hasher {
     shared: SharedSeed,
 }
 
+impl std::fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The seed is nobody's business.
+        f.debug_struct("Hasher").finish_non_exhaustive()
+    }
+}
+
 impl Hasher {
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed, shared: SharedSeed::from_u64(seed) }

@@ -65,15 +65,10 @@ const DEBUG: &[Row] = &[
     Row::new("debug|digest", 2, Group::Server, Plan::Every { run: digest, fold: Fold::Digest })
         .flags(FLAGS)
         .about("1.0.0", "Digests all keys with their values, for tests"),
-    Row::new(
-        "debug|digest-value",
-        -2,
-        Group::Server,
-        Plan::Each { run: digest_value, fold: Fold::Interleave },
-    )
-    .flags(FLAGS)
-    .keys(&[KeySpec::rest(2, 1, &["RO"])])
-    .about("1.0.0", "Digests the values of some keys, for tests"),
+    Row::new("debug|digest-value", -2, Group::Server, Plan::each(digest_value, Fold::Interleave))
+        .flags(FLAGS)
+        .keys(&[KeySpec::rest(2, 1, &["RO"])])
+        .about("1.0.0", "Digests the values of some keys, for tests"),
     Row::new("debug|object", 3, Group::Server, Plan::One(object))
         .flags(FLAGS)
         .keys(&[KeySpec::one(2, &["RO"])])

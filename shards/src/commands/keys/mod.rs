@@ -4,6 +4,7 @@ pub(super) mod debug;
 pub(super) mod moving;
 pub(super) mod object;
 pub(super) mod presence;
+pub(super) mod watch;
 pub(super) mod whole;
 
 use crate::commands::Args;

@@ -48,22 +48,22 @@ fn type_of(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Res
 }
 
 pub(in crate::commands) const ROWS: &[Row] = &[
-    Row::new("del", -2, Group::Generic, Plan::Each { run: delete, fold: Fold::Sum })
+    Row::new("del", -2, Group::Generic, Plan::each(delete, Fold::Sum))
         .flags(&[Flags::WRITE])
         .categories(KEYSPACE)
         .keys(&[KeySpec::rest(1, 1, &["RM", "delete"])])
         .about("1.0.0", "Deletes keys and counts those that were there"),
-    Row::new("unlink", -2, Group::Generic, Plan::Each { run: delete, fold: Fold::Sum })
+    Row::new("unlink", -2, Group::Generic, Plan::each(delete, Fold::Sum))
         .flags(&[Flags::WRITE, Flags::FAST])
         .categories(KEYSPACE)
         .keys(&[KeySpec::rest(1, 1, &["RM", "delete"])])
         .about("4.0.0", "Deletes keys, giving their memory back later"),
-    Row::new("exists", -2, Group::Generic, Plan::Each { run: exists, fold: Fold::Sum })
+    Row::new("exists", -2, Group::Generic, Plan::each(exists, Fold::Sum))
         .flags(&[Flags::READONLY, Flags::FAST])
         .categories(KEYSPACE)
         .keys(&[KeySpec::rest(1, 1, &["RO"])])
         .about("1.0.0", "Counts which of the keys are there"),
-    Row::new("touch", -2, Group::Generic, Plan::Each { run: touch, fold: Fold::Sum })
+    Row::new("touch", -2, Group::Generic, Plan::each(touch, Fold::Sum))
         .flags(&[Flags::READONLY, Flags::FAST])
         .categories(KEYSPACE)
         .keys(&[KeySpec::rest(1, 1, &["RO"])])

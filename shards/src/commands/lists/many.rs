@@ -3,7 +3,7 @@
 use super::pop::take_many;
 use super::side;
 use crate::commands::timeout;
-use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
+use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, Spread};
 use crate::error::Error;
 use crate::shard::Scope;
 use crate::value::{List, Side};
@@ -85,11 +85,11 @@ fn blmpop(
 
 /// The rows.
 pub(in crate::commands) const ROWS: &[Row] = &[
-    Row::new("lmpop", -4, Group::List, Plan::One(lmpop))
+    Row::new("lmpop", -4, Group::List, Plan::First(lmpop))
         .flags(&[Flags::WRITE, Flags::MOVABLEKEYS])
         .keys(&[KeySpec::counted(1, 1, &["RW", "access", "delete"])])
         .about("7.0.0", "Takes elements from the first of several lists that has some"),
-    Row::new("blmpop", -5, Group::List, Plan::Wait(blmpop))
+    Row::new("blmpop", -5, Group::List, Plan::Wait(blmpop, Spread::First))
         .flags(&[Flags::WRITE, Flags::BLOCKING, Flags::MOVABLEKEYS])
         .keys(&[KeySpec::counted(2, 1, &["RW", "access", "delete"])])
         .about("7.0.0", "Takes elements from the first list that has some, and waits for them"),

@@ -1,11 +1,11 @@
 //! Moves an element from list to list: LMOVE, RPOPLPUSH, BLMOVE, BRPOPLPUSH.
 
 use super::side;
-use crate::commands::{Args, Flags, Group, KeySpec, Move, Plan, Row, Run, timeout};
+use crate::commands::{Args, Flags, Group, KeySpec, Move, Plan, Row, Run, Spread, timeout};
 use crate::error::Error;
 use crate::shard::Scope;
 use crate::value::{Kind, List, Object, Side, Value};
-use crate::waiting::Wait;
+use crate::waiting::{Null, Wait};
 use pinion_io::resp::Reply;
 
 /// From which side to which.
@@ -149,7 +149,19 @@ fn blmove(
     let way = Way::read(args)?;
     let wait = timeout::wait(args, 5, scope.now)?;
     let done = shift(scope, args, way, reply)?;
-    Ok((!done).then_some(wait))
+    Ok((!done).then_some(Wait { null: Null::Bulk, ..wait }))
+}
+
+/// The same where the element came from another shard, or did not.
+fn blmove_put(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    timeout::wait(args, 5, scope.now)?;
+    lmove(scope, args, reply)
+}
+
+fn take_blmove(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<(), Error> {
+    let way = Way::read(args)?;
+    timeout::wait(args, 5, scope.now)?;
+    take_edge(scope, args, way.from)
 }
 
 /// `BRPOPLPUSH source destination timeout`.
@@ -160,32 +172,51 @@ fn brpoplpush(
 ) -> Result<Option<Wait>, Error> {
     let wait = timeout::wait(args, 3, scope.now)?;
     let done = shift(scope, args, RIGHT_TO_LEFT, reply)?;
-    Ok((!done).then_some(wait))
+    Ok((!done).then_some(Wait { null: Null::Bulk, ..wait }))
+}
+
+fn brpoplpush_put(
+    scope: &mut Scope<'_>,
+    args: &Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<(), Error> {
+    timeout::wait(args, 3, scope.now)?;
+    rpoplpush(scope, args, reply)
+}
+
+fn take_brpoplpush(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<(), Error> {
+    timeout::wait(args, 3, scope.now)?;
+    take_edge(scope, args, Side::Right)
 }
 
 /// Out of the list of the first key, and to the owner of the second; back if that refuses it.
-const fn moves(take: Run, put: Run, back: Run) -> Plan {
-    Plan::Move(Move { to: 1, take, put, settle: None, back: Some(back) })
+const fn moves(take: Run, put: Run, back: Run) -> Move {
+    Move { to: 1, take, put, settle: None, back: Some(back) }
 }
+
+const LMOVE: Move = moves(take_lmove, lmove, lmove_back);
+const RPOPLPUSH: Move = moves(take_last, rpoplpush, last_back);
+const BLMOVE: Spread = Spread::Move(moves(take_blmove, blmove_put, lmove_back));
+const BRPOPLPUSH: Spread = Spread::Move(moves(take_brpoplpush, brpoplpush_put, last_back));
 
 const KEYS: &[KeySpec] =
     &[KeySpec::one(1, &["RW", "access", "delete"]), KeySpec::one(2, &["RW", "insert"])];
 
 /// The rows.
 pub(in crate::commands) const ROWS: &[Row] = &[
-    Row::new("lmove", 5, Group::List, moves(take_lmove, lmove, lmove_back))
+    Row::new("lmove", 5, Group::List, Plan::Move(LMOVE))
         .flags(&[Flags::WRITE, Flags::DENYOOM])
         .keys(KEYS)
         .about("6.2.0", "Moves an element from an end of a list to an end of another"),
-    Row::new("rpoplpush", 3, Group::List, moves(take_last, rpoplpush, last_back))
+    Row::new("rpoplpush", 3, Group::List, Plan::Move(RPOPLPUSH))
         .flags(&[Flags::WRITE, Flags::DENYOOM])
         .keys(KEYS)
         .about("1.2.0", "Moves an element from the right of a list to the left of another"),
-    Row::new("blmove", 6, Group::List, Plan::Wait(blmove))
+    Row::new("blmove", 6, Group::List, Plan::Wait(blmove, BLMOVE))
         .flags(&[Flags::WRITE, Flags::DENYOOM, Flags::BLOCKING])
         .keys(KEYS)
         .about("6.2.0", "Moves an element from list to list, and waits for one if need be"),
-    Row::new("brpoplpush", 4, Group::List, Plan::Wait(brpoplpush))
+    Row::new("brpoplpush", 4, Group::List, Plan::Wait(brpoplpush, BRPOPLPUSH))
         .flags(&[Flags::WRITE, Flags::DENYOOM, Flags::BLOCKING])
         .keys(KEYS)
         .about("2.2.0", "Moves an element from right to left of another list, and waits for one"),

@@ -2,7 +2,7 @@
 
 use super::pop::take;
 use crate::commands::timeout;
-use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
+use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, Spread};
 use crate::error::Error;
 use crate::shard::Scope;
 use crate::value::{List, Side};
@@ -52,11 +52,11 @@ const KEYS: &[KeySpec] = &[KeySpec::range(1, -2, 1, &["RW", "access", "delete"])
 
 /// The rows.
 pub(in crate::commands) const ROWS: &[Row] = &[
-    Row::new("blpop", -3, Group::List, Plan::Wait(blpop))
+    Row::new("blpop", -3, Group::List, Plan::Wait(blpop, Spread::First))
         .flags(&[Flags::WRITE, Flags::BLOCKING])
         .keys(KEYS)
         .about("2.0.0", "Takes the left element of the first list that has one, and waits for it"),
-    Row::new("brpop", -3, Group::List, Plan::Wait(brpop))
+    Row::new("brpop", -3, Group::List, Plan::Wait(brpop, Spread::First))
         .flags(&[Flags::WRITE, Flags::BLOCKING])
         .keys(KEYS)
         .about("2.0.0", "Takes the right element of the first list that has one, and waits for it"),

@@ -1,7 +1,7 @@
 //! Reads what comes after given ids in several streams, and waits for it: XREAD.
 
 use super::{id, write_entry};
-use crate::commands::{Args, Find, Flags, Group, KeySpec, Plan, Row, parse_int};
+use crate::commands::{Args, Find, Flags, Group, KeySpec, Plan, Row, Spread, parse_int};
 use crate::error::Error;
 use crate::keyspace::Key;
 use crate::shard::{Millis, Scope};
@@ -253,7 +253,7 @@ pub(super) const fn streams(from: u8) -> KeySpec {
 
 /// The rows.
 pub(in crate::commands) const ROWS: &[Row] =
-    &[Row::new("xread", -4, Group::Stream, Plan::Wait(xread))
+    &[Row::new("xread", -4, Group::Stream, Plan::Wait(xread, Spread::Merged { check: None }))
         .flags(&[Flags::READONLY, Flags::BLOCKING, Flags::MOVABLEKEYS])
         .keys(&[streams(1)])
         .about("5.0.0", "Reads entries after given ids of several streams, or waits for them")];

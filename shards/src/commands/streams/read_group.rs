@@ -2,7 +2,7 @@
 
 use super::read::{Options, streams, write_head, write_stream};
 use super::{id, write_entry, write_fields, write_id};
-use crate::commands::{Args, Flags, Group as Family, Plan, Row};
+use crate::commands::{Args, Flags, Group as Family, Plan, Row, Spread};
 use crate::error::Error;
 use crate::shard::{Millis, Scope};
 use crate::value::Stream;
@@ -39,22 +39,7 @@ fn xreadgroup(
     let options = Options::parse(args, true, scope.now)?;
     let names = options.group.unwrap_or_default();
     let (group, consumer) = (args.at(names), args.at(names + 1));
-    let mut after = Vec::with_capacity(options.streams);
-    for index in 0..options.streams {
-        let key = scope.key(options.key(args, index));
-        let stream = scope.keyspace.read::<Stream>(key, scope.now)?;
-        if stream.is_none_or(|stream| stream.groups.find(group).is_none()) {
-            no_group(key.bytes, group, reply);
-            return Ok(None);
-        }
-        after.push(match options.id(args, index) {
-            b"$" => return Err(LAST),
-            b"+" => return Err(TOP),
-            b">" => None,
-            // To Redis the largest id is `>`.
-            text => Some(id(text)?).filter(|&id| id != Id::MAX),
-        });
-    }
+    let Some(after) = read_ids(scope, args, &options, reply)? else { return Ok(None) };
     let (now, mark, mut streams) = (scope.now, reply.len(), 0);
     for (index, after) in after.into_iter().enumerate() {
         let key = scope.key(options.key(args, index));
@@ -82,6 +67,47 @@ fn xreadgroup(
         return Ok(None);
     }
     Ok(options.nothing(None, reply))
+}
+
+/// After which entry each stream is read, or none for what nobody has got; nothing where an error
+/// is written, since a stream or its group is not there.
+fn read_ids(
+    scope: &mut Scope<'_>,
+    args: &Args<'_>,
+    options: &Options,
+    reply: &mut Reply<'_>,
+) -> Result<Option<Vec<Option<Id>>>, Error> {
+    let group = args.at(options.group.unwrap_or_default());
+    let mut after = Vec::with_capacity(options.streams);
+    for index in 0..options.streams {
+        let key = scope.key(options.key(args, index));
+        let stream = scope.keyspace.read::<Stream>(key, scope.now)?;
+        if stream.is_none_or(|stream| stream.groups.find(group).is_none()) {
+            no_group(key.bytes, group, reply);
+            return Ok(None);
+        }
+        after.push(match options.id(args, index) {
+            b"$" => return Err(LAST),
+            b"+" => return Err(TOP),
+            b">" => None,
+            // To Redis the largest id is `>`.
+            text => Some(id(text)?).filter(|&id| id != Id::MAX),
+        });
+    }
+    Ok(Some(after))
+}
+
+/// Replies 0 if XREADGROUP finds all streams and groups.
+fn check_groups(
+    scope: &mut Scope<'_>,
+    args: &Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<(), Error> {
+    let options = Options::parse(args, true, scope.now)?;
+    if read_ids(scope, args, &options, reply)?.is_some() {
+        reply.int(0);
+    }
+    Ok(())
 }
 
 fn no_group(key: &[u8], group: &[u8], reply: &mut Reply<'_>) {
@@ -189,9 +215,11 @@ impl Reader<'_> {
     }
 }
 
+const SPREAD: Spread = Spread::Merged { check: Some(check_groups) };
+
 /// The rows.
 pub(in crate::commands) const ROWS: &[Row] =
-    &[Row::new("xreadgroup", -7, Family::Stream, Plan::Wait(xreadgroup))
+    &[Row::new("xreadgroup", -7, Family::Stream, Plan::Wait(xreadgroup, SPREAD))
         .flags(&[Flags::WRITE, Flags::BLOCKING, Flags::MOVABLEKEYS])
         .keys(&[streams(4)])
         .about("5.0.0", "Reads entries as a consumer of a group, or waits for them")];

@@ -1,7 +1,7 @@
 //! Takes members out from either end: ZPOPMIN, ZPOPMAX, ZMPOP, and those that wait for some.
 
 use super::write_members;
-use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, parse_int, timeout};
+use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, Spread, parse_int, timeout};
 use crate::error::Error;
 use crate::shard::Scope;
 use crate::value::{Item, Kind as _, SortedSet};
@@ -245,19 +245,19 @@ pub(in crate::commands) const ROWS: &[Row] = &[
         .flags(&[Flags::WRITE, Flags::FAST])
         .keys(POP)
         .about("5.0.0", "Takes out the members with the highest scores"),
-    Row::new("zmpop", -4, Group::SortedSet, Plan::One(zmpop))
+    Row::new("zmpop", -4, Group::SortedSet, Plan::First(zmpop))
         .flags(&[Flags::WRITE, Flags::MOVABLEKEYS])
         .keys(&[KeySpec::counted(1, 1, &["RW", "ACCESS", "DELETE"])])
         .about("7.0.0", "Takes members out of the first of several sorted sets that has some"),
-    Row::new("bzpopmin", -3, Group::SortedSet, Plan::Wait(bzpopmin))
+    Row::new("bzpopmin", -3, Group::SortedSet, Plan::Wait(bzpopmin, Spread::First))
         .flags(&[Flags::WRITE, Flags::BLOCKING, Flags::FAST])
         .keys(WAIT)
         .about("5.0.0", "Takes out the member with the lowest score, or waits for one"),
-    Row::new("bzpopmax", -3, Group::SortedSet, Plan::Wait(bzpopmax))
+    Row::new("bzpopmax", -3, Group::SortedSet, Plan::Wait(bzpopmax, Spread::First))
         .flags(&[Flags::WRITE, Flags::BLOCKING, Flags::FAST])
         .keys(WAIT)
         .about("5.0.0", "Takes out the member with the highest score, or waits for one"),
-    Row::new("bzmpop", -5, Group::SortedSet, Plan::Wait(bzmpop))
+    Row::new("bzmpop", -5, Group::SortedSet, Plan::Wait(bzmpop, Spread::First))
         .flags(&[Flags::WRITE, Flags::BLOCKING, Flags::MOVABLEKEYS])
         .keys(&[KeySpec::counted(2, 1, &["RW", "ACCESS", "DELETE"])])
         .about("7.0.0", "Takes members out of the first set that has some, or waits for them"),

@@ -1,0 +1,294 @@
+//! The home's side: sends each stage to its owners, takes their answers, and says how it ended.
+//!
+//! No waiting and no lanes here: what is to be sent lies in `next_message`, what has ended in
+//! `next_finished`, and whoever pumps brings answers back with `answer`.
+
+use super::locks::Wanted;
+use super::part::{Begin, Part, TransactionId, Watcher};
+use super::program::{Ground, Program};
+use super::waits::Spread;
+use crate::commands::{Row, Words};
+use crate::limits::TRANSACTIONS_KEPT_MAX;
+use crate::random::Random;
+use crate::route::Route;
+use crate::shard::{Millis, Task};
+use crate::table::Hasher;
+use pinion_io::resp::Protocol;
+use slab::Slab;
+use std::collections::VecDeque;
+
+/// Draws the places of a transaction at its owners, all at once: nobody else draws in between.
+pub trait Tickets {
+    /// Appends the next number of each of these owners to `sequences`.
+    fn draw(&mut self, owners: &mut dyn Iterator<Item = u16>, sequences: &mut Vec<u64>);
+}
+
+/// One core's transactions, for clients that it knows by `C`.
+#[derive(Debug)]
+pub struct Coordinator<C> {
+    pub(super) ground: Ground,
+    table: Slab<Transaction<C>>,
+    count: u64,
+    random: Random,
+    pub(super) waits: Spread<C>,
+    pub(super) outbox: VecDeque<(u16, Message)>,
+    pub(super) finished: VecDeque<(C, Finished)>,
+    sequences: Vec<u64>,
+    /// Emptied messages, for use again.
+    #[expect(clippy::vec_box, reason = "what comes in a box goes out in it")]
+    spare: Vec<Box<Part>>,
+}
+
+/// What goes to an owner.
+#[derive(Debug)]
+pub enum Message {
+    /// Commands of a transaction.
+    Part(Box<Part>),
+    /// Something without an answer.
+    Task(Task),
+}
+
+/// How a request ended, or came to wait.
+#[derive(Debug)]
+pub enum Finished {
+    /// Each command has replied.
+    Replied(Vec<(Option<&'static Row>, Vec<u8>)>),
+    /// A watched key had changed: nothing was done.
+    Refused,
+    /// It waits, until this time if there is one, and ends when that is told (`end_wait`).
+    Parked(Option<Millis>),
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<C> {
+    /// The client.
+    pub client: C,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// The number under which it watches keys.
+    pub watcher: Watcher,
+}
+
+/// A transaction under way.
+#[derive(Debug)]
+struct Transaction<C> {
+    client: C,
+    id: TransactionId,
+    protocol: Protocol,
+    program: Program,
+    stage: u32,
+    /// Answers that this stage waits for.
+    left: usize,
+    refused: bool,
+    /// The number of the wait that is tried.
+    wait: Option<u64>,
+}
+
+impl<C: Copy> Coordinator<C> {
+    /// That of core `home`, for shards that hash as `hasher` does.
+    pub(crate) fn new(home: usize, route: Route, hasher: Hasher) -> Self {
+        let seed = hasher.hash(&home.to_le_bytes());
+        Self {
+            ground: Ground { route, hasher, home: home as u16 },
+            table: Slab::new(),
+            count: 0,
+            random: Random(seed),
+            waits: Spread::default(),
+            outbox: VecDeque::new(),
+            finished: VecDeque::new(),
+            sequences: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Begins a transaction of these commands, each with its database; one without a row is not
+    /// for a shard, and has an empty reply in the end. It is refused if one of the keys has changed
+    /// that the client watches; those live at the owners `watched`.
+    pub fn begin(
+        &mut self,
+        request: &Request<C>,
+        watched: &[u16],
+        commands: impl Iterator<Item = (Option<&'static Row>, u16, Words)>,
+        tickets: &mut dyn Tickets,
+    ) {
+        let mut program = Program::default();
+        program.watcher = request.watcher;
+        watched.iter().for_each(|&owner| program.watch(owner));
+        for (row, db, words) in commands {
+            match row {
+                Some(row) => program.add(row, db, words, &self.ground, None),
+                None => program.add_nothing(),
+            }
+        }
+        self.start((request.client, request.protocol), program, None, tickets);
+    }
+
+    /// Starts a transaction whose program is complete.
+    pub(super) fn start(
+        &mut self,
+        (client, protocol): (C, Protocol),
+        mut program: Program,
+        wait: Option<u64>,
+        tickets: &mut dyn Tickets,
+    ) {
+        program.arrange();
+        self.sequences.clear();
+        if program.owners.len() > 1 {
+            let mut owners = program.owners.iter().map(|owner| owner.index);
+            tickets.draw(&mut owners, &mut self.sequences);
+        }
+        self.count += 1;
+        let entry = self.table.vacant_entry();
+        // A number is used again only after 2^32 transactions.
+        let number = self.count << 32 | entry.key() as u64;
+        let id = TransactionId { home: self.ground.home, number };
+        let key = entry.key();
+        let (stage, left, refused) = (0, 0, false);
+        entry.insert(Transaction { client, id, protocol, program, stage, left, refused, wait });
+        self.send_first(key);
+        self.go_on(key);
+    }
+
+    /// Asks every owner for its locks, and for what it can do at once.
+    fn send_first(&mut self, key: usize) {
+        let transaction = &mut self.table[key];
+        let alone = transaction.program.owners.len() == 1;
+        let stage = transaction.program.stage(0);
+        for (slot, owner) in transaction.program.owners.iter_mut().enumerate() {
+            let mut part = self.spare.pop().unwrap_or_default();
+            part.id = transaction.id;
+            part.begin = Some(Begin {
+                sequence: self.sequences.get(slot).copied(),
+                wanted: std::mem::replace(&mut owner.wanted, Wanted::Keys(Vec::new())),
+                watcher: owner.watched.then_some(transaction.program.watcher),
+            });
+            part.release = alone;
+            owner.released = alone;
+            self.outbox.push_back((owner.index, Message::Part(part)));
+        }
+        let count = transaction.program.owners.len();
+        transaction.left = count;
+        let first = self.outbox.len() - count;
+        for step in stage {
+            let owner = transaction.program.owner_of(step);
+            if let (_, Message::Part(part)) = &mut self.outbox[first + owner] {
+                let protocol = transaction.protocol;
+                transaction.program.write(step, protocol, &self.ground.hasher, part);
+            }
+        }
+    }
+
+    /// Sends stage after stage as long as no answer is awaited.
+    fn go_on(&mut self, key: usize) {
+        while self.table[key].left == 0 {
+            let transaction = &mut self.table[key];
+            if transaction.refused || transaction.program.is_last(transaction.stage) {
+                return self.finish(key);
+            }
+            transaction.stage += 1;
+            self.send_stage(key);
+        }
+    }
+
+    fn send_stage(&mut self, key: usize) {
+        let transaction = &mut self.table[key];
+        let (stage, protocol, id) = (transaction.stage, transaction.protocol, transaction.id);
+        let program = &mut transaction.program;
+        let mut parts: Vec<Option<Box<Part>>> = Vec::new();
+        parts.resize_with(program.owners.len(), || None);
+        for step in program.stage(stage) {
+            let part = parts[program.owner_of(step)]
+                .get_or_insert_with(|| self.spare.pop().unwrap_or_default());
+            program.write(step, protocol, &self.ground.hasher, part);
+        }
+        for (owner, part) in program.owners.iter_mut().zip(parts) {
+            let release = !owner.released && owner.last <= stage;
+            owner.released |= release;
+            match part {
+                Some(mut part) if !part.pieces.is_empty() => {
+                    (part.id, part.release) = (id, release);
+                    transaction.left += 1;
+                    self.outbox.push_back((owner.index, Message::Part(part)));
+                }
+                unused => {
+                    self.spare.extend(unused);
+                    if release {
+                        self.outbox.push_back((owner.index, Message::Task(Task::Release(id))));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the answer to a message.
+    pub fn answer(&mut self, mut part: Box<Part>, tickets: &mut dyn Tickets) {
+        let key = part.id.number as u32 as usize;
+        let transaction = &mut self.table[key];
+        debug_assert_eq!(transaction.id, part.id, "an answer is to a transaction under way");
+        transaction.refused |= part.refused;
+        let mut start = 0;
+        for piece in &mut part.pieces {
+            let reply = &part.replies[start..piece.reply_end];
+            start = piece.reply_end;
+            let carried = std::mem::take(&mut piece.carried);
+            transaction.program.take(piece.step as usize, reply, carried, piece.ran);
+        }
+        transaction.left -= 1;
+        part.clear();
+        if self.spare.len() < TRANSACTIONS_KEPT_MAX {
+            self.spare.push(part);
+        }
+        self.go_on(key);
+        self.retry(tickets);
+    }
+
+    /// Has the locks go that are still held, and says how it ended.
+    fn finish(&mut self, key: usize) {
+        let mut transaction = self.table.remove(key);
+        for owner in transaction.program.owners.iter().filter(|owner| !owner.released) {
+            self.outbox.push_back((owner.index, Message::Task(Task::Release(transaction.id))));
+        }
+        if transaction.refused {
+            return self.finished.push_back((transaction.client, Finished::Refused));
+        }
+        if let Some(id) = transaction.wait {
+            let command = transaction.program.commands.pop().expect("a wait has its command");
+            return self.tried(id, command, transaction.protocol);
+        }
+        let random = &mut self.random;
+        let replies = transaction.program.commands.into_iter().map(|mut command| {
+            command.finish(transaction.protocol, random.bits());
+            (command.row, command.reply)
+        });
+        let finished = Finished::Replied(replies.collect());
+        self.finished.push_back((transaction.client, finished));
+    }
+
+    /// The next message to be sent, and to which owner.
+    #[inline]
+    pub fn next_message(&mut self) -> Option<(u16, Message)> {
+        self.outbox.pop_front()
+    }
+
+    /// The next request that has ended or waits now.
+    #[inline]
+    pub fn next_finished(&mut self) -> Option<(C, Finished)> {
+        self.finished.pop_front()
+    }
+
+    /// True if there is something to be sent or said.
+    #[inline]
+    pub fn has_output(&self) -> bool {
+        !self.outbox.is_empty() || !self.finished.is_empty()
+    }
+
+    /// Transactions under way.
+    pub fn under_way(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(super) fn random(&mut self) -> u64 {
+        self.random.bits()
+    }
+}

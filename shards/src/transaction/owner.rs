@@ -1,0 +1,316 @@
+//! The owner's side: takes its locks in the order of tickets, runs what it is sent, keeps them.
+
+use super::locks::{Locks, Mode, UnitId, Wanted};
+use super::part::{Part, TransactionId, Watcher};
+use crate::commands::{Args, Flags, Row, Words};
+use crate::keyspace::Key;
+use crate::shard::{Call, Late, Millis, Ran, Sender, Shard, Task};
+use crate::waiting::{Retire, Waiter};
+use pinion_io::resp::{Protocol, Reply};
+use std::collections::HashMap;
+
+/// What has arrived at a shard and holds locks, waits for them, or waits for its turn to ask.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    pub(crate) locks: Locks,
+    /// What runs once its locks are granted.
+    waiting: HashMap<UnitId, Work>,
+    /// Transactions that hold their locks here.
+    holders: HashMap<TransactionId, UnitId>,
+    /// The next ticket to be let in.
+    expected: u64,
+    /// What came before its turn, by arrival: tickets ahead of others that are still on their way,
+    /// and what must not overtake these.
+    early: Vec<Early>,
+}
+
+#[derive(Debug)]
+struct Early {
+    sequence: Option<u64>,
+    wanted: Wanted,
+    work: Work,
+}
+
+/// What runs when it has its locks.
+#[derive(Debug)]
+enum Work {
+    Call(Box<Held>),
+    Part(Box<Part>),
+}
+
+/// A command that waits for a lock.
+#[derive(Debug)]
+struct Held {
+    task: Task,
+    sender: Sender,
+    db: u16,
+    hash: u64,
+    protocol: Protocol,
+    words: Words,
+    /// Its number for those at home.
+    number: u64,
+    /// Why a wait ends that it has not even begun.
+    retired: Option<Retire>,
+}
+
+impl Turns {
+    /// True if nothing holds or waits for anything.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.locks.is_empty() && self.early.is_empty()
+    }
+
+    /// True if a command would overtake something, or change what must stay.
+    fn bar(&self, wanted: &Wanted) -> bool {
+        self.is_early(wanted) || self.locks.bar(wanted)
+    }
+
+    fn is_early(&self, wanted: &Wanted) -> bool {
+        self.early.iter().any(|early| early.wanted.bars(wanted))
+    }
+
+    /// Lets in the tickets whose turn has come, and what waited behind them.
+    fn settle(&mut self) {
+        let mut at = 0;
+        while at < self.early.len() {
+            let (before, rest) = self.early.split_at(at);
+            let may = match rest[0].sequence {
+                Some(sequence) => sequence == self.expected,
+                None => !before.iter().any(|early| early.wanted.bars(&rest[0].wanted)),
+            };
+            if !may {
+                at += 1;
+                continue;
+            }
+            let Early { sequence, wanted, work } = self.early.remove(at);
+            self.expected += u64::from(sequence.is_some());
+            let id = self.locks.enter(wanted);
+            self.waiting.insert(id, work);
+            at = 0;
+        }
+    }
+}
+
+impl Shard {
+    /// What a command locks: its keys, or all where it names none.
+    fn wanted(&self, row: &Row, args: &Args<'_>) -> Wanted {
+        let mode = Mode::of(row.flags.has(Flags::WRITE));
+        let indexes = row.keys.iter().flat_map(|keys| keys.indexes(args));
+        let keys: Vec<_> = indexes.map(|index| (self.hash(args.at(index)), mode)).collect();
+        if keys.is_empty() { Wanted::All(mode) } else { Wanted::Keys(keys) }
+    }
+
+    /// True if something that has begun holds a key of a command.
+    pub(crate) fn are_held(&self, row: &Row, args: &Args<'_>) -> bool {
+        let mode = Mode::of(row.flags.has(Flags::WRITE));
+        let mut indexes = row.keys.iter().flat_map(|keys| keys.indexes(args));
+        indexes.any(|index| self.turns.locks.holds(self.hash(args.at(index)), mode))
+    }
+
+    /// Has a client watch keys: they are the words after the command's name.
+    pub(crate) fn watch(&mut self, watcher: Watcher, db: u16, args: &Args<'_>, now: Millis) {
+        for bytes in args.from(1) {
+            let key = Key { db, hash: self.hash(bytes), bytes };
+            self.keyspace.watch(watcher, key, now);
+        }
+    }
+
+    /// True if a call must wait for what holds its keys, or came before it for them.
+    #[cold]
+    pub(crate) fn must_wait(&self, call: &Call<'_>) -> bool {
+        let row = call.task.row();
+        row.is_some_and(|row| self.turns.bar(&self.wanted(row, &call.args)))
+    }
+
+    /// Keeps a call until nothing is in its way.
+    pub(crate) fn hold(&mut self, call: &Call<'_>, protocol: Protocol) -> Ran {
+        let row = call.task.row().expect("only commands are held");
+        let wanted = self.wanted(row, &call.args);
+        let number = self.next_number();
+        let held = Box::new(Held {
+            task: call.task,
+            sender: call.sender,
+            db: call.db,
+            hash: call.hash,
+            protocol,
+            words: Words::of(&call.args),
+            number,
+            retired: None,
+        });
+        let work = Work::Call(held);
+        if self.turns.is_early(&wanted) {
+            self.turns.early.push(Early { sequence: None, wanted, work });
+        } else {
+            let id = self.turns.locks.enter(wanted);
+            self.turns.waiting.insert(id, work);
+        }
+        Ran::Later(number)
+    }
+
+    /// Runs a message of a transaction and gives it back with its answer; one that must wait for
+    /// its locks is among `take_late` when it has them.
+    pub fn take_part(&mut self, now: Millis, mut part: Box<Part>) -> Option<Box<Part>> {
+        let Some(begin) = part.begin.take() else {
+            let id = self.turns.holders[&part.id];
+            self.run_part(&mut part, now);
+            if part.release {
+                self.turns.holders.remove(&part.id);
+                self.turns.locks.leave(id);
+                self.go_on(now);
+            }
+            return Some(part);
+        };
+        let mut wanted = begin.wanted;
+        if let Some(watcher) = begin.watcher {
+            let watched = self.keyspace.watched(watcher);
+            wanted
+                .and(Wanted::Keys(watched.into_iter().map(|hash| (hash, Mode::Shared)).collect()));
+            part.watcher = Some(watcher);
+        }
+        let in_turn = begin.sequence.is_none_or(|sequence| sequence == self.turns.expected);
+        if self.turns.is_empty() && in_turn && part.release {
+            self.turns.expected += u64::from(begin.sequence.is_some());
+            self.run_part(&mut part, now);
+            self.go_on(now);
+            return Some(part);
+        }
+        if !in_turn || begin.sequence.is_none() && self.turns.is_early(&wanted) {
+            let work = Work::Part(part);
+            self.turns.early.push(Early { sequence: begin.sequence, wanted, work });
+            return None;
+        }
+        self.turns.expected += u64::from(begin.sequence.is_some());
+        let id = self.turns.locks.enter(wanted);
+        if self.turns.locks.next_granted_is(id) {
+            self.turns.settle();
+            let ended = self.begin_part(&mut part, id, now);
+            if ended || self.turns.locks.has_granted() {
+                self.go_on(now);
+            }
+            return Some(part);
+        }
+        self.turns.waiting.insert(id, Work::Part(part));
+        self.turns.settle();
+        self.go_on(now);
+        None
+    }
+
+    /// Runs a part that has just got its locks; true if it gave them back.
+    fn begin_part(&mut self, part: &mut Part, id: UnitId, now: Millis) -> bool {
+        self.run_part(part, now);
+        if part.release {
+            self.turns.locks.leave(id);
+        } else {
+            self.turns.holders.insert(part.id, id);
+        }
+        part.release
+    }
+
+    /// Gives back the locks of a transaction.
+    pub(crate) fn release(&mut self, id: TransactionId, now: Millis) {
+        let unit = self.turns.holders.remove(&id);
+        self.turns.locks.leave(unit.expect("who releases holds"));
+        self.go_on(now);
+    }
+
+    /// Runs all pieces of a part, unless a key has changed that its client watches.
+    fn run_part(&mut self, part: &mut Part, now: Millis) {
+        if let Some(watcher) = part.watcher.take() {
+            part.refused = self.keyspace.unwatch(watcher, now);
+            if part.refused {
+                part.pieces.clear();
+                return;
+            }
+        }
+        self.in_part = true;
+        let mut replies = std::mem::take(&mut part.replies);
+        for index in 0..part.pieces.len() {
+            let mut incoming = std::mem::take(&mut part.pieces[index].carried);
+            let piece = &part.pieces[index];
+            let call = Call {
+                task: piece.task,
+                sender: Sender(part.id.home),
+                db: piece.db,
+                hash: piece.hash,
+                args: part.args(index),
+            };
+            let mut reply = Reply::new(&mut replies, piece.protocol);
+            let ran = self.run_one(now, &call, &mut incoming, &mut reply);
+            debug_assert!(!matches!(ran, Ran::Later(_)), "a part replies at once");
+            let piece = &mut part.pieces[index];
+            piece.ran = ran;
+            piece.carried = self.take_outgoing();
+            piece.reply_end = replies.len();
+        }
+        part.replies = replies;
+        self.in_part = false;
+    }
+
+    /// Serves who waits for what has changed, and then runs what has its locks now, as long as that
+    /// is so.
+    pub(crate) fn go_on(&mut self, now: Millis) {
+        loop {
+            self.serve_put_off(now);
+            let Some(id) = self.turns.locks.next_granted() else { return };
+            match self.turns.waiting.remove(&id).expect("what is granted waits") {
+                Work::Part(mut part) => {
+                    self.begin_part(&mut part, id, now);
+                    self.waits.say(Late::part(part));
+                }
+                Work::Call(held) => {
+                    if !self.run_held(&held, id, now) {
+                        self.turns.locks.leave(id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs a command that was held; true if its reply goes on under its locks.
+    fn run_held(&mut self, held: &Held, unit: UnitId, now: Millis) -> bool {
+        let args = held.words.args();
+        let call =
+            Call { task: held.task, sender: held.sender, db: held.db, hash: held.hash, args };
+        let mut reply = Vec::new();
+        let mut out = Reply::new(&mut reply, held.protocol);
+        // For a client that is gone nothing is done, and nothing waits.
+        self.readings.lend(unit);
+        let ran = match held.retired {
+            Some(Retire::Gone) => Ran::Done,
+            _ => self.run_one(now, &call, &mut Vec::new(), &mut out),
+        };
+        self.readings.end_loan();
+        let later = matches!(ran, Ran::Later(_));
+        if let Ran::Later(number) = ran {
+            // Home hears of its pieces under the number that it knows.
+            self.readings.rename(number, held.number);
+        } else {
+            let mut late = Late::later(held.sender, self.index(), held.number);
+            (late.reply, late.ran) = (reply, ran);
+            self.waits.say(late);
+        }
+        if let (Task::Try(.., waiter), Some(why)) = (held.task, held.retired) {
+            self.retire(waiter, why);
+        }
+        later
+    }
+
+    /// Ends the wait of a command that is held, and so has not begun to wait.
+    pub(crate) fn retire_held(&mut self, waiter: Waiter, why: Retire) {
+        let early = self.turns.early.iter_mut().map(|early| &mut early.work);
+        let held = early.chain(self.turns.waiting.values_mut()).find_map(|work| match work {
+            Work::Call(held) if matches!(held.task, Task::Try(.., its) if its == waiter) => {
+                Some(held)
+            }
+            _ => None,
+        });
+        if let Some(held) = held {
+            held.retired = Some(why);
+        }
+    }
+
+    /// True if nobody holds a lock here or waits for one, as it must be when all is done.
+    pub fn is_free(&self) -> bool {
+        self.turns.is_empty() && self.turns.waiting.is_empty() && self.turns.holders.is_empty()
+    }
+}

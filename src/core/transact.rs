@@ -1,0 +1,335 @@
+//! Requests of several owners, and MULTI: begun here, coordinated by `pinion_shards`, answered
+//! here.
+
+use super::inbox::Request;
+use super::{Work, jobs};
+use crate::commands::{Found, Outcome};
+use crate::connection::Stall;
+use crate::hop::Ticket;
+use crate::session::Queued;
+use pinion_io::resp::{Protocol, Reply};
+use pinion_io::ring::SocketId;
+use pinion_shards::batch::Order;
+use pinion_shards::commands::{Args, Row, Words, parse_int};
+use pinion_shards::transaction::{self, Finished, Message};
+use pinion_shards::{Call, Task};
+use slab::Slab;
+
+/// Whose a transaction is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Client {
+    /// A client's one command, and the place of its reply.
+    Command { socket: SocketId, sequence: u32 },
+    /// An EXEC, by its place in `Execs`.
+    Exec(usize),
+    /// A command that may wait, by the number of its wait.
+    Wait(u64),
+}
+
+/// The EXECs under way.
+pub(super) type Execs = Slab<Exec>;
+
+/// An EXEC.
+#[derive(Debug)]
+pub(super) struct Exec {
+    socket: SocketId,
+    sequence: u32,
+    answers: bool,
+    protocol: Protocol,
+    queue: Vec<Queued>,
+}
+
+/// A place for a reply, and what is to be known to make it.
+pub(super) struct Place {
+    pub(super) sequence: u32,
+    pub(super) answers: bool,
+    pub(super) db: u16,
+    pub(super) protocol: Protocol,
+}
+
+impl Work {
+    /// True if a command may be added for `owner`.
+    #[inline]
+    pub(super) fn has_room(&mut self, owner: usize) -> bool {
+        owner == self.index || self.hops.has_room(owner, &mut self.stats)
+    }
+
+    /// Counts a command whose reply comes later, and keeps a place for that.
+    pub(super) fn reserve(&mut self, request: &Request, row: &'static Row) -> Option<Place> {
+        self.count(request, row);
+        self.place(request.socket)
+    }
+
+    /// Keeps a place for a reply.
+    fn place(&mut self, socket: SocketId) -> Option<Place> {
+        let connection = self.connection(socket)?;
+        let answers = connection.session.takes_reply();
+        let sequence = connection.pipeline.reserve(!answers);
+        if connection.pipeline.awaited() >= connection.awaited_max {
+            connection.stall = Stall::Replies;
+        }
+        let (db, protocol) = (connection.session.db, connection.session.protocol);
+        Some(Place { sequence, answers, db, protocol })
+    }
+
+    /// Brings a connection to a stand if some lane is full; true if so.
+    fn stalls(&mut self, request: &Request) -> bool {
+        let full = (0..self.hops.cores()).find(|&owner| !self.has_room(owner));
+        if let Some(owner) = full {
+            self.stall(request, Stall::Lane(owner as u16));
+        }
+        full.is_some()
+    }
+
+    /// Runs a command of several owners; false if a lane is full.
+    pub(super) fn run_spread(
+        &mut self,
+        request: &Request,
+        args: &Args<'_>,
+        row: &'static Row,
+    ) -> bool {
+        if self.stalls(request) {
+            return false;
+        }
+        let Some(place) = self.reserve(request, row) else { return true };
+        let client = Client::Command { socket: request.socket, sequence: place.sequence };
+        let watcher = self.watcher(request.socket);
+        let asked = transaction::Request { client, protocol: place.protocol, watcher };
+        let command = (Some(row), place.db, Words::of(args));
+        let mut tickets = &self.server.tickets;
+        self.coordinator.begin(&asked, &[], std::iter::once(command), &mut tickets);
+        self.pump();
+        true
+    }
+
+    /// The number under which a client watches keys.
+    fn watcher(&mut self, socket: SocketId) -> u64 {
+        self.connection(socket).map_or(0, |connection| connection.session.id)
+    }
+
+    /// Runs a command that may wait for keys of several owners; false if a lane is full.
+    pub(super) fn run_spread_wait(
+        &mut self,
+        request: &Request,
+        args: &Args<'_>,
+        row: &'static Row,
+    ) -> bool {
+        if self.stalls(request) {
+            return false;
+        }
+        let Some(place) = self.reserve(request, row) else { return true };
+        let id = self.block(request.socket, row, place.sequence, None);
+        let client = (Client::Wait(id), place.protocol);
+        let command = (row, place.db, Words::of(args));
+        self.coordinator.begin_wait(client, id, command, &mut &self.server.tickets);
+        self.pump();
+        true
+    }
+
+    /// Has a client watch keys; false if a lane is full.
+    pub(super) fn run_watch(
+        &mut self,
+        request: &Request,
+        args: &Args<'_>,
+        row: &'static Row,
+    ) -> bool {
+        if self.stalls(request) {
+            return false;
+        }
+        let owners = row.keys.iter().flat_map(|keys| keys.indexes(args));
+        let owners: Vec<_> = owners.map(|index| self.route.owner(args.at(index)) as u16).collect();
+        if let Some(connection) = self.connection(request.socket) {
+            connection.session.watch(owners);
+        }
+        if self.is_alone(row, args) {
+            let task = Task::Watch(row, self.watcher(request.socket));
+            return self.run_at(request, args, row, task, usize::from(request.owner));
+        }
+        self.run_spread(request, args, row)
+    }
+
+    /// Has a client watch nothing any more.
+    pub(super) fn unwatch(&mut self, socket: SocketId) {
+        let watcher = self.watcher(socket);
+        let Some(connection) = self.connection(socket) else { return };
+        for owner in connection.session.take_watched() {
+            self.send_task(usize::from(owner), Task::Unwatch(watcher));
+        }
+    }
+
+    /// Runs what a client has queued; false if a lane is full.
+    pub(super) fn run_exec(&mut self, request: &Request) -> bool {
+        if self.stalls(request) {
+            return false;
+        }
+        let Some(place) = self.place(request.socket) else { return true };
+        let databases = self.settings.databases;
+        let Some(connection) = self.connections[request.socket.index as usize].as_mut() else {
+            return true;
+        };
+        let stats = &mut self.stats;
+        let watched = connection.session.take_watched();
+        let mut queue = connection.session.take_queue();
+        if queue.iter().any(|queued| matches!(queued.found, Found::Session(_))) {
+            // What these do to the session comes before the next request.
+            connection.stall = Stall::Exec;
+        }
+        let mut db = place.db;
+        let commands: Vec<_> = queue
+            .iter_mut()
+            .map(|queued| {
+                stats.command(queued.found.row());
+                match queued.found {
+                    Found::Shard(row) => (Some(row), db, std::mem::take(&mut queued.words)),
+                    Found::Session(session) => {
+                        let selected = queued.words.args().try_at(1).and_then(parse_int);
+                        if session.row.name == "select"
+                            && let Some(selected) = selected.and_then(|db| u64::try_from(db).ok())
+                            && selected < databases
+                        {
+                            db = selected as u16;
+                        }
+                        (None, db, Words::default())
+                    }
+                }
+            })
+            .collect();
+        let (socket, sequence) = (request.socket, place.sequence);
+        let (answers, protocol) = (place.answers, place.protocol);
+        let exec = self.execs.insert(Exec { socket, sequence, answers, protocol, queue });
+        let watcher = self.watcher(socket);
+        let asked = transaction::Request { client: Client::Exec(exec), protocol, watcher };
+        let mut tickets = &self.server.tickets;
+        self.coordinator.begin(&asked, &watched, commands.into_iter(), &mut tickets);
+        self.pump();
+        true
+    }
+
+    /// Sends what transactions have to send and takes what is answered at once, until nothing is
+    /// left; answers the clients of those that have ended.
+    pub(super) fn pump(&mut self) {
+        loop {
+            if let Some((owner, message)) = self.coordinator.next_message() {
+                let owner = usize::from(owner);
+                match message {
+                    Message::Part(part) if owner == self.index => {
+                        let answered = self.owner.value().take_part(self.now, part);
+                        if let Some(part) = answered {
+                            self.coordinator.answer(part, &mut &self.server.tickets);
+                        }
+                        self.bring_late();
+                    }
+                    Message::Part(part) => self.hops.batch(owner).push_part(part),
+                    Message::Task(task) => self.send_task(owner, task),
+                }
+            } else if let Some((client, finished)) = self.coordinator.next_finished() {
+                self.take_finished(client, finished);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Sends an owner something without an answer.
+    pub(super) fn send_task(&mut self, owner: usize, task: Task) {
+        let (protocol, args) = (Protocol::default(), Args::new(&[], &[]));
+        if owner == self.index {
+            let call = Call { task, sender: self.sender(), db: 0, hash: 0, args };
+            let mut nothing = Vec::new();
+            let mut reply = Reply::new(&mut nothing, protocol);
+            self.owner.value().run(self.now, &call, &mut reply);
+            self.bring_late();
+        } else {
+            let order = Order { task, hash: 0, db: 0, protocol, tag: Ticket::Nobody };
+            self.hops.push(owner, &order, &[], std::iter::empty());
+        }
+    }
+
+    fn take_finished(&mut self, client: Client, finished: Finished) {
+        match (client, finished) {
+            (Client::Command { socket, sequence }, Finished::Replied(mut replies)) => {
+                let (row, reply) = replies.pop().expect("it was one command");
+                self.fill_for(row, socket, sequence, &reply);
+            }
+            (Client::Wait(id), Finished::Parked(until)) => self.set_deadline(id, until),
+            (Client::Wait(id), Finished::Replied(mut replies)) => {
+                let (_, reply) = replies.pop().expect("it was one command");
+                self.unblock(id, &reply);
+            }
+            (Client::Exec(exec), finished) => self.finish_exec(exec, finished),
+            (Client::Command { .. } | Client::Wait(_), _) => {
+                unreachable!("only EXEC is refused, and only a wait waits")
+            }
+        }
+    }
+
+    /// Answers an EXEC: the shards' replies, and between them what the session says.
+    fn finish_exec(&mut self, exec: usize, finished: Finished) {
+        let exec = self.execs.remove(exec);
+        let mut text = self.spare.pop().unwrap_or_default();
+        let mut reply = Reply::new(&mut text, exec.protocol);
+        let mut place = Some(exec.sequence);
+        if let Finished::Replied(replies) = finished {
+            reply.array(replies.len());
+            for ((row, reply), queued) in replies.into_iter().zip(&exec.queue) {
+                match queued.found {
+                    Found::Shard(_) => {
+                        if reply.first() == Some(&b'-') {
+                            self.stats.error(row, &reply, false);
+                        }
+                        text.extend_from_slice(&reply);
+                    }
+                    Found::Session(_) => self.run_queued(&exec, queued, &mut text, &mut place),
+                }
+            }
+        } else {
+            reply.null_array();
+        }
+        self.fill_next(&exec, place, &text);
+        text.clear();
+        self.keep_buffer(text);
+        if let Some(connection) = self.connection(exec.socket)
+            && connection.stall == Stall::Exec
+        {
+            connection.stall = Stall::None;
+            self.go_on(exec.socket);
+        }
+    }
+
+    /// Runs a command of the session in its turn. A job's reply has a place of its own.
+    fn run_queued(
+        &mut self,
+        exec: &Exec,
+        queued: &Queued,
+        text: &mut Vec<u8>,
+        place: &mut Option<u32>,
+    ) {
+        let Found::Session(row) = queued.found else { return };
+        let socket = exec.socket;
+        let Some((outcome, said)) = self.ask_session(socket, &queued.words.args(), row) else {
+            return;
+        };
+        text.extend_from_slice(&said);
+        if let Outcome::Start(job) = outcome {
+            self.fill_next(exec, place.take(), text);
+            text.clear();
+            let Some(connection) = self.connection(socket) else { return };
+            connection.stall = Stall::Job;
+            let sequence = connection.pipeline.reserve(!exec.answers);
+            self.asked.push(jobs::Asked { socket, sequence, job });
+        }
+    }
+
+    /// Puts a piece of an EXEC's reply in its place, or behind all that is there.
+    fn fill_next(&mut self, exec: &Exec, place: Option<u32>, text: &[u8]) {
+        match place {
+            Some(sequence) => self.fill(exec.socket, sequence, text),
+            None => {
+                if let Some(connection) = self.connection(exec.socket) {
+                    connection.pipeline.write(exec.protocol, exec.answers, |out| out.raw(text));
+                    self.mark_dirty(exec.socket);
+                }
+            }
+        }
+    }
+}

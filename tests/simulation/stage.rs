@@ -1,0 +1,161 @@
+//! Clients of a mesh: each asks, and asks again when it has heard.
+
+use super::mesh::{Ask, Heard, Mesh, Planted, Ticket};
+use super::source::Source;
+use crate::checkers::Span;
+use pinion_shards::Retire;
+use pinion_shards::commands::Words;
+use std::collections::HashMap;
+
+/// Steps after which a run that has not ended is taken for hung.
+const STEPS_MAX: u64 = 400_000;
+
+/// What the clients of a workload do. Every client has one request under way at most.
+pub(crate) trait Script {
+    /// What client `client` asks next; nothing once it is done.
+    fn next(&mut self, client: usize, source: &mut Source) -> Option<Ask>;
+
+    /// Takes what it heard, and when.
+    fn hear(&mut self, client: usize, heard: Heard, span: Span);
+
+    /// Takes that it will never hear, and when it had asked.
+    fn lose(&mut self, _client: usize, _span: Span) {}
+
+    /// True if a client that waits may be cut off.
+    fn may_cut(&self) -> bool {
+        false
+    }
+}
+
+/// A mesh and its clients.
+pub(crate) struct Stage {
+    pub(crate) mesh: Mesh,
+    pub(crate) source: Source,
+    clients: Vec<Client>,
+    whose: HashMap<Ticket, usize>,
+    ticket: Ticket,
+    clock: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Client {
+    core: usize,
+    asked: Option<(Ticket, u64)>,
+    /// It was cut off.
+    gone: bool,
+    /// It has nothing more to ask.
+    done: bool,
+}
+
+impl Stage {
+    /// From a seed: 2 to 5 shards, 3 to 9 clients.
+    pub(crate) fn new(seed: u64, planted: Option<Planted>) -> Self {
+        let mut source = Source(seed);
+        let shards = 2 + source.below(4);
+        let mesh = Mesh::new(shards, seed, planted);
+        let count = 3 + source.below(7);
+        let client =
+            |source: &mut Source| Client { core: source.below(shards), ..Client::default() };
+        let clients = (0..count).map(|_| client(&mut source)).collect();
+        Self { mesh, source, clients, whose: HashMap::new(), ticket: 0, clock: 0 }
+    }
+
+    /// Has every client do what a script says, until all are done and nothing is under way.
+    ///
+    /// # Errors
+    /// A sentence if it does not end.
+    pub(crate) fn play(&mut self, script: &mut dyn Script) -> Result<(), String> {
+        let end = self.clock + STEPS_MAX;
+        self.clients.iter_mut().for_each(|client| client.done = false);
+        loop {
+            for index in 0..self.clients.len() {
+                let client = self.clients[index];
+                if client.gone || client.done {
+                    continue;
+                }
+                if let Some((ticket, sent)) = client.asked {
+                    if script.may_cut() && index > 0 && self.source.below(3_000) == 0 {
+                        self.cut(index, ticket);
+                        script.lose(index, Span { sent, done: None });
+                    }
+                } else if self.source.below(6) == 0 {
+                    match script.next(index, &mut self.source) {
+                        Some(ask) => self.ask(index, ask),
+                        None => self.clients[index].done = true,
+                    }
+                }
+            }
+            self.clock += 1;
+            self.mesh.step(&mut self.source);
+            self.listen(script);
+            if self.clients.iter().all(|client| client.gone || client.done) && self.mesh.is_quiet()
+            {
+                return Ok(());
+            }
+            if self.clock > end {
+                return Err(format!("not at an end after {STEPS_MAX} steps"));
+            }
+        }
+    }
+
+    fn ask(&mut self, index: usize, ask: Ask) {
+        self.ticket += 1;
+        self.whose.insert(self.ticket, index);
+        self.clients[index].asked = Some((self.ticket, self.clock));
+        let core = self.clients[index].core;
+        self.mesh.ask(core, self.ticket, index as u64 + 1, ask);
+    }
+
+    fn cut(&mut self, index: usize, ticket: Ticket) {
+        self.whose.remove(&ticket);
+        let core = self.clients[index].core;
+        self.clients[index] = Client { core, asked: None, gone: true, done: true };
+        self.mesh.end(core, ticket, Retire::Gone);
+        self.ticket += 1;
+        self.mesh.ask(core, self.ticket, index as u64 + 1, Ask::Leave);
+    }
+
+    fn listen(&mut self, script: &mut dyn Script) {
+        for core in 0..self.mesh.shards() {
+            for (ticket, heard) in self.mesh.heard(core) {
+                let Some(index) = self.whose.remove(&ticket) else { continue };
+                let (asked, sent) = self.clients[index].asked.take().expect("it has asked");
+                assert_eq!(asked, ticket, "a reply is to what was asked");
+                script.hear(index, heard, Span { sent, done: Some(self.clock) });
+            }
+        }
+    }
+}
+
+/// A request, word by word.
+pub(crate) fn words(request: &str) -> Words {
+    let mut words = Words::default();
+    words.extend(request.split(' ').map(str::as_bytes));
+    words
+}
+
+/// A request of one command.
+pub(crate) fn one(request: &str) -> Ask {
+    Ask::One(words(request))
+}
+
+/// The strings and numbers of a reply, in order; nulls are left out.
+pub(crate) fn values(reply: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(reply);
+    let mut lines = text.split("\r\n");
+    let mut values = Vec::new();
+    while let Some(line) = lines.next() {
+        match line.as_bytes().first() {
+            Some(b':' | b'+' | b'-') => values.push(line[1..].to_owned()),
+            Some(b'$') if line != "$-1" => values.extend(lines.next().map(str::to_owned)),
+            _ => {}
+        }
+    }
+    values
+}
+
+/// The numbers of a reply; nulls count as 0.
+pub(crate) fn numbers(reply: &[u8]) -> Vec<u64> {
+    let text = String::from_utf8_lossy(reply).replace("$-1\r\n", ":0\r\n");
+    values(text.as_bytes()).iter().map(|value| value.parse().unwrap_or(u64::MAX)).collect()
+}
