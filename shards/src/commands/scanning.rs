@@ -1,4 +1,4 @@
-//! What SSCAN, HSCAN and ZSCAN have in common: a cursor, a pattern, and how much to look at.
+//! What SCAN, SSCAN, HSCAN and ZSCAN have in common: a cursor, a pattern, and how much to look at.
 
 use crate::commands::Args;
 use crate::error::Error;
@@ -9,10 +9,22 @@ use pinion_io::resp::Reply;
 /// Elements a call looks at where the client says nothing.
 const COUNT_DEFAULT: usize = 10;
 
-/// The words of a scan inside a key: `key cursor [MATCH pattern] [COUNT count] [NOVALUES]`.
+/// What is scanned: some options are only for one of these.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Scanned {
+    /// The keys of a database, whose type may be asked for.
+    Keys,
+    /// The members of a set or of a sorted set.
+    Members,
+    /// The fields of a hash, which may come without their values.
+    Fields,
+}
+
+/// The options of a scan: `[MATCH pattern] [COUNT count] [TYPE type] [NOVALUES]`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scanning<'a> {
     pattern: Option<&'a [u8]>,
+    type_name: Option<&'a [u8]>,
     /// Elements to look at.
     pub(super) count: usize,
     /// HSCAN is to show fields without their values.
@@ -31,13 +43,14 @@ pub(super) fn position(args: &Args<'_>) -> Result<u64, Error> {
 }
 
 impl<'a> Scanning<'a> {
-    /// Reads the options; NOVALUES only where `names` allows it.
+    /// Reads the options, which follow the cursor.
     ///
     /// # Errors
     /// `Syntax`, `NotInteger`, and what says that NOVALUES is for HSCAN.
-    pub(super) fn read(args: &Args<'a>, names: bool) -> Result<Self, Error> {
-        let mut scanning = Self { pattern: None, count: COUNT_DEFAULT, names_only: false };
-        let mut at = 3;
+    pub(super) fn read(args: &Args<'a>, scanned: Scanned) -> Result<Self, Error> {
+        let mut scanning =
+            Self { pattern: None, type_name: None, count: COUNT_DEFAULT, names_only: false };
+        let mut at = if scanned == Scanned::Keys { 2 } else { 3 };
         while at < args.len() {
             let has_value = at + 1 < args.len();
             if args.is(at, "COUNT") && has_value {
@@ -49,8 +62,10 @@ impl<'a> Scanning<'a> {
                 scanning.count = count.min(SCAN_COUNT_MAX);
             } else if args.is(at, "MATCH") && has_value {
                 scanning.pattern = Some(args.at(at + 1));
+            } else if args.is(at, "TYPE") && has_value && scanned == Scanned::Keys {
+                scanning.type_name = Some(args.at(at + 1));
             } else if args.is(at, "NOVALUES") {
-                if !names {
+                if scanned != Scanned::Fields {
                     return Err(Error::Text("ERR NOVALUES option can only be used in HSCAN"));
                 }
                 scanning.names_only = true;
@@ -67,6 +82,11 @@ impl<'a> Scanning<'a> {
     /// True if a name is as the client wants.
     pub(super) fn wants(&self, name: &[u8]) -> bool {
         self.pattern.is_none_or(|pattern| glob::is_match(pattern, name))
+    }
+
+    /// True if a type is the one the client wants, if it wants one.
+    pub(super) fn wants_type(&self, name: &str) -> bool {
+        self.type_name.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name.as_bytes()))
     }
 }
 

@@ -326,24 +326,6 @@ impl Fields {
         }
     }
 
-    /// Looks at names from `position` on, about `budget` of them, and removes those that are due
-    /// at `now`. Returns how many those were, where to go on if not at the end, and the first time
-    /// among those that stay.
-    pub fn sweep(&mut self, rules: &Rules, position: u64, budget: usize, now: Millis) -> Sweep {
-        let mut sweep = Sweep::default();
-        let mut due = Vec::new();
-        sweep.next = self.scan(rules, position, budget, |field| {
-            let Some(at) = field.expiry() else { return };
-            if at < now {
-                due.push(field.name().to_vec());
-            } else {
-                sweep.first = Some(sweep.first.map_or(at, |first: Millis| first.min(at)));
-            }
-        });
-        sweep.removed = due.iter().filter(|name| self.remove(rules, name)).count();
-        sweep
-    }
-
     /// A copy that shares nothing.
     #[must_use]
     pub fn duplicate(&self) -> Self {
@@ -381,17 +363,6 @@ impl Fields {
             Form::Many(table) => assert_eq!(table.recount(), table.sums()),
         }
     }
-}
-
-/// What a sweep over fields did.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Sweep {
-    /// Names removed.
-    pub removed: usize,
-    /// Where to go on, if the end was not reached.
-    pub next: Option<u64>,
-    /// The first time to come of those seen.
-    pub first: Option<Millis>,
 }
 
 #[cfg(test)]
@@ -456,24 +427,5 @@ mod tests {
             assert_eq!(fields.find(rules, name).unwrap().name(), name);
         }
         assert_eq!(fields.random(|| 7 << 40).is_some(), !model.is_empty());
-    }
-
-    #[test]
-    fn a_sweep_in_steps_removes_what_is_due() {
-        let rules = Rules::new(3);
-        let mut fields = Fields::default();
-        for i in 0..5000u64 {
-            let expiry = (i % 2 == 0).then_some(i);
-            fields.insert(&rules, format!("f{i}").as_bytes(), Content::Int(1), expiry);
-        }
-        let (mut position, mut removed, mut first) = (Some(0), 0, u64::MAX);
-        while let Some(at) = position {
-            let sweep = fields.sweep(&rules, at, 64, 1000);
-            removed += sweep.removed;
-            first = first.min(sweep.first.unwrap_or(u64::MAX));
-            position = sweep.next;
-        }
-        assert_eq!((removed, first, fields.len()), (500, 1000, 4500));
-        fields.recount();
     }
 }

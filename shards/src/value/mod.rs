@@ -19,7 +19,7 @@ pub mod stream;
 
 pub use encodings::{Encodings, Rules};
 pub use extended::Extended;
-pub use fields::{Field, Fields, Sweep};
+pub use fields::{Field, Fields};
 pub use hash::{Hash, Pair};
 pub use intset::IntSet;
 pub use kind::Kind;

@@ -1,7 +1,7 @@
 //! Shows all fields of a hash: HGETALL, HKEYS, HVALS, and HSCAN a few at a time.
 
 use super::read;
-use crate::commands::scanning::{Scanning, position, write_scanned};
+use crate::commands::scanning::{Scanned, Scanning, position, write_scanned};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::limits::READ_AT_ONCE_MAX;
@@ -107,7 +107,7 @@ fn hscan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
         write_scanned(None, 0, &[], reply);
         return Ok(());
     };
-    let scanning = Scanning::read(args, true)?;
+    let scanning = Scanning::read(args, Scanned::Fields)?;
     // How many there are is known only at the end; bulk strings are the same in both protocols.
     let (mut found, mut values) = (Vec::new(), 0);
     let next = hash.scan(rules, now, (position, scanning.count), |pair| {

@@ -1,11 +1,11 @@
 //! Commands on whole databases: DBSIZE, KEYS, RANDOMKEY, SCAN, FLUSHDB, FLUSHALL, SWAPDB.
 
+use crate::commands::scanning::{Scanned, Scanning};
 use crate::commands::{Args, DANGEROUS, Flags, Group, KEYSPACE, Plan, Row};
 use crate::error::Error;
 use crate::fold::Fold;
 use crate::glob;
 use crate::keyspace::Cursor;
-use crate::limits::SCAN_COUNT_MAX;
 use crate::shard::Scope;
 use pinion_io::resp::{Protocol, Reply};
 
@@ -61,56 +61,15 @@ fn randomkey(scope: &mut Scope<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     Ok(())
 }
 
-/// What SCAN looks for.
-struct Wanted<'a> {
-    pattern: Option<&'a [u8]>,
-    type_name: Option<&'a [u8]>,
-    count: usize,
-}
-
-impl<'a> Wanted<'a> {
-    /// Reads the options after the cursor.
-    fn read(args: &Args<'a>) -> Result<Self, Error> {
-        let mut wanted = Self { pattern: None, type_name: None, count: SCAN_COUNT_DEFAULT };
-        let mut at = 2;
-        while at < args.len() {
-            let has_value = at + 1 < args.len();
-            if args.is(at, "COUNT") && has_value {
-                let count = args.int(at + 1)?;
-                if count < 1 {
-                    return Err(Error::Syntax);
-                }
-                wanted.count = usize::try_from(count)
-                    .map_or(SCAN_COUNT_MAX, |count| count.min(SCAN_COUNT_MAX));
-            } else if args.is(at, "MATCH") && has_value {
-                wanted.pattern = Some(args.at(at + 1));
-            } else if args.is(at, "TYPE") && has_value {
-                wanted.type_name = Some(args.at(at + 1));
-            } else if args.is(at, "NOVALUES") {
-                return Err(Error::Text("ERR NOVALUES option can only be used in HSCAN"));
-            } else {
-                return Err(Error::Syntax);
-            }
-            at += 2;
-        }
-        Ok(wanted)
-    }
-}
-
-/// Keys a call looks at where the client says nothing.
-const SCAN_COUNT_DEFAULT: usize = 10;
-
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`.
 fn scan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let cursor = Cursor::parse(args.at(1), scope.shards)?;
-    let wanted = Wanted::read(args)?;
+    let scanning = Scanning::read(args, Scanned::Keys)?;
     let mut found = Found::default();
-    let (position, count) = (cursor.position, wanted.count);
+    let (position, count) = (cursor.position, scanning.count);
     let next = scope.keyspace.scan(scope.db, position, count, scope.now, |record, is_due| {
-        let name = record.value().type_name().as_bytes();
-        let fits = wanted.pattern.is_none_or(|pattern| glob::is_match(pattern, record.key()));
-        let is_of_type = wanted.type_name.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name));
-        if fits && is_of_type && !is_due {
+        let fits = scanning.wants(record.key());
+        if fits && scanning.wants_type(record.value().type_name()) && !is_due {
             found.add(record.key());
         }
         // What is due goes whatever its type.

@@ -5,7 +5,6 @@ use crate::error::Error;
 use crate::shard::Scope;
 use crate::value::{Item, Kind, Rules, Set};
 use pinion_io::resp::Reply;
-use std::ops::Range;
 
 /// What becomes of several sets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,15 +19,6 @@ enum Operation {
 
 /// Sets by the order of their keys; none where there is no such key.
 type Sources<'a> = [Option<&'a Set>];
-
-fn sources<'a>(
-    scope: &'a mut Scope<'_>,
-    args: &Args<'_>,
-    words: Range<usize>,
-) -> Result<Vec<Option<&'a Set>>, Error> {
-    let values = scope.sources(args, words);
-    values.into_iter().map(|value| value.map(|value| value.of::<Set>()).transpose()).collect()
-}
 
 /// The members that all sets have, from the smallest set on, `limit` at most.
 fn inter<'a>(rules: &Rules, sources: &Sources<'a>, limit: usize) -> Vec<Item<'a>> {
@@ -81,7 +71,7 @@ fn show(
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
     let rules = scope.rules;
-    let sources = sources(scope, args, 1..args.len())?;
+    let sources = scope.sources_of::<Set>(args, 1..args.len())?;
     let members = match operation {
         Operation::Inter => inter(rules, &sources, usize::MAX),
         Operation::Diff => diff(rules, &sources),
@@ -104,7 +94,7 @@ fn store(
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
     let rules = scope.rules;
-    let sources = sources(scope, args, 2..args.len())?;
+    let sources = scope.sources_of::<Set>(args, 2..args.len())?;
     let result = match operation {
         Operation::Inter => {
             let mut result = collect(rules, &inter(rules, &sources, usize::MAX));
@@ -169,7 +159,7 @@ fn sintercard(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> 
     }
     let limit = if limit == 0 { usize::MAX } else { limit };
     let rules = scope.rules;
-    let sources = sources(scope, args, 2..2 + count)?;
+    let sources = scope.sources_of::<Set>(args, 2..2 + count)?;
     reply.int(inter(rules, &sources, limit).len() as i64);
     Ok(())
 }

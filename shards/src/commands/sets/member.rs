@@ -1,6 +1,6 @@
 //! Members of one set: SADD, SREM, SISMEMBER, SMISMEMBER, SCARD, SMEMBERS, SSCAN; and SMOVE.
 
-use crate::commands::scanning::{Scanning, position, write_scanned};
+use crate::commands::scanning::{Scanned, Scanning, position, write_scanned};
 use crate::commands::{Args, Flags, Group, KeySpec, Move, Plan, Row};
 use crate::error::Error;
 use crate::reading::{Source, Walk};
@@ -111,7 +111,7 @@ fn sscan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
         write_scanned(None, 0, &[], reply);
         return Ok(());
     };
-    let scanning = Scanning::read(args, false)?;
+    let scanning = Scanning::read(args, Scanned::Members)?;
     // How many there are is known only at the end; bulk strings are the same in both protocols.
     let (mut found, mut values) = (Vec::new(), 0);
     let next = set.scan(rules, position, scanning.count, |member| {

@@ -1,7 +1,7 @@
 //! Asks for scores, ranks and counts, and lists a set a few members at a time.
 
 use super::score::{lex_ends, score_ends};
-use crate::commands::scanning::{Scanning, position, write_scanned};
+use crate::commands::scanning::{Scanned, Scanning, position, write_scanned};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::shard::Scope;
@@ -118,7 +118,7 @@ fn zscan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
         write_scanned(None, 0, &[], reply);
         return Ok(());
     };
-    let scanning = Scanning::read(args, false)?;
+    let scanning = Scanning::read(args, Scanned::Members)?;
     // How many there are is known only at the end. Bulk strings are the same in both protocols,
     // and scores are bulk strings here.
     let (mut found, mut values) = (Vec::new(), 0);
