@@ -86,6 +86,10 @@ pub struct CoreFigures {
     pub rates: [u64; 3],
     /// Clients it serves.
     pub clients: u64,
+    /// Those that wait for a key.
+    pub blocked: u64,
+    /// Those that watch keys.
+    pub watching: u64,
     /// Bytes held for them.
     pub client_bytes: u64,
     /// The most input held for one of them.
@@ -204,6 +208,8 @@ fn figures(core: &mut CoreView<'_>) -> CoreFigures {
     core.clients.each(&mut |client| {
         let (input, output) = (client.input_bytes as u64, client.output_bytes as u64);
         figures.clients += 1;
+        figures.blocked += u64::from(client.is_blocked);
+        figures.watching += u64::from(client.session.watching() > 0);
         figures.client_bytes += size_of::<Session>() as u64 + input + output;
         figures.input_bytes_max = figures.input_bytes_max.max(input);
         figures.output_bytes_max = figures.output_bytes_max.max(output);

@@ -104,6 +104,8 @@ pub struct ShardStats {
     pub awaited_keys: u64,
     /// Those of them for which a command waits only as long as they are there.
     pub needed_keys: u64,
+    /// Keys that clients watch.
+    pub watched_keys: u64,
 }
 
 /// Figures of a database of a shard.
@@ -320,6 +322,7 @@ impl Shard {
             memory_bytes: self.keyspace.memory_bytes() as u64,
             waiting: self.waits.len() as u64,
             awaited_keys: self.keyspace.awaited_keys() as u64,
+            watched_keys: self.keyspace.watched_keys() as u64,
             needed_keys: self.waits.needed_keys() as u64,
         }
     }

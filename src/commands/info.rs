@@ -154,17 +154,13 @@ fn clients(lines: &mut Lines, report: &Report<'_>) {
     lines.add("maxclients", report.at.settings.clients_max);
     lines.add("client_recent_max_input_buffer", report.max(|core| core.input_bytes_max));
     lines.add("client_recent_max_output_buffer", report.max(|core| core.output_bytes_max));
-    lines.add("blocked_clients", report.sum(|core| core.shard.waiting));
+    lines.add("blocked_clients", report.sum(|core| core.blocked));
     lines.add("total_blocking_keys", report.sum(|core| core.shard.awaited_keys));
-    for name in [
-        "tracking_clients",
-        "pubsub_clients",
-        "watching_clients",
-        "clients_in_timeout_table",
-        "total_watched_keys",
-    ] {
-        lines.add(name, 0);
-    }
+    lines.add("tracking_clients", 0);
+    lines.add("pubsub_clients", 0);
+    lines.add("watching_clients", report.sum(|core| core.watching));
+    lines.add("clients_in_timeout_table", 0);
+    lines.add("total_watched_keys", report.sum(|core| core.shard.watched_keys));
     lines.add("total_blocking_keys_on_nokey", report.sum(|core| core.shard.needed_keys));
 }
 

@@ -99,6 +99,7 @@ impl Work {
     fn queue(&mut self, request: &Request, args: &Args<'_>, found: Found) {
         let Some(connection) = self.connection(request.socket) else { return };
         let (session, row) = (&mut connection.session, found.row());
+        session.last_command = Some(row);
         if matches!(row.plan, Plan::Watch) {
             return self.fail(request, row, Error::Text("ERR WATCH inside MULTI is not allowed"));
         }

@@ -97,6 +97,11 @@ impl Keyspace {
         }
     }
 
+    /// Keys that clients watch.
+    pub(crate) fn watched_keys(&self) -> usize {
+        self.watches.keys.len()
+    }
+
     /// Clients that watch keys here.
     pub fn watching(&self) -> usize {
         self.watches.watchers.len()

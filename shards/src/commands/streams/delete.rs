@@ -164,6 +164,7 @@ fn xsetid(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     }
     let key = scope.first(args);
     let mut stream = scope.keyspace.open::<Stream>(key, scope.now)?.ok_or(Error::NoSuchKey)?;
+    stream.aside();
     check_ids(&stream.log, last, added).inspect_err(|_| stream.unchanged())?;
     stream.log.set_ids(last, added, max_deleted);
     reply.ok();
