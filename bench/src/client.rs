@@ -64,13 +64,23 @@ impl Client {
         count: u64,
         make: impl Fn(u64, &mut Vec<u8>),
     ) -> Result<(), String> {
+        self.repeat_groups(count, 1, make)
+    }
+
+    /// The same with groups of `requests` requests each, about a pipeline of them at a time.
+    pub(crate) fn repeat_groups(
+        &mut self,
+        count: u64,
+        requests: u64,
+        make: impl Fn(u64, &mut Vec<u8>),
+    ) -> Result<(), String> {
         let (mut out, mut next) = (Vec::new(), 0);
         while next < count {
-            let end = count.min(next + PIPELINE);
+            let end = count.min(next + PIPELINE.div_ceil(requests));
             out.clear();
             (next..end).for_each(|number| make(number, &mut out));
             self.send(&out)?;
-            (next..end).try_for_each(|_| self.skip())?;
+            (0..(end - next) * requests).try_for_each(|_| self.skip())?;
             next = end;
         }
         Ok(())

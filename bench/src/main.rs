@@ -36,6 +36,7 @@ static CASES: &[(&str, &str, Run)] = &[
     ("keys", "memory of many keys, and the longest pause while they came", cases::keys::run),
     ("suite", "the default commands of redis-benchmark, one by one", cases::suite::run),
     ("large", "what an operation costs on millions of elements", cases::large::run),
+    ("transactions", "MULTI, MSET and MGET on one shard and on two", cases::transactions::run),
     (
         "stall",
         "the longest pause while a huge hash is read, deleted and expires",

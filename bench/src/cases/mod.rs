@@ -7,6 +7,7 @@ pub(crate) mod one;
 pub(crate) mod rate;
 pub(crate) mod stall;
 pub(crate) mod suite;
+pub(crate) mod transactions;
 pub(crate) mod two;
 
 use crate::client::Client;

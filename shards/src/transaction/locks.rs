@@ -282,3 +282,104 @@ impl Locks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    /// A unit as the model sees it.
+    struct Known {
+        id: UnitId,
+        wanted: Wanted,
+        granted: bool,
+    }
+
+    /// True if the two cannot be held together.
+    fn bars(one: &Wanted, other: &Wanted) -> bool {
+        match (one, other) {
+            (Wanted::Keys(keys), Wanted::Keys(others)) => keys.iter().any(|&(hash, mode)| {
+                others.iter().any(|&(its, other)| its == hash && mode.bars(other))
+            }),
+            _ => one.mode().bars(other.mode()),
+        }
+    }
+
+    fn drawn(random: &mut Random) -> Wanted {
+        let mode = Mode::of(random.below(2) == 0);
+        if random.below(12) == 0 {
+            return Wanted::All(mode);
+        }
+        let key = |random: &mut Random| (random.below(6) as u64, Mode::of(random.below(2) == 0));
+        Wanted::Keys((0..1 + random.below(3)).map(|_| key(random)).collect())
+    }
+
+    /// Takes the grants, and compares with the rule: nobody holds what another has in its way, and
+    /// nobody waits for nothing.
+    fn check(locks: &mut Locks, known: &mut [Known]) {
+        while let Some(id) = locks.next_granted() {
+            let unit = known.iter_mut().find(|unit| unit.id == id).expect("it has entered");
+            assert!(!unit.granted, "{id} is told once");
+            unit.granted = true;
+        }
+        for (at, unit) in known.iter().enumerate() {
+            let mut before = known[..at].iter();
+            if unit.granted {
+                let barred = before.any(|other| bars(&other.wanted, &unit.wanted));
+                assert!(!barred, "{} does not overtake", unit.id);
+            } else {
+                // Behind one that wants all keys everything waits.
+                let waits = before.any(|other| {
+                    bars(&other.wanted, &unit.wanted) || matches!(other.wanted, Wanted::All(_))
+                });
+                assert!(waits, "{} waits for somebody", unit.id);
+            }
+        }
+    }
+
+    #[test]
+    fn units_get_their_locks_in_order() {
+        for seed in 0..200 {
+            let (mut random, mut locks) = (Random(seed), Locks::default());
+            let mut known: Vec<Known> = Vec::new();
+            for _ in 0..200 {
+                let held = known.iter().filter(|unit| unit.granted).count();
+                if random.below(2) == 0 || held == 0 {
+                    let wanted = drawn(&mut random);
+                    let free = !locks.bar(&wanted);
+                    let id = locks.enter(wanted.clone());
+                    known.push(Known { id, wanted, granted: false });
+                    check(&mut locks, &mut known);
+                    let granted = known.last().is_some_and(|unit| unit.granted);
+                    assert_eq!(free, granted, "what nothing bars is granted at once");
+                } else {
+                    let chosen = random.below(held);
+                    let holders = known.iter().enumerate().filter(|(_, unit)| unit.granted);
+                    let at = holders.map(|(at, _)| at).nth(chosen).expect("so many hold");
+                    locks.leave(known.remove(at).id);
+                    check(&mut locks, &mut known);
+                }
+            }
+            while let Some(at) = known.iter().position(|unit| unit.granted) {
+                locks.leave(known.remove(at).id);
+                check(&mut locks, &mut known);
+            }
+            assert!(known.is_empty() && locks.is_empty(), "seed {seed}: all had their turn");
+            assert!(locks.queues.is_empty() && locks.behind.is_empty() && locks.exclusive == 0);
+        }
+    }
+
+    #[test]
+    fn what_holds_a_key_has_begun() {
+        let mut locks = Locks::default();
+        let write = |key| Wanted::Keys(vec![(key, Mode::Exclusive)]);
+        let first = locks.enter(write(1));
+        assert!(!locks.holds(1, Mode::Shared), "it was not told yet");
+        assert!(locks.next_granted_is(first) && locks.holds(1, Mode::Shared));
+        let second = locks.enter(write(1));
+        assert!(!locks.next_granted_is(second));
+        locks.leave(first);
+        assert!(!locks.holds(1, Mode::Shared) && locks.bar(&write(1)));
+        assert_eq!(locks.next_granted(), Some(second));
+    }
+}
