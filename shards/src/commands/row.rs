@@ -20,7 +20,8 @@ pub type Try = fn(&mut Scope<'_>, &Args<'_>, &mut Reply<'_>) -> Result<Option<Wa
 /// one of them, where it is run.
 #[derive(Clone, Copy, Debug)]
 pub struct Move {
-    /// The run of keys, in `Row::keys`, on whose first key's owner it is run.
+    /// The run of keys, in `Row::keys`, on whose first key's owner it is run; if a request has
+    /// none there, the next run.
     pub to: u8,
     /// Runs on the owner of other keys, and sends a value along for each of them, in order. The
     /// words are the name and that owner's keys; with `settle` or `back`, all the words.

@@ -3,7 +3,8 @@
 //! The elements are copied out first, one behind the other; what is sorted are small rows that
 //! name their places. Only as much is brought into order as LIMIT asks for.
 
-use crate::commands::{Args, DANGEROUS, ELEMENTS, Flags, Group, KeySpec, Plan, Row};
+use crate::carried::copy_out;
+use crate::commands::{Args, DANGEROUS, ELEMENTS, Flags, Group, KeySpec, Move, Plan, Row};
 use crate::error::Error;
 use crate::route;
 use crate::shard::Scope;
@@ -131,10 +132,12 @@ impl Texts {
 
 impl<'a> Options<'a> {
     /// From word 2 on; `may_store` where STORE is one of them.
-    fn parse(scope: &Scope<'_>, args: &Args<'a>, may_store: bool) -> Result<Self, Error> {
+    fn parse(scope: &mut Scope<'_>, args: &Args<'a>, may_store: bool) -> Result<Self, Error> {
         let mut options = Self::default();
-        // Elsewhere than in the first key's slot, other shards would have to be asked.
-        let is_near = |pattern: Pattern<'_>| scope.shards == 1 || pattern.is_with(args.at(1));
+        // Elsewhere than in the first key's slot, other shards would have to be asked; and so they
+        // would where that key was brought here.
+        let (is_alone, is_here) = (scope.shards == 1, scope.is_here(1));
+        let is_near = |pattern: Pattern<'_>| is_alone || (is_here && pattern.is_with(args.at(1)));
         let mut index = 2;
         while index < args.len() {
             let left = args.len() - index - 1;
@@ -324,11 +327,10 @@ fn elements(
     args: &Args<'_>,
     options: &Options<'_>,
 ) -> Result<(Texts, bool), Error> {
-    let key = scope.first(args);
     let mut elements = Texts::default();
     let mut digits = itoa::Buffer::new();
     let keep = matches!(options.by, By::Nothing);
-    let is_set = match scope.keyspace.get(key, scope.now) {
+    let is_set = match scope.sources(args, 1..=1)[0] {
         None => false,
         Some(Value::Set(set)) => {
             set.iter().for_each(|item| elements.push(item.text(&mut digits)));
@@ -394,10 +396,12 @@ fn arrange<T>(
 
 /// The key after the last word STORE.
 const STORE: KeySpec = KeySpec::after_last("STORE", 2, &["OW", "UPDATE"]);
+/// Where the result is to be; without STORE, where the one key is.
+const STORED: Move = Move { to: 1, take: copy_out, put: sort, settle: None, back: None };
 
 /// The rows.
 pub(in crate::commands) const ROWS: &[Row] = &[
-    Row::new("sort", -2, Group::Generic, Plan::One(sort))
+    Row::new("sort", -2, Group::Generic, Plan::Move(STORED))
         .flags(&[Flags::WRITE, Flags::DENYOOM, Flags::MOVABLEKEYS])
         .categories(DANGEROUS | ELEMENTS)
         .keys(&[KeySpec::one(1, &["RO", "ACCESS"]), STORE])

@@ -583,7 +583,8 @@ fn spread(
             Ok(Shape::First { task, shares, found: None })
         }
         Plan::Move(plan) | Plan::Wait(_, Spread::Move(plan)) => {
-            let target = row.keys[usize::from(plan.to)].indexes(&words.args()).next();
+            let runs = &row.keys[usize::from(plan.to)..];
+            let target = runs.iter().find_map(|run| run.indexes(&words.args()).next());
             let target = target.expect("a command of several keys has the one it goes to");
             let is_to = |share: &Share| share.indexes.contains(&(target as u32));
             let to = shares.iter().position(is_to).expect("a key has an owner");

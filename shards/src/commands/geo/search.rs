@@ -2,7 +2,8 @@
 
 use super::query::{Form, Found, Query, Store};
 use super::{write_distance, write_point};
-use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
+use crate::carried::copy_out;
+use crate::commands::{Args, Flags, Group, KeySpec, Move, Plan, Row, Run};
 use crate::error::Error;
 use crate::shard::Scope;
 use crate::value::{Rules, SortedSet};
@@ -49,8 +50,8 @@ fn search(
     reply: &mut Reply<'_>,
     form: Form,
 ) -> Result<(), Error> {
-    let (key, rules) = (scope.first(args), scope.rules);
-    let set = scope.keyspace.read::<SortedSet>(key, scope.now)?;
+    let rules = scope.rules;
+    let set = scope.sources_of::<SortedSet>(args, 1..=1)?[0];
     let query = Query::parse(args, form, set, rules)?;
     let found = query.find(set);
     let Some(store) = query.store else {
@@ -59,6 +60,10 @@ fn search(
     };
     let kept = kept(&query, store, &found, rules);
     reply.int(found.len() as i64);
+    // With both STORE and STOREDIST the last counts; it is run where the first is.
+    if !scope.is_here(store.key) {
+        return Err(Error::CrossShard);
+    }
     let key = scope.key(args.at(store.key));
     scope.keyspace.store(key, scope.now, kept);
     Ok(())
@@ -120,6 +125,11 @@ const READ: &[Flags] = &[Flags::READONLY];
 const WRITE: &[Flags] = &[Flags::WRITE, Flags::DENYOOM];
 const MOVABLE: &[Flags] = &[Flags::WRITE, Flags::DENYOOM, Flags::MOVABLEKEYS];
 
+/// Where the result is to be; without STORE and STOREDIST, where the one key is.
+const fn stored(put: Run) -> Plan {
+    Plan::Move(Move { to: 1, take: copy_out, put, settle: None, back: None })
+}
+
 /// The rows.
 pub(in crate::commands) const ROWS: &[Row] = &[
     Row::new("geosearch", -7, Group::Geo, Plan::One(geosearch))
@@ -130,7 +140,7 @@ pub(in crate::commands) const ROWS: &[Row] = &[
         .flags(WRITE)
         .keys(&[KeySpec::one(1, &["OW", "UPDATE"]), KeySpec::one(2, &["RO", "ACCESS"])])
         .about("6.2.0", "Keeps the members in a circle or box"),
-    Row::new("georadius", -6, Group::Geo, Plan::One(georadius))
+    Row::new("georadius", -6, Group::Geo, stored(georadius))
         .flags(MOVABLE)
         .keys(&[
             KeySpec::one(1, &["RO", "ACCESS"]),
@@ -142,7 +152,7 @@ pub(in crate::commands) const ROWS: &[Row] = &[
         .flags(READ)
         .keys(KEY)
         .about("3.2.10", "Finds members in a circle around a place"),
-    Row::new("georadiusbymember", -5, Group::Geo, Plan::One(by_member))
+    Row::new("georadiusbymember", -5, Group::Geo, stored(by_member))
         .flags(MOVABLE)
         .keys(&[
             KeySpec::one(1, &["RO", "ACCESS"]),
