@@ -264,8 +264,12 @@ impl Program {
                 let from =
                     if check.is_some() { self.round(0, shares, Phase::Check) + 1 } else { 0 };
                 let last = self.round(from, shares, Phase::Run);
-                if may_wait {
-                    self.round(last + 1, shares, Phase::Park);
+                // A shard has it wait once, for all its keys.
+                let mut waits = vec![!may_wait; self.owners.len()];
+                for (part, share) in shares.iter().enumerate() {
+                    if !std::mem::replace(&mut waits[usize::from(share.owner)], true) {
+                        self.step(last + 1, share.owner, part, Phase::Park);
+                    }
                 }
             }
             Shape::Moved { plan, to, shares, .. } => {
@@ -450,7 +454,7 @@ impl Command {
         let args = self.words.args();
         match &self.shape {
             Shape::First { shares, .. } | Shape::Parts { shares, .. } => {
-                row.keys[0].subset(&args, &shares[part].indexes, to);
+                row.keys[0].subset(&args, &keys_beside(shares, part), to);
             }
             _ => to.extend(args.from(0)),
         }
@@ -515,18 +519,25 @@ impl Command {
         }
     }
 
-    /// Takes the words with which a part waits for those of the request: what goes with its key is
-    /// the last of them.
+    /// Takes the words with which a part waits for those of the request: what goes with its keys
+    /// are the last of them.
     fn resolve(&mut self, part: usize, reply: &[u8]) {
         let Shape::Parts { shares, .. } = &self.shape else { return };
-        let words = strings(reply);
-        let (Some(last), [key]) = (words.last(), &shares[part].indexes[..]) else { return };
-        let at = *key as usize + shares.len();
+        let (words, own) = (strings(reply), shares[part].owner);
+        let keys = shares.iter().filter(|share| share.owner == own).count();
+        let Some(first) = words.len().checked_sub(keys) else { return };
+        // A share has one key, and what goes with it stands as far behind it as there are keys.
+        let begin = shares[0].indexes[0] as usize + shares.len();
+        let is_own = |index: usize| {
+            let share = index.checked_sub(begin).and_then(|at| shares.get(at));
+            share.is_some_and(|share| share.owner == own)
+        };
+        let mut taken = words[first..].iter().copied();
         let mut resolved = Words::default();
         let old = self.words.args();
-        resolved.extend(old.from(0).enumerate().map(|(index, word)| match index {
-            _ if index == at => *last,
-            _ => word,
+        resolved.extend(old.from(0).enumerate().map(|(index, old)| match is_own(index) {
+            true => taken.next().unwrap_or(old),
+            false => old,
         }));
         self.words = resolved;
     }
@@ -604,6 +615,12 @@ fn spread(
             Err(Error::CrossShard)
         }
     }
+}
+
+/// The keys, by the indexes of their words, of all shares of the owner that has share `part`.
+fn keys_beside(shares: &[Share], part: usize) -> Vec<u32> {
+    let own = shares.iter().filter(|share| share.owner == shares[part].owner);
+    own.flat_map(|share| share.indexes.iter().copied()).collect()
 }
 
 /// The strings of an array.
