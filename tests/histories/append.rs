@@ -147,7 +147,8 @@ impl Session for Client<'_> {
             }
         }
         self.run.count(1);
-        self.history.push(Transaction { span: self.asked.span, steps });
+        let (session, span) = (self.asked.session, self.asked.span);
+        self.history.push(Transaction { session, span, steps });
         Ok(())
     }
 }
@@ -165,7 +166,11 @@ fn record(run: &Run) -> Result<History, String> {
         source: run.source(number),
         left: run.operations / CONNECTIONS,
         appended: 0,
-        asked: Transaction { span: Span { sent: 0, done: None }, steps: Vec::new() },
+        asked: Transaction {
+            session: number,
+            span: Span { sent: 0, done: None },
+            steps: Vec::new(),
+        },
         wrapped: false,
         history: Vec::new(),
         lens: Vec::new(),

@@ -5,12 +5,12 @@ use super::source::Source;
 use crate::checkers::Span;
 use pinion_shards::Retire;
 use pinion_shards::commands::Words;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 /// Steps after which a run that has not ended is taken for hung.
 const STEPS_MAX: u64 = 400_000;
 
-/// What the clients of a workload do. Every client has one request under way at most.
+/// What the clients of a workload do.
 pub(crate) trait Script {
     /// What client `client` asks next; nothing once it is done.
     fn next(&mut self, client: usize, source: &mut Source) -> Option<Ask>;
@@ -20,6 +20,11 @@ pub(crate) trait Script {
 
     /// Takes that it will never hear, and when it had asked.
     fn lose(&mut self, _client: usize, _span: Span) {}
+
+    /// Requests that a client sends before it hears of the first.
+    fn depth(&self) -> usize {
+        1
+    }
 
     /// True if a client that waits may be cut off.
     fn may_cut(&self) -> bool {
@@ -37,14 +42,23 @@ pub(crate) struct Stage {
     clock: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Client {
     core: usize,
-    asked: Option<(Ticket, u64)>,
+    /// What it hears comes in this order.
+    asked: VecDeque<Asked>,
     /// It was cut off.
     gone: bool,
     /// It has nothing more to ask.
     done: bool,
+}
+
+/// A request under way, and when it was sent.
+#[derive(Clone, Debug)]
+struct Asked {
+    ticket: Ticket,
+    sent: u64,
+    heard: Option<Heard>,
 }
 
 impl Stage {
@@ -69,16 +83,20 @@ impl Stage {
         self.clients.iter_mut().for_each(|client| client.done = false);
         loop {
             for index in 0..self.clients.len() {
-                let client = self.clients[index];
-                if client.gone || client.done {
+                let client = &self.clients[index];
+                if client.gone {
                     continue;
                 }
-                if let Some((ticket, sent)) = client.asked {
+                let (count, first) = (client.asked.len(), client.asked.front());
+                if let Some(&Asked { ticket, sent, .. }) = first {
                     if script.may_cut() && index > 0 && self.source.below(3_000) == 0 {
                         self.cut(index, ticket);
                         script.lose(index, Span { sent, done: None });
+                        continue;
                     }
-                } else if self.source.below(6) == 0 {
+                }
+                if count < script.depth() && !self.clients[index].done && self.source.below(6) == 0
+                {
                     match script.next(index, &mut self.source) {
                         Some(ask) => self.ask(index, ask),
                         None => self.clients[index].done = true,
@@ -88,8 +106,8 @@ impl Stage {
             self.clock += 1;
             self.mesh.step(&mut self.source);
             self.listen(script);
-            if self.clients.iter().all(|client| client.gone || client.done) && self.mesh.is_quiet()
-            {
+            let ended = |client: &Client| client.gone || client.done && client.asked.is_empty();
+            if self.clients.iter().all(ended) && self.mesh.is_quiet() {
                 return Ok(());
             }
             if self.clock > end {
@@ -101,7 +119,8 @@ impl Stage {
     fn ask(&mut self, index: usize, ask: Ask) {
         self.ticket += 1;
         self.whose.insert(self.ticket, index);
-        self.clients[index].asked = Some((self.ticket, self.clock));
+        let asked = Asked { ticket: self.ticket, sent: self.clock, heard: None };
+        self.clients[index].asked.push_back(asked);
         let core = self.clients[index].core;
         self.mesh.ask(core, self.ticket, index as u64 + 1, ask);
     }
@@ -109,7 +128,7 @@ impl Stage {
     fn cut(&mut self, index: usize, ticket: Ticket) {
         self.whose.remove(&ticket);
         let core = self.clients[index].core;
-        self.clients[index] = Client { core, asked: None, gone: true, done: true };
+        self.clients[index] = Client { core, asked: VecDeque::new(), gone: true, done: true };
         self.mesh.end(core, ticket, Retire::Gone);
         self.ticket += 1;
         self.mesh.ask(core, self.ticket, index as u64 + 1, Ask::Leave);
@@ -119,9 +138,16 @@ impl Stage {
         for core in 0..self.mesh.shards() {
             for (ticket, heard) in self.mesh.heard(core) {
                 let Some(index) = self.whose.remove(&ticket) else { continue };
-                let (asked, sent) = self.clients[index].asked.take().expect("it has asked");
-                assert_eq!(asked, ticket, "a reply is to what was asked");
-                script.hear(index, heard, Span { sent, done: Some(self.clock) });
+                let asked = &mut self.clients[index].asked;
+                let own = asked.iter_mut().find(|asked| asked.ticket == ticket);
+                own.expect("a reply is to what was asked").heard = Some(heard);
+                while let Some(heard) = self.clients[index].asked.front_mut()
+                    && let Some(reply) = heard.heard.take()
+                {
+                    let span = Span { sent: heard.sent, done: Some(self.clock) };
+                    self.clients[index].asked.pop_front();
+                    script.hear(index, reply, span);
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use super::stage::{Script, Stage, numbers, one, values, words};
 use crate::checkers::append::{self, Step, Transaction};
 use crate::checkers::register::{self, Access};
 use crate::checkers::{Span, bank, causal, queue};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// One workload: a name, and a run under a seed.
 pub(crate) type Workload = (&'static str, Run);
@@ -32,7 +32,8 @@ struct Appends {
     left: usize,
     keys: usize,
     value: u64,
-    under_way: HashMap<usize, Vec<Step>>,
+    depth: usize,
+    under_way: HashMap<usize, VecDeque<Vec<Step>>>,
     history: Vec<Transaction>,
 }
 
@@ -52,7 +53,7 @@ impl Script for Appends {
                 requests.push(words(&format!("LRANGE k{key} 0 -1")));
             }
         }
-        self.under_way.insert(client, steps);
+        self.under_way.entry(client).or_default().push_back(steps);
         if requests.len() == 1 && source.below(2) == 0 {
             return requests.pop().map(Ask::One);
         }
@@ -60,7 +61,8 @@ impl Script for Appends {
     }
 
     fn hear(&mut self, client: usize, heard: Heard, span: Span) {
-        let mut steps = self.under_way.remove(&client).unwrap_or_default();
+        let asked = self.under_way.get_mut(&client).and_then(VecDeque::pop_front);
+        let mut steps = asked.expect("it has asked");
         let replies = match heard {
             Heard::Said(reply) => vec![reply],
             Heard::Each(replies) => replies,
@@ -72,19 +74,24 @@ impl Script for Appends {
                 *found = numbers(&reply);
             }
         }
-        self.history.push(Transaction { span, steps });
+        self.history.push(Transaction { session: client, span, steps });
+    }
+
+    fn depth(&self) -> usize {
+        self.depth
     }
 }
 
 fn run_append(seed: u64, planted: Option<Planted>) -> Result<(), String> {
     let mut stage = Stage::new(seed, planted);
     let keys = 2 + stage.source.below(6);
-    let mut script = Appends { left: 60, keys, ..Appends::default() };
+    let depth = 1 + stage.source.below(3);
+    let mut script = Appends { left: 60, keys, depth, ..Appends::default() };
     stage.play(&mut script)?;
     // In the end everything is read.
     let reads = (0..keys).map(|key| words(&format!("LRANGE k{key} 0 -1"))).collect();
     let steps = (0..keys as u32).map(|key| Step::Read(key, Vec::new())).collect();
-    script.under_way.insert(0, steps);
+    script.under_way.insert(0, VecDeque::from([steps]));
     finish(&mut stage, &mut script, Ask::Exec(reads))?;
     append::check(&script.history)?;
     stage.mesh.is_clean()

@@ -30,11 +30,12 @@
 //! **Why it cannot deadlock.** Whoever waits at an owner waits for something that came before it
 //! there. Tickets come in by their numbers, and as a ticket's numbers are drawn at once, two
 //! transactions have the same order at every owner they share. What has one owner holds nothing
-//! while it waits, and waits for a ticket still on its way only behind it, never before it. So
-//! along every chain of waits the tickets fall.
+//! while it waits, and it never makes a ticket wait whose turn it is. So along every chain of waits
+//! the tickets fall.
 //!
-//! **Program order.** Messages of one connection travel in order. A command that comes behind a
-//! ticket which is itself early waits with it, if they share a key.
+//! **Program order.** Messages of one connection travel in order. A command that comes from the same
+//! core behind a ticket which is itself early waits with it, if they share a key: what a client
+//! sends without waiting is done in its order.
 //!
 //! **WATCH** is a mark at the owner: the first change of a key marks all that watch it. EXEC locks
 //! the watched keys too, looks at the marks under the locks, and runs only if there is none; with

@@ -26,6 +26,8 @@ pub(crate) struct Turns {
 
 #[derive(Debug)]
 struct Early {
+    /// The core it came from.
+    home: u16,
     sequence: Option<u64>,
     wanted: Wanted,
     work: Work,
@@ -61,15 +63,8 @@ impl Turns {
     }
 
     /// True if a command would overtake something, or change what must stay.
-    fn bar(&self, wanted: &Wanted) -> bool {
-        self.is_early(wanted) || self.locks.bar(wanted)
-    }
-
-    /// True if something for the same keys waits for tickets that are still on their way. Not even
-    /// a read may overtake a read there: a write can come between the two, and a client that sent
-    /// both at once, WATCH and GET, would see them in the wrong order.
-    fn is_early(&self, wanted: &Wanted) -> bool {
-        self.early.iter().any(|early| early.wanted.touches(wanted))
+    fn bar(&self, home: u16, wanted: &Wanted) -> bool {
+        is_early(&self.early, home, wanted) || self.locks.bar(wanted)
     }
 
     /// Lets in the tickets whose turn has come, and what waited behind them.
@@ -79,19 +74,27 @@ impl Turns {
             let (before, rest) = self.early.split_at(at);
             let may = match rest[0].sequence {
                 Some(sequence) => sequence == self.expected,
-                None => !before.iter().any(|early| early.wanted.touches(&rest[0].wanted)),
+                None => !is_early(before, rest[0].home, &rest[0].wanted),
             };
             if !may {
                 at += 1;
                 continue;
             }
-            let Early { sequence, wanted, work } = self.early.remove(at);
+            let Early { sequence, wanted, work, .. } = self.early.remove(at);
             self.expected += u64::from(sequence.is_some());
             let id = self.locks.enter(wanted);
             self.waiting.insert(id, work);
             at = 0;
         }
     }
+}
+
+/// True if something from the same core for the same keys waits for tickets that are still on their
+/// way: a client may have sent both, and sees them in its order. Not even a read may overtake a
+/// read there, since a write can come between the two. What another core sent must not wait so: a
+/// ticket that is yet to come may be from its own core, and was sent after it.
+fn is_early(early: &[Early], home: u16, wanted: &Wanted) -> bool {
+    early.iter().any(|early| early.home == home && early.wanted.touches(wanted))
 }
 
 impl Shard {
@@ -122,7 +125,7 @@ impl Shard {
     #[cold]
     pub(crate) fn must_wait(&self, call: &Call<'_>) -> bool {
         let row = call.task.row();
-        row.is_some_and(|row| self.turns.bar(&self.wanted(row, &call.args)))
+        row.is_some_and(|row| self.turns.bar(call.sender.0, &self.wanted(row, &call.args)))
     }
 
     /// Keeps a call until nothing is in its way.
@@ -141,8 +144,9 @@ impl Shard {
             retired: None,
         });
         let work = Work::Call(held);
-        if self.turns.is_early(&wanted) {
-            self.turns.early.push(Early { sequence: None, wanted, work });
+        let home = call.sender.0;
+        if is_early(&self.turns.early, home, &wanted) {
+            self.turns.early.push(Early { home, sequence: None, wanted, work });
         } else {
             let id = self.turns.locks.enter(wanted);
             self.turns.waiting.insert(id, work);
@@ -177,9 +181,10 @@ impl Shard {
             self.go_on(now);
             return Some(part);
         }
-        if !in_turn || begin.sequence.is_none() && self.turns.is_early(&wanted) {
+        let (home, sequence) = (part.id.home, begin.sequence);
+        if !in_turn || sequence.is_none() && is_early(&self.turns.early, home, &wanted) {
             let work = Work::Part(part);
-            self.turns.early.push(Early { sequence: begin.sequence, wanted, work });
+            self.turns.early.push(Early { home, sequence, wanted, work });
             return None;
         }
         self.turns.expected += u64::from(begin.sequence.is_some());

@@ -20,6 +20,9 @@ pub(crate) enum Step {
 /// A transaction; if it was not answered, with its appends only.
 #[derive(Clone, Debug)]
 pub(crate) struct Transaction {
+    /// Who asked for it: one that asks before it hears is served in the order in which it asked, for
+    /// each list.
+    pub(crate) session: usize,
     pub(crate) span: Span,
     pub(crate) steps: Vec<Step>,
 }
@@ -35,6 +38,8 @@ enum Why {
     Missed,
     /// It was answered before the other was sent.
     Time,
+    /// The same client sent it before the other.
+    Session,
 }
 
 /// The transactions that come after each.
@@ -86,6 +91,7 @@ pub(crate) fn check(history: &[Transaction]) -> Result<(), String> {
     unseen(history, &orders, &mut graph);
     lost(history, &orders)?;
     add_time(history, &mut graph);
+    add_sessions(history, &mut graph);
     match cycle(&graph) {
         Some(cycle) => Err(format!("a cycle: {}", tell(&cycle, &graph))),
         None => Ok(()),
@@ -231,6 +237,26 @@ fn add_time(history: &[Transaction], graph: &mut Graph) {
     }
 }
 
+/// Adds the order in which each client asked for the same list: what it sends without waiting may be
+/// done side by side where it concerns different ones.
+fn add_sessions(history: &[Transaction], graph: &mut Graph) {
+    let mut sent: Vec<((usize, u32), u64, u32)> = Vec::new();
+    for (index, asked) in history.iter().enumerate() {
+        for step in &asked.steps {
+            let (Step::Append(key, _) | Step::Read(key, _)) = step;
+            sent.push(((asked.session, *key), asked.span.sent, index as u32));
+        }
+    }
+    sent.sort_unstable();
+    sent.dedup();
+    for pair in sent.windows(2) {
+        // What was sent at one instant is not ordered.
+        if pair[0].0 == pair[1].0 && pair[0].1 < pair[1].1 {
+            edge(graph, pair[0].2, pair[1].2, Why::Session);
+        }
+    }
+}
+
 /// A cycle, if there is one: depth first, without recursion.
 fn cycle(graph: &Graph) -> Option<Vec<u32>> {
     const NEW: u8 = 0;
@@ -302,6 +328,7 @@ fn tell(cycle: &[u32], graph: &Graph) -> String {
             Some(Why::Read) => format!("{next} reads what {node} appended; "),
             Some(Why::Append) => format!("{next} appends behind {node}; "),
             Some(Why::Missed) => format!("{node} does not see what {next} appended; "),
+            Some(Why::Session) => format!("{node} was sent before {next} by the same client; "),
             _ => format!("{node} was answered before {next} was sent; "),
         };
     }
@@ -314,7 +341,9 @@ mod tests {
     use Step::{Append, Read};
 
     fn transaction(sent: u64, done: u64, steps: Vec<Step>) -> Transaction {
-        Transaction { span: Span { sent, done: Some(done) }, steps }
+        // Whatever overlaps comes from different clients.
+        let session = (sent * 100 + done) as usize + steps.len() * 7;
+        Transaction { session, span: Span { sent, done: Some(done) }, steps }
     }
 
     #[test]
@@ -324,7 +353,11 @@ mod tests {
             transaction(2, 6, vec![Append(1, 2), Read(2, vec![1])]),
             transaction(3, 4, vec![Read(1, vec![]), Read(2, vec![])]),
             transaction(7, 8, vec![Read(1, vec![1, 2]), Append(1, 3), Read(1, vec![1, 2, 3])]),
-            Transaction { span: Span { sent: 1, done: None }, steps: vec![Append(1, 9)] },
+            Transaction {
+                session: 0,
+                span: Span { sent: 1, done: None },
+                steps: vec![Append(1, 9)],
+            },
         ];
         assert_eq!(check(&history), Ok(()));
     }
@@ -367,6 +400,21 @@ mod tests {
         for history in [torn, skew, stale, lost, forked, doubled, invented, own, ahead, unseen] {
             assert!(check(&history).is_err(), "{history:?}");
         }
+    }
+
+    #[test]
+    fn a_client_is_served_in_order() {
+        let asked = |session, sent, steps| Transaction {
+            session,
+            span: Span { sent, done: Some(20) },
+            steps,
+        };
+        let writer = asked(1, 1, vec![Append(1, 1)]);
+        let ahead = asked(2, 2, vec![Read(1, vec![1])]);
+        let behind = asked(2, 3, vec![Read(1, vec![])]);
+        let error = check(&[writer.clone(), ahead.clone(), behind.clone()]).unwrap_err();
+        assert!(error.contains("by the same client"), "{error}");
+        assert_eq!(check(&[writer, ahead, Transaction { session: 3, ..behind }]), Ok(()));
     }
 
     #[test]
