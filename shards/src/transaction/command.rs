@@ -229,7 +229,7 @@ impl Command {
         }
     }
 
-    /// The keys at the owner of a part, by the indexes of their words; none where it gets all words.
+    /// The keys at the owner of a part, by the indexes of their words; none where it gets all.
     fn indexes_of_owner(&self, part: usize) -> Option<Vec<u32>> {
         let (Shape::First { shares, .. } | Shape::Parts { shares, .. }) = &self.shape else {
             return None;
