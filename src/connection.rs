@@ -61,7 +61,7 @@ pub enum Stall {
     Blocked(u64),
     /// A shard has put its reply off, or writes it in pieces.
     Later,
-    /// What it queued runs, and may change the session.
+    /// What it queued runs, and may change the session; or it is about to watch keys.
     Exec,
     /// Too many replies are awaited, or too many bytes wait for a slow reader.
     Replies,

@@ -64,7 +64,8 @@ impl Work {
         if connection.socket != request.socket || connection.session.closing {
             return true;
         }
-        if connection.stall != Stall::None {
+        // What stood still and may go on again has requests that go before this one.
+        if connection.stall != Stall::None || !connection.deferred.is_empty() {
             return false;
         }
         connection.mark(&mut self.dirty);

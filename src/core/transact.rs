@@ -24,6 +24,8 @@ pub(super) enum Client {
     Exec(usize),
     /// A command that may wait, by the number of its wait.
     Wait(u64),
+    /// WATCH: a client's command, the place of its reply, and its number as a watcher.
+    Watch { socket: SocketId, sequence: u32, watcher: u64 },
 }
 
 /// The EXECs under way.
@@ -93,13 +95,24 @@ impl Work {
         }
         let Some(place) = self.reserve(request, row) else { return true };
         let client = Client::Command { socket: request.socket, sequence: place.sequence };
+        self.begin_one(request, args, (row, client), &place);
+        true
+    }
+
+    /// Begins a transaction of one command.
+    fn begin_one(
+        &mut self,
+        request: &Request,
+        args: &Args<'_>,
+        (row, client): (&'static Row, Client),
+        place: &Place,
+    ) {
         let watcher = self.watcher(request.socket);
         let asked = transaction::Request { client, protocol: place.protocol, watcher };
         let command = (Some(row), place.db, Words::of(args));
         let mut tickets = &self.server.tickets;
         self.coordinator.begin(&asked, &[], std::iter::once(command), &mut tickets);
         self.pump();
-        true
     }
 
     /// The number under which a client watches keys.
@@ -126,7 +139,8 @@ impl Work {
         true
     }
 
-    /// Has a client watch keys; false if a lane is full.
+    /// Has a client watch keys; false if a lane is full. It stands still until it does: what comes
+    /// behind must find the watch, to look at it or to end it.
     pub(super) fn run_watch(
         &mut self,
         request: &Request,
@@ -145,11 +159,15 @@ impl Work {
         if let Some(connection) = self.connection(request.socket) {
             connection.session.watch(keys);
         }
-        if self.is_alone(row, args) {
-            let task = Task::Watch(row, self.watcher(request.socket));
-            return self.run_at(request, args, row, task, usize::from(request.owner));
+        let Some(place) = self.reserve(request, row) else { return true };
+        let (socket, sequence, watcher) =
+            (request.socket, place.sequence, self.watcher(request.socket));
+        if let Some(connection) = self.connection(socket) {
+            connection.stall = Stall::Exec;
         }
-        self.run_spread(request, args, row)
+        let client = Client::Watch { socket, sequence, watcher };
+        self.begin_one(request, args, (row, client), &place);
+        true
     }
 
     /// Has a client watch nothing any more.
@@ -261,7 +279,12 @@ impl Work {
                 self.unblock(id, &reply);
             }
             (Client::Exec(exec), finished) => self.finish_exec(exec, finished),
-            (Client::Command { .. } | Client::Wait(_), _) => {
+            (Client::Watch { socket, sequence, watcher }, Finished::Replied(mut replies)) => {
+                let (row, reply) = replies.pop().expect("it was one command");
+                self.fill_for(row, socket, sequence, &reply);
+                self.go_on_from(socket, watcher);
+            }
+            (Client::Command { .. } | Client::Watch { .. } | Client::Wait(_), _) => {
                 unreachable!("only EXEC is refused, and only a wait waits")
             }
         }
@@ -294,11 +317,26 @@ impl Work {
         self.fill_next(&exec, place, &text);
         text.clear();
         self.keep_buffer(text);
-        if let Some(connection) = self.connection(exec.socket)
+        self.release(exec.socket);
+    }
+
+    /// Lets a client go on that stood still for its transaction.
+    fn release(&mut self, socket: SocketId) {
+        if let Some(connection) = self.connection(socket)
             && connection.stall == Stall::Exec
         {
             connection.stall = Stall::None;
-            self.go_on(exec.socket);
+            self.go_on(socket);
+        }
+    }
+
+    /// Lets a client go on that watches keys now, or takes the watch back if it is gone.
+    fn go_on_from(&mut self, socket: SocketId, watcher: u64) {
+        if self.connection(socket).is_some() {
+            return self.release(socket);
+        }
+        for owner in 0..self.hops.cores() {
+            self.send_task(owner, Task::Unwatch(watcher));
         }
     }
 
