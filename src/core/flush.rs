@@ -57,8 +57,10 @@ impl Core {
             connection.sending = buffer.len();
             connection.session.output_bytes_total += buffer.len() as u64;
             self.work.stats.output_bytes += buffer.len() as u64;
-            // Of a small send nothing is heard but at the next call; its end closes this one.
-            self.work.leaving |= connection.ended || connection.session.closing;
+            // Of a small send nothing is heard but at the next call; its end closes this one, or
+            // lets it send the rest.
+            let ends = connection.ended || connection.session.closing;
+            self.work.leaving |= ends || connection.pipeline.has_output();
             self.ring.send(socket, buffer);
         }
         let stash = connection.pipeline.take_stash();
