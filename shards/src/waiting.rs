@@ -186,6 +186,7 @@ impl Shard {
             Some(words) => parked.words.extend(words.iter().map(Vec::as_slice)),
             None => parked.words = Words::of(&parking.args),
         }
+        debug_assert!(!self.waits.numbers.contains_key(&parked.waiter), "it is parked once");
         let number = self.waits.count;
         self.waits.count += 1;
         parked.each_key(|key| self.keyspace.await_key(parked.db, key, number));

@@ -226,10 +226,10 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     writeln!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 \
-         ssub=0 multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl={} \
-         oll=0 omem={} tot-mem={memory} events=r cmd={} user=default redir=-1 resp={} \
-         lib-name={library} lib-ver={version} io-thread={} tot-net-in={} tot-net-out={} \
-         tot-cmds={}",
+         ssub=0 multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} \
+         rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={memory} events=r cmd={} user=default \
+         redir=-1 resp={} lib-name={library} lib-ver={version} io-thread={} tot-net-in={} \
+         tot-net-out={} tot-cmds={}",
         session.id,
         session.peer,
         session.local,

@@ -88,12 +88,14 @@ impl Stage {
                     continue;
                 }
                 let (count, first) = (client.asked.len(), client.asked.front());
-                if let Some(&Asked { ticket, sent, .. }) = first {
-                    if script.may_cut() && index > 0 && self.source.below(3_000) == 0 {
-                        self.cut(index, ticket);
-                        script.lose(index, Span { sent, done: None });
-                        continue;
-                    }
+                if let Some(&Asked { ticket, sent, .. }) = first
+                    && script.may_cut()
+                    && index > 0
+                    && self.source.below(3_000) == 0
+                {
+                    self.cut(index, ticket);
+                    script.lose(index, Span { sent, done: None });
+                    continue;
                 }
                 if count < script.depth() && !self.clients[index].done && self.source.below(6) == 0
                 {

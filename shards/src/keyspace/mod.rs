@@ -450,7 +450,7 @@ impl Keyspace {
 
     /// Removes all keys of a database. Their memory is given back a little with each tick.
     pub fn flush(&mut self, db: u16) {
-        self.all_watched_change(db, db);
+        self.all_watched_change(db, db, 0);
         let table = std::mem::take(&mut self.databases[usize::from(db)]);
         self.counters.changes += table.len() as u64;
         self.graves.bury_table(table);
@@ -464,13 +464,14 @@ impl Keyspace {
         (0..self.databases()).for_each(|db| self.flush(db));
     }
 
-    /// Lets two databases change places.
-    pub fn swap(&mut self, one: u16, other: u16) {
+    /// Lets two databases change places. Who watches a key that is in neither, or due in both, need
+    /// not know.
+    pub fn swap(&mut self, one: u16, other: u16, now: Millis) {
         if one == other {
             return;
         }
-        self.all_watched_change(one, other);
-        self.all_watched_change(other, one);
+        self.all_watched_change(one, other, now);
+        self.all_watched_change(other, one, now);
         self.databases.swap(usize::from(one), usize::from(other));
         self.due.swap(one, other);
         self.awaited.all_changed(one);

@@ -220,7 +220,7 @@ fn a_flush_frees_in_steps_and_counts_all_the_while() {
     assert!(steps > 5);
     assert_eq!(keyspace.memory_bytes(), empty);
     fill(&mut keyspace, 0, 10);
-    keyspace.swap(0, 1);
+    keyspace.swap(0, 1, 0);
     assert_eq!((keyspace.len(0), keyspace.len(1)), (0, 10));
     keyspace.flush_all();
     assert_eq!(keyspace.len(1), 0);

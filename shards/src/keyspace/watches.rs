@@ -83,14 +83,18 @@ impl Keyspace {
         watch.changed
     }
 
-    /// Takes the watched keys of a database that are there, or are in `other`, for changed.
-    pub(super) fn all_watched_change(&mut self, db: u16, other: u16) {
+    /// Takes the watched keys of a database for changed that are there, or are in `other`, and not
+    /// due at `now`.
+    pub(super) fn all_watched_change(&mut self, db: u16, other: u16, now: Millis) {
         if self.watches.is_empty() {
             return;
         }
         for bytes in self.watches.keys(db) {
             let hash = self.hash(&bytes);
-            let is_in = |db| self.view(Key { db, hash, bytes: &bytes }).is_some();
+            let is_in = |db| {
+                let table = &self.databases[usize::from(db)];
+                table.find(hash, &bytes).is_some_and(|place| !table.entry(place).is_due(now))
+            };
             if is_in(db) || is_in(other) {
                 self.watches.changed(db, &bytes);
             }

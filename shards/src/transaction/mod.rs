@@ -33,9 +33,9 @@
 //! while it waits, and it never makes a ticket wait whose turn it is. So along every chain of waits
 //! the tickets fall.
 //!
-//! **Program order.** Messages of one connection travel in order. A command that comes from the same
-//! core behind a ticket which is itself early waits with it, if they share a key: what a client
-//! sends without waiting is done in its order.
+//! **Program order.** Messages of one connection travel in order. A command that comes behind an
+//! early ticket of the same core waits with it, if they share a key: what a client sends without
+//! waiting is done in its order, key by key.
 //!
 //! **WATCH** is a mark at the owner: the first change of a key marks all that watch it. EXEC locks
 //! the watched keys too, looks at the marks under the locks, and runs only if there is none; with
@@ -49,6 +49,7 @@
 //!
 //! Keys that are due vanish under the locks of whoever looks, by the clock of their owner.
 
+mod command;
 mod coordinator;
 mod locks;
 mod owner;

@@ -3,17 +3,17 @@
 //! Every owner runs what concerns it in the order of the commands. What a command does at an owner
 //! stands in the first stage in which all that it needs from other owners has come.
 
+use super::command::{Command, Phase, Shape, Share, Wait};
 use super::locks::{Mode, Wanted};
 use super::part::{Part, Piece, Watcher};
-use crate::carried::{Carried, first_there};
-use crate::commands::{Flags, Move, Plan, Row, Run, Spread, Words, parse_int};
+use crate::carried::Carried;
+use crate::commands::{Flags, Plan, Row, Spread, Words};
 use crate::error::Error;
-use crate::fold::{Fold, Parts, fold};
+use crate::fold::Fold;
 use crate::keyspace::Cursor;
 use crate::route::Route;
-use crate::shard::{Millis, Ran, Task};
+use crate::shard::{Ran, Task};
 use crate::table::Hasher;
-use crate::waiting::{Null, Waiter};
 use pinion_io::resp::{Protocol, Reply};
 
 /// What it takes to find the owner and the hash of a key.
@@ -57,78 +57,6 @@ pub(super) struct Step {
     command: u32,
     part: u16,
     phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
-    /// Run it, or the owner's part of it.
-    Run,
-    /// Look whether it may run.
-    Check,
-    /// Take values out, or copy them.
-    Take,
-    /// Run it with the values.
-    Put,
-    /// Take away what was moved, or give back what was refused.
-    Follow,
-    /// Look which key is there.
-    Look,
-    /// Run it with the first that was.
-    Pick,
-    /// Wait, if that is what it came to.
-    Park,
-}
-
-/// One command.
-#[derive(Debug)]
-pub(super) struct Command {
-    pub(super) row: Option<&'static Row>,
-    db: u16,
-    words: Words,
-    shape: Shape,
-    /// Its reply, once that is known.
-    pub(super) reply: Vec<u8>,
-    wait: Option<Wait>,
-}
-
-/// Of a command that waits if there is nothing for it.
-#[derive(Debug)]
-pub(super) struct Wait {
-    pub(super) waiter: Waiter,
-    /// It waits already, and these shards have said that there may be something for it.
-    pub(super) offers: Option<Vec<u16>>,
-    /// In the end: it waits, until this time if there is one.
-    pub(super) parked: Option<Option<Millis>>,
-}
-
-/// How a command lies over its owners.
-#[derive(Debug)]
-enum Shape {
-    /// Not at all: its reply is known, or is somebody else's to give.
-    Nothing,
-    /// On one.
-    Whole { task: Task, owner: u16 },
-    /// A part to each.
-    Parts { task: Task, check: Option<Run>, fold: Fold, shares: Vec<Share>, places: Vec<u16> },
-    /// On one, with values from the others.
-    Moved { plan: Move, to: u16, shares: Vec<Share>, carried: Vec<Carried> },
-    /// On the owner of the first key that is there.
-    First { task: Task, shares: Vec<Share>, found: Option<u32> },
-}
-
-/// The keys of one owner, by the indexes of their words; none where it gets all words.
-#[derive(Debug)]
-struct Share {
-    /// Index in `Program::owners`.
-    owner: u16,
-    indexes: Vec<u32>,
-    reply: Vec<u8>,
-}
-
-impl Share {
-    fn new(owner: u16, indexes: Vec<u32>) -> Self {
-        Self { owner, indexes, reply: Vec::new() }
-    }
 }
 
 impl Program {
@@ -264,8 +192,11 @@ impl Program {
                 let from =
                     if check.is_some() { self.round(0, shares, Phase::Check) + 1 } else { 0 };
                 let last = self.round(from, shares, Phase::Run);
-                if may_wait {
-                    self.round(last + 1, shares, Phase::Park);
+                // A key has a share of its own here, and an owner parks the command once.
+                for (part, share) in shares.iter().enumerate().filter(|_| may_wait) {
+                    if shares[..part].iter().all(|before| before.owner != share.owner) {
+                        self.step(last + 1, share.owner, part, Phase::Park);
+                    }
                 }
             }
             Shape::Moved { plan, to, shares, .. } => {
@@ -363,211 +294,6 @@ impl Program {
     }
 }
 
-impl Command {
-    /// Writes the words of a step, and says what to do with them and with which values.
-    fn write(
-        &mut self,
-        phase: Phase,
-        part: usize,
-        owner: u16,
-        to: &mut Words,
-    ) -> Option<(Task, Vec<Carried>)> {
-        let row = self.row.expect("what has steps has a row");
-        let args = self.words.args();
-        let subset = |indexes: &[u32], to: &mut Words| match indexes {
-            [] => to.extend(args.from(0)),
-            _ => row.keys[0].subset(&args, indexes, to),
-        };
-        let none = Vec::new();
-        if phase == Phase::Park {
-            return self.write_park(part, owner, to).map(|task| (task, none));
-        }
-        match (&mut self.shape, phase) {
-            (Shape::Whole { task, .. }, _) => {
-                to.extend(args.from(0));
-                Some((*task, none))
-            }
-            (Shape::Parts { task, check, shares, .. }, _) => {
-                if !self.reply.is_empty() {
-                    return None;
-                }
-                subset(&shares[part].indexes, to);
-                match check {
-                    Some(check) if phase == Phase::Check => Some((Task::Run(row, *check), none)),
-                    _ => Some((*task, none)),
-                }
-            }
-            (Shape::Moved { plan, shares, carried, .. }, _) => {
-                let all = plan.settle.is_some() || plan.back.is_some();
-                let (run, carried) = match phase {
-                    Phase::Take => (plan.take, none),
-                    Phase::Put if self.reply.is_empty() => (plan.put, std::mem::take(carried)),
-                    // The values come back in the order of their keys: there is one such key.
-                    Phase::Follow if !carried.is_empty() => (plan.back?, std::mem::take(carried)),
-                    Phase::Follow if has_moved(&self.reply) => (plan.settle?, none),
-                    _ => return None,
-                };
-                if phase == Phase::Take && !all {
-                    let keys = shares[part].indexes.iter().map(|&index| args.at(index as usize));
-                    to.extend(std::iter::once(args.at(0)).chain(keys));
-                } else {
-                    to.extend(args.from(0));
-                }
-                Some((Task::Run(row, run), carried))
-            }
-            (Shape::First { shares, .. }, Phase::Look) => {
-                let keys = shares[part].indexes.iter().map(|&index| args.at(index as usize));
-                to.extend(std::iter::once(args.at(0)).chain(keys));
-                Some((Task::Run(row, first_there), none))
-            }
-            (Shape::First { task, shares, found }, _) => {
-                let key = match found {
-                    Some(found) => *found,
-                    None if part == 0 && self.wait.is_none() => shares[0].indexes[0],
-                    None => return None,
-                };
-                if !shares[part].indexes.contains(&key) {
-                    return None;
-                }
-                subset(&[key], to);
-                Some((*task, none))
-            }
-            (Shape::Nothing, _) => None,
-        }
-    }
-
-    /// Has a command wait that found nothing, or go on waiting.
-    fn write_park(&mut self, part: usize, owner: u16, to: &mut Words) -> Option<Task> {
-        let wait = self.wait.as_ref()?;
-        let row = self.row?;
-        let Plan::Wait(try_run, _) = row.plan else { return None };
-        if !self.found_nothing() {
-            return None;
-        }
-        if let Some(offers) = &wait.offers {
-            return offers.contains(&owner).then_some(Task::Stay(wait.waiter));
-        }
-        let args = self.words.args();
-        match &self.shape {
-            Shape::First { shares, .. } | Shape::Parts { shares, .. } => {
-                row.keys[0].subset(&args, &shares[part].indexes, to);
-            }
-            _ => to.extend(args.from(0)),
-        }
-        Some(Task::Park(row, try_run, wait.waiter))
-    }
-
-    fn take(&mut self, phase: Phase, part: usize, answer: (&[u8], Vec<Carried>, Ran)) {
-        let (reply, mut values, ran) = answer;
-        if phase == Phase::Park {
-            match (ran, &mut self.wait) {
-                (Ran::Parked(until), Some(wait)) => {
-                    wait.parked = Some(until);
-                    self.resolve(part, reply);
-                }
-                // Its words are wrong, which it says wherever it is tried.
-                _ if !reply.is_empty() => self.reply = reply.to_vec(),
-                _ => {}
-            }
-            return;
-        }
-        match (&mut self.shape, phase) {
-            (Shape::Parts { .. }, Phase::Check) => {
-                if reply.first() == Some(&b'-') {
-                    self.reply = reply.to_vec();
-                } else if reply != b":0\r\n" && self.reply.is_empty() {
-                    self.reply = b":0\r\n".to_vec();
-                }
-            }
-            (Shape::Parts { shares, task, .. }, _) => {
-                let nothing = matches!(task, Task::Once(..)) && is_null(reply);
-                if ran == Ran::Done && !nothing {
-                    shares[part].reply.extend_from_slice(reply);
-                }
-            }
-            (Shape::Moved { .. }, Phase::Take) if reply.first() == Some(&b'-') => {
-                self.reply = reply.to_vec();
-            }
-            (Shape::Moved { shares, carried, .. }, Phase::Take) => {
-                let indexes = &shares[part].indexes;
-                debug_assert_eq!(indexes.len(), values.len(), "a value for each key");
-                for (value, &index) in values.iter_mut().zip(indexes) {
-                    value.index = index;
-                }
-                carried.append(&mut values);
-                carried.sort_unstable_by_key(|value| value.index);
-            }
-            (Shape::Moved { shares, carried, .. }, Phase::Put) => {
-                self.reply = reply.to_vec();
-                let index = shares.first().and_then(|share| share.indexes.first());
-                values.iter_mut().for_each(|value| value.index = *index.unwrap_or(&0));
-                *carried = values;
-            }
-            (Shape::Moved { .. }, _) => {}
-            (Shape::First { shares, found, .. }, Phase::Look) => {
-                let place = reply.get(1..reply.len().saturating_sub(2)).and_then(parse_int);
-                if let Some(place) = place.and_then(|place| usize::try_from(place - 1).ok()) {
-                    let key = shares[part].indexes[place];
-                    *found = Some(found.map_or(key, |found| found.min(key)));
-                }
-            }
-            _ => self.reply = reply.to_vec(),
-        }
-    }
-
-    /// Takes the words with which a part waits for those of the request: what goes with its key is
-    /// the last of them.
-    fn resolve(&mut self, part: usize, reply: &[u8]) {
-        let Shape::Parts { shares, .. } = &self.shape else { return };
-        let words = strings(reply);
-        let (Some(last), [key]) = (words.last(), &shares[part].indexes[..]) else { return };
-        let at = *key as usize + shares.len();
-        let mut resolved = Words::default();
-        let old = self.words.args();
-        resolved.extend(old.from(0).enumerate().map(|(index, word)| match index {
-            _ if index == at => *last,
-            _ => word,
-        }));
-        self.words = resolved;
-    }
-
-    /// True if it waits now.
-    pub(super) fn parked(&self) -> Option<Option<Millis>> {
-        self.wait.as_ref().and_then(|wait| wait.parked)
-    }
-
-    /// True if there was nothing for a command that waits, and so it goes on.
-    pub(super) fn found_nothing(&self) -> bool {
-        match &self.shape {
-            Shape::First { found, .. } => found.is_none(),
-            Shape::Parts { shares, .. } => {
-                self.reply.is_empty() && shares.iter().all(|share| share.reply.is_empty())
-            }
-            Shape::Moved { .. } => is_null(&self.reply),
-            Shape::Nothing | Shape::Whole { .. } => false,
-        }
-    }
-
-    /// Puts the replies of its parts together.
-    pub(super) fn finish(&mut self, protocol: Protocol, random: u64) {
-        let Shape::Parts { task, fold: how, shares, places, .. } = &mut self.shape else { return };
-        if !self.reply.is_empty() {
-            return;
-        }
-        let replies: Vec<_> = shares.iter_mut().map(|it| std::mem::take(&mut it.reply)).collect();
-        let mut reply = Reply::new(&mut self.reply, protocol);
-        if matches!(task, Task::Once(..)) && replies.iter().all(Vec::is_empty) {
-            return Null::Array.write(&mut reply);
-        }
-        fold(*how, &Parts { replies: &replies, places, random }, &mut reply);
-    }
-
-    /// Gives the words away.
-    pub(super) fn into_words(self) -> Words {
-        self.words
-    }
-}
-
 /// How a command lies over several owners.
 fn spread(
     row: &'static Row,
@@ -604,28 +330,4 @@ fn spread(
             Err(Error::CrossShard)
         }
     }
-}
-
-/// The strings of an array.
-fn strings(reply: &[u8]) -> Vec<&[u8]> {
-    let mut rest = reply.get(memchr::memchr(b'\n', reply).map_or(0, |end| end + 1)..);
-    let mut strings = Vec::new();
-    while let Some(text) = rest
-        && let Some(end) = memchr::memchr(b'\r', text)
-        && let Some(len) = text.get(1..end).and_then(parse_int)
-        && let Some(string) = text.get(end + 2..end + 2 + len as usize)
-    {
-        strings.push(string);
-        rest = text.get(end + 4 + len as usize..);
-    }
-    strings
-}
-
-fn is_null(reply: &[u8]) -> bool {
-    matches!(reply, b"$-1\r\n" | b"*-1\r\n" | b"_\r\n")
-}
-
-/// True unless a reply says that nothing was moved.
-fn has_moved(reply: &[u8]) -> bool {
-    reply.first() != Some(&b'-') && reply != b":0\r\n" && !is_null(reply)
 }

@@ -3,8 +3,9 @@
 //! The shards only tell that they may have something; whether a command is served, when, and that
 //! this happens once, is decided here, by trying it as a transaction.
 
+use super::command::{Command, Wait};
 use super::coordinator::{Coordinator, Finished, Message, Tickets};
-use super::program::{Command, Program, Wait};
+use super::program::Program;
 use crate::commands::{Row, Words};
 use crate::shard::Task;
 use crate::waiting::{Retire, Waiter};

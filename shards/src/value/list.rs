@@ -36,6 +36,15 @@ pub enum Side {
 }
 
 impl List {
+    /// How many nodes a long list has, and the bytes of their elements; none for a short one.
+    /// Walks them all.
+    pub fn nodes(&self) -> Option<(usize, usize)> {
+        match &self.form {
+            Form::Packed(_) => None,
+            Form::Quick(quick) => Some(quick.nodes()),
+        }
+    }
+
     /// Adds texts at one end, one after the other.
     #[inline]
     pub fn push<'t>(

@@ -20,8 +20,8 @@ pub(crate) enum Step {
 /// A transaction; if it was not answered, with its appends only.
 #[derive(Clone, Debug)]
 pub(crate) struct Transaction {
-    /// Who asked for it: one that asks before it hears is served in the order in which it asked, for
-    /// each list.
+    /// Who asked for it: one that asks before it hears is served in the order in which it asked,
+    /// for each list.
     pub(crate) session: usize,
     pub(crate) span: Span,
     pub(crate) steps: Vec<Step>,
@@ -237,8 +237,8 @@ fn add_time(history: &[Transaction], graph: &mut Graph) {
     }
 }
 
-/// Adds the order in which each client asked for the same list: what it sends without waiting may be
-/// done side by side where it concerns different ones.
+/// Adds the order in which each client asked for the same list: what it sends without waiting may
+/// be done side by side where it concerns different ones.
 fn add_sessions(history: &[Transaction], graph: &mut Graph) {
     let mut sent: Vec<((usize, u32), u64, u32)> = Vec::new();
     for (index, asked) in history.iter().enumerate() {

@@ -6,23 +6,44 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::fold::Fold;
 use crate::shard::Scope;
+use crate::value::{Kind as _, List, Rules, Value};
 use pinion_io::resp::Reply;
 
 /// `DEBUG OBJECT key`, in the words that test suites look for. Addresses are nobody's business,
 /// and bytes in memory stand for those of a serialised form that does not exist yet.
 fn object(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let now = scope.now;
+    let (now, rules) = (scope.now, scope.rules);
     let record = look(scope, args, reply).ok_or(Error::NoSuchKey)?;
     let idle = record.idle_seconds(now);
     let used = (now / 1000).wrapping_sub(u64::from(idle)) & LRU_CLOCK_MASK;
+    let nodes = match record.value() {
+        Value::List(list) => nodes(list, rules),
+        _ => String::new(),
+    };
     reply.simple(&format!(
         "Value at:0x0 refcount:1 encoding:{} serializedlength:{} lru:{used} \
-         lru_seconds_idle:{idle}",
+         lru_seconds_idle:{idle}{nodes}",
         record.encoding(),
         record.bytes(),
     ));
     Ok(())
 }
+
+/// What is told of the nodes of a long list, by the settings as they are now.
+fn nodes(list: &List, rules: &Rules) -> String {
+    let Some((nodes, bytes)) = list.nodes() else { return String::new() };
+    let average = list.len() as f64 / nodes as f64;
+    let max = rules.list_max_listpack_size.clamp(QUICKLIST_FILL_MIN, QUICKLIST_FILL_MAX);
+    let compressed = u8::from(rules.list_compress_depth > 0);
+    format!(
+        " ql_nodes:{nodes} ql_avg_node:{average:.2} ql_listpack_max:{max} \
+         ql_compressed:{compressed} ql_uncompressed_size:{bytes}"
+    )
+}
+
+/// The largest size of a node that is told: -5 for 64 KiB, or as many elements.
+const QUICKLIST_FILL_MIN: i32 = -5;
+const QUICKLIST_FILL_MAX: i32 = i16::MAX as i32;
 
 /// `DEBUG DIGEST`: the digest of this shard's keys in each database that has some, for the fold.
 fn digest(scope: &mut Scope<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {

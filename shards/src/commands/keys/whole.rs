@@ -119,7 +119,7 @@ fn swapdb(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
         db.ok_or(Error::DatabaseIndex)
     };
     let (one, other) = (database(one)?, database(other)?);
-    scope.keyspace.swap(one, other);
+    scope.keyspace.swap(one, other, scope.now);
     reply.ok();
     Ok(())
 }

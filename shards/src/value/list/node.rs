@@ -136,6 +136,14 @@ impl Node {
         }
     }
 
+    /// Bytes of its elements as they lie there.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.body {
+            Body::Packed(packed) => packed.bytes(),
+            Body::Plain(text) => text.len(),
+        }
+    }
+
     /// True if a text of `len` bytes may be added.
     #[inline]
     pub(super) fn accepts(&self, len: usize, limits: Limits) -> bool {

@@ -52,6 +52,12 @@ impl Quick {
         self.bytes + self.chunks.capacity() * size_of::<Chunk>()
     }
 
+    /// How many nodes there are, and the bytes of their elements. Walks them all.
+    pub(super) fn nodes(&self) -> (usize, usize) {
+        let nodes = self.chunks.iter().flat_map(|chunk| &chunk.nodes);
+        nodes.fold((0, 0), |(count, bytes), node| (count + 1, bytes + node.bytes()))
+    }
+
     #[inline]
     pub(super) fn node(&self, spot: Spot) -> &Node {
         &self.chunks[spot.chunk].nodes[spot.node]
