@@ -1,5 +1,6 @@
 //! Transactions that append to lists and read them, over one to four lists on any shard.
 //!
+//! A client sends up to three at once, which are to be done in this order where they meet.
 //! A list that has grown is left for a new one, so that reading stays cheap. In the end each is
 //! read once more, which shows the order of all appends, and each append told the length it made.
 
@@ -17,6 +18,8 @@ const LISTS: usize = 24;
 const LEN_MAX: i64 = 20;
 /// Steps of a transaction at most.
 const STEPS_MAX: usize = 4;
+/// Transactions that a client sends at once, at most.
+const ASKED_MAX: usize = 3;
 /// One client in so many goes without waiting for its reply.
 const LEFT_ONCE_IN: usize = 1000;
 
@@ -35,9 +38,10 @@ struct Client<'a> {
     source: Source,
     left: usize,
     appended: u64,
-    /// The transaction under way, without what it reads.
-    asked: Transaction,
-    wrapped: bool,
+    /// The number of its connection among all there were.
+    session: usize,
+    /// The transactions under way, without what they read, and whether they stand in MULTI.
+    asked: Vec<(Transaction, bool)>,
     history: Vec<Transaction>,
     /// Of each append, the length it made.
     lens: Vec<(u32, u64, i64)>,
@@ -49,8 +53,9 @@ struct Client<'a> {
 type History = (Vec<Transaction>, Vec<(u32, u64, i64)>);
 
 impl Client<'_> {
-    /// Draws the steps of a transaction.
-    fn draw(&mut self) {
+    /// Draws the steps of a transaction, and whether it stands in MULTI.
+    fn draw(&mut self) -> (Vec<Step>, bool) {
+        let mut steps = Vec::new();
         for _ in 0..=self.source.below(STEPS_MAX) {
             let slot = self.source.below(LISTS);
             let list = self.lists.current[slot].load(Ordering::Relaxed);
@@ -60,17 +65,75 @@ impl Client<'_> {
             } else {
                 Step::Read(list, Vec::new())
             };
-            self.asked.steps.push(step);
+            steps.push(step);
         }
-        self.wrapped = self.asked.steps.len() > 1 || self.source.below(2) == 0;
+        let wrapped = steps.len() > 1 || self.source.below(2) == 0;
+        (steps, wrapped)
     }
 
     /// Draws the last reads.
-    fn draw_last(&mut self, last: &AtomicU32) {
+    fn draw_last(&self, last: &AtomicU32) -> (Vec<Step>, bool) {
         let first = last.fetch_add(STEPS_MAX as u32, Ordering::Relaxed);
         let end = self.lists.next.load(Ordering::Relaxed).min(first + STEPS_MAX as u32);
-        self.asked.steps.extend((first..end).map(|list| Step::Read(list, Vec::new())));
-        self.wrapped = true;
+        ((first..end).map(|list| Step::Read(list, Vec::new())).collect(), true)
+    }
+
+    /// Writes the requests of a transaction.
+    fn write(&mut self, (steps, wrapped): (Vec<Step>, bool), connection: &mut Connection) {
+        if wrapped {
+            connection.request(1).word("MULTI");
+        }
+        for step in &steps {
+            match step {
+                Step::Append(list, value) => {
+                    connection.request(3).word("RPUSH").key(list).word(value);
+                }
+                Step::Read(list, _) => {
+                    connection.request(4).word("LRANGE").key(list).word("0").word("-1");
+                }
+            }
+        }
+        if wrapped {
+            connection.request(1).word("EXEC");
+        }
+        let span = Span { sent: self.run.now(), done: None };
+        self.asked.push((Transaction { session: self.session, span, steps }, wrapped));
+    }
+
+    /// Goes without waiting for what is under way.
+    fn leave(&mut self) {
+        for (mut transaction, _) in self.asked.drain(..) {
+            transaction.steps.retain(|step| matches!(step, Step::Append(..)));
+            self.history.push(transaction);
+        }
+        // What is asked on the next connection may come before.
+        self.session += CONNECTIONS;
+    }
+
+    /// Reads the replies to a transaction.
+    fn read(
+        &mut self,
+        (transaction, wrapped): &mut (Transaction, bool),
+        connection: &mut Connection,
+    ) -> Result<(), String> {
+        let steps = &mut transaction.steps;
+        connection.receive(if *wrapped { steps.len() + 2 } else { 1 })?;
+        transaction.span.done = Some(self.run.now());
+        if *wrapped {
+            connection.expect("OK")?;
+            steps.iter().try_for_each(|_| connection.expect("QUEUED"))?;
+            connection.array_of(steps.len())?;
+        }
+        for step in steps {
+            match step {
+                Step::Append(list, value) => self.take_append(*list, *value, connection.int()?),
+                Step::Read(_, values) => {
+                    let len = connection.array()?.ok_or("LRANGE answers null")?;
+                    *values = (0..len).map(|_| connection.some()).collect::<Result<_, _>>()?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads the reply to an append, and leaves a list that is long.
@@ -89,66 +152,35 @@ impl Client<'_> {
 
 impl Session for Client<'_> {
     fn ask(&mut self, connection: &mut Connection) -> Turn {
-        self.asked.steps.clear();
-        match self.last {
-            Some(last) => self.draw_last(last),
-            None if self.left == 0 || self.run.is_over() => return Turn::Done,
-            None => self.draw(),
+        if let Some(last) = self.last {
+            let reads = self.draw_last(last);
+            if reads.0.is_empty() {
+                return Turn::Done;
+            }
+            self.write(reads, connection);
+            return Turn::Asked;
         }
-        if self.asked.steps.is_empty() {
+        if self.left == 0 || self.run.is_over() {
             return Turn::Done;
         }
-        self.left = self.left.saturating_sub(1);
-        if self.wrapped {
-            connection.request(1).word("MULTI");
+        for _ in 0..=self.source.below(ASKED_MAX).min(self.left - 1) {
+            self.left -= 1;
+            let drawn = self.draw();
+            self.write(drawn, connection);
         }
-        for step in &self.asked.steps {
-            match step {
-                Step::Append(list, value) => {
-                    connection.request(3).word("RPUSH").key(list).word(value);
-                }
-                Step::Read(list, _) => {
-                    connection.request(4).word("LRANGE").key(list).word("0").word("-1");
-                }
-            }
-        }
-        if self.wrapped {
-            connection.request(1).word("EXEC");
-        }
-        self.asked.span = Span { sent: self.run.now(), done: None };
-        if self.last.is_none() && self.source.below(LEFT_ONCE_IN) == 0 {
-            let mut asked = self.asked.clone();
-            asked.steps.retain(|step| matches!(step, Step::Append(..)));
-            self.history.push(asked);
+        if self.source.below(LEFT_ONCE_IN) == 0 {
+            self.leave();
             return Turn::Left;
         }
         Turn::Asked
     }
 
     fn take(&mut self, connection: &mut Connection) -> Result<(), String> {
-        let mut steps = std::mem::take(&mut self.asked.steps);
-        if self.wrapped {
-            connection.receive(steps.len() + 2)?;
-            self.asked.span.done = Some(self.run.now());
-            connection.expect("OK")?;
-            steps.iter().try_for_each(|_| connection.expect("QUEUED"))?;
-            connection.array_of(steps.len())?;
-        } else {
-            connection.receive(1)?;
-            self.asked.span.done = Some(self.run.now());
+        for mut asked in std::mem::take(&mut self.asked) {
+            self.read(&mut asked, connection)?;
+            self.run.count(1);
+            self.history.push(asked.0);
         }
-        for step in &mut steps {
-            match step {
-                Step::Append(list, value) => self.take_append(*list, *value, connection.int()?),
-                Step::Read(_, values) => {
-                    let len = connection.array()?.ok_or("LRANGE answers null")?;
-                    *values = (0..len).map(|_| connection.some()).collect::<Result<_, _>>()?;
-                }
-            }
-        }
-        self.run.count(1);
-        let (session, span) = (self.asked.session, self.asked.span);
-        self.history.push(Transaction { session, span, steps });
         Ok(())
     }
 }
@@ -166,12 +198,8 @@ fn record(run: &Run) -> Result<History, String> {
         source: run.source(number),
         left: run.operations / CONNECTIONS,
         appended: 0,
-        asked: Transaction {
-            session: number,
-            span: Span { sent: 0, done: None },
-            steps: Vec::new(),
-        },
-        wrapped: false,
+        session: number,
+        asked: Vec::new(),
         history: Vec::new(),
         lens: Vec::new(),
         last: None,

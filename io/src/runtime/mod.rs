@@ -2,7 +2,13 @@
 //!
 //! The serving loop is the executor's first task. Jobs run beside it in a queue of few shares; the
 //! loop counts them, and while there are any it sleeps in its own ring only briefly and gives them
-//! a turn. It never waits inside glommio: woken there by an eventfd it hung within seconds of load.
+//! a turn. It never waits inside glommio for what others do: woken there by an eventfd it hung
+//! within seconds of load.
+//!
+//! An executor sets a timer and then runs tasks until it is over. If it is over before the first
+//! task, because the kernel had the thread stand still, the executor takes it that there are none,
+//! and sleeps for good. So that time is long, and who gives others a turn waits for a moment, in
+//! which the executor comes to set its timer anew, instead of yielding until the time is over.
 
 mod descriptors;
 mod pin;
@@ -20,8 +26,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a task may run before it should yield to others, while there are others.
-const PREEMPT: Duration = Duration::from_micros(300);
+/// How long tasks run before the executor looks at its timers though there are more.
+const PREEMPT: Duration = Duration::from_secs(60);
+/// A turn of others, at least.
+const TURN: Duration = Duration::from_micros(10);
 /// Entries of glommio's own rings: files and timers only, so few.
 const RING_DEPTH: usize = 64;
 /// Memory glommio registers for direct I/O, in bytes, until snapshots need more.
@@ -84,7 +92,8 @@ impl Background {
         Self { queue, active: Rc::new(Cell::new(0)), doorbell }
     }
 
-    /// Starts a job beside the serving loop.
+    /// Starts a job beside the serving loop. Nothing interrupts a job: it must wait for something
+    /// (`sleep`, a file) whenever it has worked for a moment, and not only yield.
     pub fn spawn(&self, job: impl Future<Output = ()> + 'static) {
         let active = Rc::clone(&self.active);
         let doorbell = Arc::clone(&self.doorbell);
@@ -105,9 +114,9 @@ impl Background {
         self.active.get() > 0
     }
 
-    /// Lets jobs have their share of the core.
+    /// Lets each job go on until it waits.
     pub async fn give_turn(&self) {
-        glommio::executor().yield_task_queue_now().await;
+        sleep(TURN).await;
     }
 }
 
@@ -140,5 +149,23 @@ mod tests {
             assert_eq!(done.get(), 4);
         });
         thread.expect("a core").join().expect("it ends");
+    }
+    /// Many more threads than cores, which the kernel has stand still anywhere.
+    #[test]
+    fn no_executor_sleeps_while_it_has_tasks() {
+        let body = || async {
+            let background = Background::new(Arc::new(Doorbell::new().expect("an eventfd")));
+            for _ in 0..50 {
+                background.spawn(async { sleep(Duration::from_micros(200)).await });
+                while background.is_active() {
+                    background.give_turn().await;
+                }
+            }
+        };
+        for _ in 0..10 {
+            let threads = (0..32).map(|index| start(index, body).expect("a core"));
+            let threads: Vec<_> = threads.collect();
+            threads.into_iter().for_each(|thread| thread.join().expect("it ends"));
+        }
     }
 }
