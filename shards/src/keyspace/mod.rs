@@ -546,6 +546,14 @@ impl Keyspace {
     #[inline]
     fn touched(&mut self, db: u16, key: &[u8], change: Change) {
         self.counters.changes += 1;
+        if !(self.awaited.is_empty() & self.watches.is_empty()) {
+            self.tell(db, key, change);
+        }
+    }
+
+    /// Tells of a change those whom it may concern.
+    #[cold]
+    fn tell(&mut self, db: u16, key: &[u8], change: Change) {
         if !self.awaited.is_empty() && change != Change::Expiry {
             self.awaited.changed(db, key);
         }

@@ -57,6 +57,8 @@ struct Whole {
 #[derive(Debug, Default)]
 pub(crate) struct Locks {
     count: UnitId,
+    /// Units there are, whatever they wait for.
+    present: usize,
     units: HashMap<UnitId, Unit>,
     queues: HashMap<u64, VecDeque<Claim>>,
     /// Units that want some key for themselves.
@@ -125,7 +127,7 @@ impl Locks {
     /// True if nobody holds or wants anything.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.units.is_empty() && self.whole.is_empty()
+        self.present == 0
     }
 
     /// True if a unit that asked for this now would have to wait.
@@ -165,6 +167,7 @@ impl Locks {
     pub(crate) fn enter(&mut self, mut wanted: Wanted) -> UnitId {
         wanted.tidy();
         self.count += 1;
+        self.present += 1;
         let id = self.count;
         if !self.behind.is_empty() || self.is_barred_by_whole(wanted.mode()) {
             self.behind.push_back((id, wanted));
@@ -229,6 +232,7 @@ impl Locks {
 
     /// Gives back all that a unit holds.
     pub(crate) fn leave(&mut self, id: UnitId) {
+        self.present -= 1;
         if let Some(unit) = self.units.remove(&id) {
             debug_assert_eq!(unit.left, 0, "who leaves has had its locks");
             let exclusive = unit.keys.iter().any(|&(_, mode)| mode == Mode::Exclusive);
