@@ -43,6 +43,8 @@ pub struct Connection {
     pub killed: bool,
     /// Replies that may be awaited before it stands still: few at first and while they are large.
     pub awaited_max: usize,
+    /// Jobs of it under way: one, but where an EXEC started several.
+    pub jobs: u32,
     /// Over the soft output limit since this instant (ms), or 0.
     pub over_soft_since: u64,
 }
@@ -99,6 +101,7 @@ impl Connection {
             resumes: false,
             killed: false,
             awaited_max: AWAITED_FIRST,
+            jobs: 0,
             over_soft_since: 0,
         }
     }

@@ -21,6 +21,11 @@ impl Core {
         for socket in dirty.drain(..) {
             self.flush_connection(socket);
         }
+        // Who has gone waits and watches no more, which the owners hear at once.
+        if self.work.coordinator.has_output() || self.work.hops.has_more() {
+            self.work.flush_hops();
+            self.work.leaving = true;
+        }
         // Closing one connection may have marked another.
         std::mem::swap(&mut self.work.dirty, &mut dirty);
         self.work.dirty.append(&mut dirty);

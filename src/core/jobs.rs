@@ -126,7 +126,9 @@ impl Core {
     /// Gives a job's client its reply, and lets it go on.
     fn finish(&mut self, socket: SocketId, sequence: u32, reply: &[u8]) {
         self.work.fill(socket, sequence, reply);
-        if let Some(connection) = self.work.connection(socket) {
+        let Some(connection) = self.work.connection(socket) else { return };
+        connection.jobs -= 1;
+        if connection.jobs == 0 && connection.stall == Stall::Job {
             connection.stall = Stall::None;
             self.work.go_on(socket);
         }

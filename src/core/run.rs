@@ -292,6 +292,7 @@ impl Work {
                 let connection =
                     self.connections[index].as_mut().expect("the request's connection");
                 connection.stall = Stall::Job;
+                connection.jobs += 1;
                 let answers = connection.session.takes_reply();
                 let sequence = connection.pipeline.reserve(!answers);
                 self.asked.push(jobs::Asked { socket, sequence, job });

@@ -365,6 +365,7 @@ impl Work {
             text.clear();
             let Some(connection) = self.connection(socket) else { return };
             connection.stall = Stall::Job;
+            connection.jobs += 1;
             let sequence = connection.pipeline.reserve(!exec.answers);
             self.asked.push(jobs::Asked { socket, sequence, job });
         }

@@ -1,9 +1,10 @@
 //! Queues that several workers empty at once: every job comes out once.
 
-use crate::support::client::Client;
+use crate::support::client::{Client, Got, request};
 use crate::support::server::Server;
 use pinion_io::resp::Value;
 use std::collections::HashSet;
+use std::time::Duration;
 
 const JOBS: usize = 2000;
 const WORKERS: usize = 6;
@@ -60,4 +61,70 @@ fn a_job_that_is_refused_goes_back() {
         assert_eq!(client.ask(&["LRANGE", "jobs", "0", "-1"]), Ok(both));
         assert_eq!(client.ask(&["DEL", "jobs"]), Ok(Value::Int(1)));
     }
+}
+
+#[test]
+fn who_has_gone_takes_nothing() {
+    const LEFT: usize = 30;
+    let server = Server::start(3, &[]).expect("a server");
+    let mut client = Client::connect(server.address()).expect("a connection");
+    let moment = || std::thread::sleep(Duration::from_millis(30));
+    for number in 0..LEFT {
+        let key = format!("left:{number}");
+        let mut waiter = Client::connect(server.address()).expect("a connection");
+        waiter.send(&["BLPOP", &key, "0"]).expect("sent");
+        moment();
+        drop(waiter);
+        moment();
+        assert_eq!(client.ask(&["RPUSH", &key, "job"]), Ok(Value::Int(1)));
+        assert_eq!(client.ask(&["LLEN", &key]), Ok(Value::Int(1)), "{key}");
+    }
+}
+
+#[test]
+fn a_client_stands_still_until_all_that_exec_began_has_ended() {
+    let server = Server::start(3, &[]).expect("a server");
+    let mut client = Client::connect(server.address()).expect("a connection");
+    let requests: [&[&str]; 6] = [
+        &["MULTI"],
+        &["CLIENT", "LIST"],
+        &["DEBUG", "SLEEP", "0.1"],
+        &["EXEC"],
+        &["BLPOP", "jobs", "0"],
+        &["SET", "after", "1"],
+    ];
+    requests.iter().for_each(|words| client.send(words).expect("sent"));
+    std::thread::sleep(Duration::from_millis(300));
+    let mut other = Client::connect(server.address()).expect("a connection");
+    assert_eq!(other.ask(&["EXISTS", "after"]), Ok(Value::Int(0)), "it waits");
+    drop(client);
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(other.ask(&["RPUSH", "jobs", "job"]), Ok(Value::Int(1)));
+    assert_eq!(other.ask(&["LLEN", "jobs"]), Ok(Value::Int(1)), "nobody waits");
+}
+
+#[test]
+fn more_streams_than_a_small_number_can_say() {
+    const STREAMS: usize = 66_000;
+    let server = Server::start(3, &[]).expect("a server");
+    let mut client = Client::connect(server.address()).expect("a connection");
+    let names: Vec<String> = (0..STREAMS).map(|number| format!("s{number}")).collect();
+    let mut bytes = Vec::new();
+    for name in &names {
+        bytes.extend(request(&["XADD", name, "1-1", "f", name]));
+    }
+    client.send_raw(&bytes).expect("sent");
+    let patience = Duration::from_secs(60);
+    for _ in &names {
+        assert!(matches!(client.receive(patience), Ok(Got::Value(Value::Bulk(_)))));
+    }
+    let mut words = vec!["XREAD", "STREAMS"];
+    words.extend(names.iter().map(String::as_str));
+    words.extend(names.iter().map(|_| "0"));
+    client.send(&words).expect("sent");
+    let Ok(Got::Value(Value::Array(streams))) = client.receive(patience) else {
+        panic!("no array");
+    };
+    assert_eq!(streams.len(), STREAMS);
+    assert_eq!(client.ask(&["PING"]), Ok(Value::Simple(b"PONG".to_vec())));
 }

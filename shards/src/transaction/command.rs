@@ -248,8 +248,11 @@ impl Command {
         };
         let words = strings(reply);
         let Some(first) = words.len().checked_sub(indexes.len()) else { return };
-        let at =
-            |index: usize| indexes.iter().position(|&key| key as usize + shares.len() == index);
+        let keys = shares.len();
+        let at = |index: usize| {
+            let key = index.checked_sub(keys)?;
+            indexes.binary_search(&(key as u32)).ok()
+        };
         let mut resolved = Words::default();
         let old = self.words.args();
         resolved.extend(old.from(0).enumerate().map(|(index, word)| match at(index) {

@@ -5,7 +5,7 @@
 //! here overtakes and nobody starves. Keys are locked by their hashes: two keys of one hash are
 //! one lock, which costs a wait and never an error.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Number of a unit; rises with every arrival.
 pub(crate) type UnitId = u64;
@@ -116,7 +116,13 @@ impl Wanted {
     pub(crate) fn touches(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Keys(keys), Self::Keys(others)) => {
-                keys.iter().any(|&(hash, _)| others.iter().any(|&(its, _)| its == hash))
+                let (few, many) =
+                    if keys.len() < others.len() { (keys, others) } else { (others, keys) };
+                if few.len() <= 4 {
+                    return many.iter().any(|(hash, _)| few.iter().any(|(its, _)| its == hash));
+                }
+                let few: HashSet<u64> = few.iter().map(|(hash, _)| *hash).collect();
+                many.iter().any(|(hash, _)| few.contains(hash))
             }
             (Self::All(_), _) | (_, Self::All(_)) => true,
         }

@@ -55,7 +55,7 @@ pub(super) struct Step {
     /// Index in `Program::owners`.
     pub(super) owner: u16,
     command: u32,
-    part: u16,
+    part: u32,
     phase: Phase,
 }
 
@@ -193,8 +193,9 @@ impl Program {
                     if check.is_some() { self.round(0, shares, Phase::Check) + 1 } else { 0 };
                 let last = self.round(from, shares, Phase::Run);
                 // A key has a share of its own here, and an owner parks the command once.
-                for (part, share) in shares.iter().enumerate().filter(|_| may_wait) {
-                    if shares[..part].iter().all(|before| before.owner != share.owner) {
+                let mut parked = vec![!may_wait; self.owners.len()];
+                for (part, share) in shares.iter().enumerate() {
+                    if !std::mem::replace(&mut parked[usize::from(share.owner)], true) {
                         self.step(last + 1, share.owner, part, Phase::Park);
                     }
                 }
@@ -230,7 +231,7 @@ impl Program {
         let own = &mut self.owners[usize::from(owner)];
         own.last = own.last.max(from);
         let (stage, command) = (own.last, self.commands.len() as u32);
-        self.steps.push(Step { stage, owner, command, part: part as u16, phase });
+        self.steps.push(Step { stage, owner, command, part: part as u32, phase });
         stage
     }
 
@@ -274,7 +275,7 @@ impl Program {
         let owner = self.owners[usize::from(owner)].index;
         let first = to.words.len() as u32;
         let command = &mut self.commands[command as usize];
-        let Some((task, carried)) = command.write(phase, usize::from(part), owner, &mut to.words)
+        let Some((task, carried)) = command.write(phase, part as usize, owner, &mut to.words)
         else {
             return;
         };
@@ -290,7 +291,7 @@ impl Program {
     /// Takes the answer to a step.
     pub(super) fn take(&mut self, step: usize, reply: &[u8], carried: Vec<Carried>, ran: Ran) {
         let Step { command, part, phase, .. } = self.steps[step];
-        self.commands[command as usize].take(phase, usize::from(part), (reply, carried, ran));
+        self.commands[command as usize].take(phase, part as usize, (reply, carried, ran));
     }
 }
 
