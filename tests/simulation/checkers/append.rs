@@ -91,7 +91,7 @@ pub(crate) fn check(history: &[Transaction]) -> Result<(), String> {
     unseen(history, &orders, &mut graph);
     lost(history, &orders)?;
     add_time(history, &mut graph);
-    add_sessions(history, &mut graph);
+    add_sessions(history, &mut graph)?;
     match cycle(&graph) {
         Some(cycle) => Err(format!("a cycle: {}", tell(&cycle, &graph))),
         None => Ok(()),
@@ -237,24 +237,46 @@ fn add_time(history: &[Transaction], graph: &mut Graph) {
     }
 }
 
-/// Adds the order in which each client asked for the same list: what it sends without waiting may
-/// be done side by side where it concerns different ones.
-fn add_sessions(history: &[Transaction], graph: &mut Graph) {
-    let mut sent: Vec<((usize, u32), u64, u32)> = Vec::new();
+/// Adds the order in which each client asked for the same list, where one of two requests changes
+/// it: what it sends without waiting may be done side by side where it concerns different ones.
+///
+/// # Errors
+/// A sentence if a client saw less of a list than it had seen before.
+fn add_sessions(history: &[Transaction], graph: &mut Graph) -> Result<(), String> {
+    let mut steps: Vec<((usize, u32), u64, u32, Option<usize>)> = Vec::new();
     for (index, asked) in history.iter().enumerate() {
         for step in &asked.steps {
-            let (Step::Append(key, _) | Step::Read(key, _)) = step;
-            sent.push(((asked.session, *key), asked.span.sent, index as u32));
+            let (key, read) = match step {
+                Step::Append(key, _) => (*key, None),
+                Step::Read(key, values) => (*key, Some(values.len())),
+            };
+            steps.push(((asked.session, key), asked.span.sent, index as u32, read));
         }
     }
-    sent.sort_unstable();
-    sent.dedup();
-    for pair in sent.windows(2) {
-        // What was sent at one instant is not ordered.
-        if pair[0].0 == pair[1].0 && pair[0].1 < pair[1].1 {
-            edge(graph, pair[0].2, pair[1].2, Why::Session);
+    steps.sort_unstable_by_key(|&(whose, sent, ..)| (whose, sent));
+    for list in steps.chunk_by(|one, other| one.0 == other.0) {
+        let (mut last, mut readers, mut seen) = (None, Vec::new(), (0, 0));
+        for &(_, sent, index, read) in list {
+            // What was sent at one instant is one transaction.
+            match read {
+                Some(len) => {
+                    if len < seen.1 && seen.0 < sent {
+                        return Err(format!("{index} sees less than its client had seen"));
+                    }
+                    seen = (sent, seen.1.max(len));
+                    readers.push(index);
+                    last.into_iter().for_each(|last| edge(graph, last, index, Why::Session));
+                }
+                None => {
+                    readers.drain(..).chain(last).for_each(|before| {
+                        edge(graph, before, index, Why::Session);
+                    });
+                    last = Some(index);
+                }
+            }
         }
     }
+    Ok(())
 }
 
 /// A cycle, if there is one: depth first, without recursion.
@@ -413,6 +435,11 @@ mod tests {
         let ahead = asked(2, 2, vec![Read(1, vec![1])]);
         let behind = asked(2, 3, vec![Read(1, vec![])]);
         let error = check(&[writer.clone(), ahead.clone(), behind.clone()]).unwrap_err();
+        assert!(error.contains("less than its client had seen"), "{error}");
+        let first = asked(4, 1, vec![Append(1, 2)]);
+        let second = asked(4, 2, vec![Append(1, 3)]);
+        let reader = asked(5, 3, vec![Read(1, vec![3, 2])]);
+        let error = check(&[first, second, reader]).unwrap_err();
         assert!(error.contains("by the same client"), "{error}");
         assert_eq!(check(&[writer, ahead, Transaction { session: 3, ..behind }]), Ok(()));
     }
