@@ -122,7 +122,7 @@ pub struct Session {
 struct Transaction {
     /// Commands queued since MULTI, if it said so.
     queue: Option<Vec<Queued>>,
-    /// Bytes of their words.
+    /// Bytes that they cost.
     bytes: usize,
     /// One of them was refused.
     spoiled: bool,
@@ -141,7 +141,9 @@ pub struct Queued {
     pub words: Words,
 }
 
-/// Bytes of words that one client may queue: what is said of them has 32 bits.
+/// Bytes that a queued command costs besides its words.
+const QUEUED_BYTES: usize = 2 * size_of::<Queued>();
+/// Bytes that one client may queue: what is said of words has 32 bits.
 const QUEUE_BYTES_MAX: usize = 1 << 30;
 
 const _: () = assert!(size_of::<Session>() <= 256, "an idle client must be cheap");
@@ -191,7 +193,7 @@ impl Session {
         let Some(transaction) = &mut self.transaction else { return false };
         let Some(queue) = &mut transaction.queue else { return false };
         let words = Words::of(args);
-        transaction.bytes += words.bytes();
+        transaction.bytes += words.bytes() + QUEUED_BYTES + words.len() * size_of::<u64>();
         let fits = transaction.bytes <= QUEUE_BYTES_MAX;
         if fits {
             queue.push(Queued { found, words });
@@ -220,7 +222,7 @@ impl Session {
         queue
     }
 
-    /// Commands queued, if it queues, and bytes of their words.
+    /// Commands queued, if it queues, and bytes that they cost.
     pub fn queued(&self) -> (Option<usize>, usize) {
         let transaction = self.transaction.as_ref();
         let queue = transaction.and_then(|transaction| transaction.queue.as_ref());
@@ -230,7 +232,7 @@ impl Session {
     }
 
     /// Notes that an EXEC runs so many commands, or none any more.
-    pub fn run_queue(&mut self, commands: Option<usize>) {
+    pub fn note_running(&mut self, commands: Option<usize>) {
         self.transaction.get_or_insert_default().running = commands;
         self.forget_transaction();
     }

@@ -75,6 +75,8 @@ pub const RANDOM_MEMBERS_MAX: usize = 1 << 24;
 /// Keys that one SCAN looks at, whatever count the client asks for.
 pub const SCAN_COUNT_MAX: usize = 10_000;
 
+/// Bytes of options, once for each key, of a command that is run key by key on several shards.
+pub const MERGED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Empty messages of transactions that a core keeps for use again.
 pub const TRANSACTIONS_KEPT_MAX: usize = 256;
 

@@ -129,7 +129,7 @@ pub(crate) struct Waits {
     /// How many are tried again when a key is gone.
     until_gone: usize,
     count: u64,
-    /// Changed keys whose waits cannot be tried before a long reply has ended.
+    /// Changed keys whose waits cannot be tried before a transaction or a long reply lets go.
     put_off: BTreeSet<(u16, Box<[u8]>)>,
     late: Vec<Late>,
 }
@@ -284,7 +284,7 @@ impl Shard {
         parked.is_some_and(|it| !self.turns.is_empty() && self.are_held(it.row, &it.args()))
     }
 
-    /// Tries what was put off while long replies were read.
+    /// Tries what was put off while others held the keys, and what has changed since.
     pub(crate) fn serve_put_off(&mut self, now: Millis) {
         if !self.waits.put_off.is_empty() {
             for (db, key) in std::mem::take(&mut self.waits.put_off) {

@@ -220,7 +220,8 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     if flags.is_empty() {
         flags.push('N');
     }
-    let memory = size_of::<Session>() + client.input_bytes + client.output_bytes;
+    let held = client.input_bytes + client.output_bytes;
+    let memory = size_of::<Session>() + queued_bytes + held;
     let (library, version) = session.library();
     let mut line = String::with_capacity(400);
     writeln!(

@@ -1,5 +1,5 @@
-//! Replies that a shard puts off: of commands that stand behind a long reply, and long replies
-//! themselves, which come in pieces.
+//! Replies that a shard puts off: of commands that stand behind a lock, and long replies, which
+//! come in pieces.
 
 use super::Work;
 use crate::connection::Stall;

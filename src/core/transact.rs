@@ -342,7 +342,7 @@ impl Work {
 
     fn note_running(&mut self, socket: SocketId, commands: Option<usize>) {
         if let Some(connection) = self.connection(socket) {
-            connection.session.run_queue(commands);
+            connection.session.note_running(commands);
         }
     }
 

@@ -68,9 +68,11 @@ impl Keyspace {
     /// Has a client watch nothing any more; true if what it watched has changed, or is due.
     pub(crate) fn unwatch(&mut self, watcher: Watcher, now: Millis) -> bool {
         let keys = self.watches.watchers.get(&watcher).map(|watch| watch.keys.clone());
+        let mut due = false;
         for (db, bytes) in keys.iter().flatten() {
-            // What is due is removed, and so has changed.
-            self.contains(Key { db: *db, hash: self.hash(bytes), bytes }, now);
+            // What is due is removed, and so has changed; or it will be, when its lock goes.
+            let key = Key { db: *db, hash: self.hash(bytes), bytes };
+            due |= !self.contains(key, now) && self.view(key).is_some();
         }
         let Some(watch) = self.watches.watchers.remove(&watcher) else { return false };
         for name in watch.keys {
@@ -80,7 +82,7 @@ impl Keyspace {
                 self.watches.keys.remove(&name);
             }
         }
-        watch.changed
+        watch.changed || due
     }
 
     /// Takes the watched keys of a database for changed that are there, or are in `other`, and not

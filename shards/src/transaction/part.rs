@@ -7,6 +7,9 @@ use crate::limits::BATCH_KEEP_BYTES_MAX;
 use crate::shard::{Ran, Task};
 use pinion_io::resp::Protocol;
 
+/// Pieces of which an empty message keeps the memory.
+const PIECES_KEPT_MAX: usize = 256;
+
 /// A transaction: unique on a server.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct TransactionId {
@@ -85,6 +88,7 @@ impl Part {
     pub(crate) fn clear(&mut self) {
         self.begin = None;
         self.pieces.clear();
+        self.pieces.shrink_to(PIECES_KEPT_MAX);
         (self.release, self.refused) = (false, false);
         self.words.clear(BATCH_KEEP_BYTES_MAX);
         self.replies.clear();

@@ -11,6 +11,7 @@ use crate::commands::{Flags, Plan, Row, Spread, Words};
 use crate::error::Error;
 use crate::fold::Fold;
 use crate::keyspace::Cursor;
+use crate::limits::MERGED_BYTES_MAX;
 use crate::route::Route;
 use crate::shard::{Ran, Task};
 use crate::table::Hasher;
@@ -295,6 +296,11 @@ impl Program {
     }
 }
 
+/// Index of the first key.
+fn first_key(shares: &[Share]) -> usize {
+    shares.first().and_then(|share| share.indexes.first()).map_or(0, |&index| index as usize)
+}
+
 /// How a command lies over several owners.
 fn spread(
     row: &'static Row,
@@ -319,6 +325,12 @@ fn spread(
             Ok(Shape::Moved { plan, to, shares, carried: Vec::new() })
         }
         Plan::Wait(_, Spread::Merged { check }) => {
+            // What stands before the keys goes along with each.
+            let args = words.args();
+            let head: usize = args.from(0).take(first_key(&shares)).map(<[u8]>::len).sum();
+            if head.saturating_mul(places.len()) > MERGED_BYTES_MAX {
+                return Err(Error::Text("ERR too many keys for such long options"));
+            }
             let mut each = Vec::new();
             for Share { owner, indexes, .. } in shares {
                 each.extend(indexes.into_iter().map(|index| Share::new(owner, vec![index])));

@@ -237,13 +237,16 @@ fn add_time(history: &[Transaction], graph: &mut Graph) {
     }
 }
 
+/// Who asked for which list, when, in which transaction, and how much of it was read.
+type Asked = ((usize, u32), u64, u32, Option<usize>);
+
 /// Adds the order in which each client asked for the same list, where one of two requests changes
 /// it: what it sends without waiting may be done side by side where it concerns different ones.
 ///
 /// # Errors
 /// A sentence if a client saw less of a list than it had seen before.
 fn add_sessions(history: &[Transaction], graph: &mut Graph) -> Result<(), String> {
-    let mut steps: Vec<((usize, u32), u64, u32, Option<usize>)> = Vec::new();
+    let mut steps: Vec<Asked> = Vec::new();
     for (index, asked) in history.iter().enumerate() {
         for step in &asked.steps {
             let (key, read) = match step {
