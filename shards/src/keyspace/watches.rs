@@ -18,7 +18,8 @@ pub(super) struct Watches {
 /// What a client watches.
 #[derive(Debug, Default)]
 struct Watch {
-    keys: Vec<Name>,
+    /// Each with whether it was there.
+    keys: Vec<(Name, bool)>,
     /// One of them has changed.
     changed: bool,
 }
@@ -49,11 +50,11 @@ impl Watches {
 impl Keyspace {
     /// Has a client watch a key. One that is due goes first: it was not there.
     pub(crate) fn watch(&mut self, watcher: Watcher, key: Key<'_>, now: Millis) {
-        self.contains(key, now);
+        let there = self.contains(key, now);
         let name: Name = (key.db, key.bytes.into());
         let watch = self.watches.watchers.entry(watcher).or_default();
-        if !watch.keys.contains(&name) {
-            watch.keys.push(name.clone());
+        if !watch.keys.iter().any(|(known, _)| *known == name) {
+            watch.keys.push((name.clone(), there));
             self.watches.keys.entry(name).or_default().push(watcher);
         }
     }
@@ -62,20 +63,21 @@ impl Keyspace {
     pub(crate) fn watched(&self, watcher: Watcher) -> Vec<u64> {
         let watch = self.watches.watchers.get(&watcher);
         let keys = watch.into_iter().flat_map(|watch| &watch.keys);
-        keys.map(|(_, key)| self.hash(key)).collect()
+        keys.map(|((_, key), _)| self.hash(key)).collect()
     }
 
     /// Has a client watch nothing any more; true if what it watched has changed, or is due.
     pub(crate) fn unwatch(&mut self, watcher: Watcher, now: Millis) -> bool {
         let keys = self.watches.watchers.get(&watcher).map(|watch| watch.keys.clone());
         let mut due = false;
-        for (db, bytes) in keys.iter().flatten() {
-            // What is due is removed, and so has changed; or it will be, when its lock goes.
+        for ((db, bytes), _) in keys.iter().flatten().filter(|(_, there)| *there) {
+            // What is due is removed, and so has changed; or it will be, when its lock goes. One
+            // that was not there and is due now came so, by SWAPDB, and is not there still.
             let key = Key { db: *db, hash: self.hash(bytes), bytes };
             due |= !self.contains(key, now) && self.view(key).is_some();
         }
         let Some(watch) = self.watches.watchers.remove(&watcher) else { return false };
-        for name in watch.keys {
+        for (name, _) in watch.keys {
             let watchers = self.watches.keys.get_mut(&name).expect("what is watched is known");
             watchers.retain(|its| *its != watcher);
             if watchers.is_empty() {
