@@ -116,7 +116,7 @@ impl Parked {
     /// Shows each key that it names.
     fn each_key(&self, mut see: impl FnMut(&[u8])) {
         let args = self.args();
-        let indexes = self.row.keys.iter().flat_map(|keys| keys.indexes(&args));
+        let indexes = self.row.key_indexes(&args);
         indexes.for_each(|index| see(args.at(index)));
     }
 }

@@ -150,7 +150,7 @@ impl Work {
         if self.stalls(request) {
             return false;
         }
-        let indexes = row.keys.iter().flat_map(|keys| keys.indexes(args));
+        let indexes = row.key_indexes(args);
         let keys = indexes.map(|index| {
             let key = args.at(index);
             (self.route.owner(key) as u16, self.owner.value().hash(key))

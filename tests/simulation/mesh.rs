@@ -410,7 +410,7 @@ impl Mesh {
 
     fn owners(&self, row: &Row, words: &Words) -> Vec<usize> {
         let args = words.args();
-        let indexes = row.keys.iter().flat_map(|keys| keys.indexes(&args));
+        let indexes = row.key_indexes(&args);
         indexes.map(|index| self.route.owner(args.at(index))).collect()
     }
 

@@ -297,6 +297,11 @@ impl Row {
         rows.iter().find(|row| row.name.as_bytes()[own..].eq_ignore_ascii_case(word))
     }
 
+    /// Indexes of all keys of a request, run by run.
+    pub fn key_indexes(&self, args: &Args<'_>) -> impl Iterator<Item = usize> {
+        self.keys.iter().flat_map(move |keys| keys.indexes(args))
+    }
+
     /// Index of the first key of a request, if it has one.
     #[inline]
     pub fn first_key(&self, args: &Args<'_>) -> Option<usize> {

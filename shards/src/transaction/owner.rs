@@ -101,7 +101,7 @@ impl Shard {
     /// What a command locks: its keys, or all where it names none.
     fn wanted(&self, row: &Row, args: &Args<'_>) -> Wanted {
         let mode = Mode::of(row.flags.has(Flags::WRITE));
-        let indexes = row.keys.iter().flat_map(|keys| keys.indexes(args));
+        let indexes = row.key_indexes(args);
         let keys: Vec<_> = indexes.map(|index| (self.hash(args.at(index)), mode)).collect();
         if keys.is_empty() { Wanted::All(mode) } else { Wanted::Keys(keys) }
     }
@@ -109,7 +109,7 @@ impl Shard {
     /// True if something that has begun holds a key of a command.
     pub(crate) fn are_held(&self, row: &Row, args: &Args<'_>) -> bool {
         let mode = Mode::of(row.flags.has(Flags::WRITE));
-        let mut indexes = row.keys.iter().flat_map(|keys| keys.indexes(args));
+        let mut indexes = row.key_indexes(args);
         indexes.any(|index| self.turns.locks.holds(self.hash(args.at(index)), mode))
     }
 

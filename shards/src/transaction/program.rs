@@ -119,7 +119,7 @@ impl Program {
         }
         let mode = Mode::of(row.flags.has(Flags::WRITE));
         let (mut shares, mut places) = (Vec::<Share>::new(), Vec::new());
-        for index in row.keys.iter().flat_map(|keys| keys.indexes(&args)) {
+        for index in row.key_indexes(&args) {
             let bytes = args.at(index);
             let owner = self.owner(ground.route.owner(bytes));
             self.want(owner, Wanted::Keys(vec![(ground.hasher.hash(bytes), mode)]));

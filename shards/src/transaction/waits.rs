@@ -58,7 +58,7 @@ impl<C: Copy> Coordinator<C> {
         tickets: &mut dyn Tickets,
     ) {
         let args = words.args();
-        let indexes = row.keys.iter().flat_map(|keys| keys.indexes(&args));
+        let indexes = row.key_indexes(&args);
         let owners = indexes.map(|index| self.ground.route.owner(args.at(index)) as u16);
         let mut owners: Vec<_> = owners.collect();
         owners.sort_unstable();
