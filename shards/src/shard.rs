@@ -166,8 +166,10 @@ impl Shard {
     /// Runs a command and writes its reply, or its error instead.
     #[inline]
     pub fn run(&mut self, now: Millis, call: &Call<'_>, reply: &mut Reply<'_>) -> Ran {
-        if !self.turns.is_empty() && self.must_wait(call) {
-            return self.hold(call, reply.protocol());
+        if !self.turns.is_empty()
+            && let Some(number) = self.hold_back(call, reply.protocol())
+        {
+            return Ran::Later(number);
         }
         let ran = self.run_one(now, call, &mut Vec::new(), reply);
         if self.keyspace.has_ready() {

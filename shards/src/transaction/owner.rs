@@ -62,11 +62,6 @@ impl Turns {
         self.locks.is_empty() && self.early.is_empty()
     }
 
-    /// True if a command would overtake something, or change what must stay.
-    fn bar(&self, home: u16, wanted: &Wanted) -> bool {
-        is_early(&self.early, home, wanted) || self.locks.bar(wanted)
-    }
-
     /// Lets in the tickets whose turn has come, and what waited behind them.
     fn settle(&mut self) {
         let mut at = 0;
@@ -121,17 +116,16 @@ impl Shard {
         }
     }
 
-    /// True if a call must wait for what holds its keys, or came before it for them.
+    /// Keeps a call, under the number returned, if it must wait for what holds its keys or came
+    /// before it for them.
     #[cold]
-    pub(crate) fn must_wait(&self, call: &Call<'_>) -> bool {
-        let row = call.task.row();
-        row.is_some_and(|row| self.turns.bar(call.sender.0, &self.wanted(row, &call.args)))
-    }
-
-    /// Keeps a call until nothing is in its way.
-    pub(crate) fn hold(&mut self, call: &Call<'_>, protocol: Protocol) -> Ran {
-        let row = call.task.row().expect("only commands are held");
-        let wanted = self.wanted(row, &call.args);
+    pub(crate) fn hold_back(&mut self, call: &Call<'_>, protocol: Protocol) -> Option<u64> {
+        let wanted = self.wanted(call.task.row()?, &call.args);
+        let home = call.sender.0;
+        let early = is_early(&self.turns.early, home, &wanted);
+        if !early && !self.turns.locks.bar(&wanted) {
+            return None;
+        }
         let number = self.next_number();
         let held = Box::new(Held {
             task: call.task,
@@ -144,26 +138,23 @@ impl Shard {
             retired: None,
         });
         let work = Work::Call(held);
-        let home = call.sender.0;
-        if is_early(&self.turns.early, home, &wanted) {
+        if early {
             self.turns.early.push(Early { home, sequence: None, wanted, work });
         } else {
             let id = self.turns.locks.enter(wanted);
             self.turns.waiting.insert(id, work);
         }
-        Ran::Later(number)
+        Some(number)
     }
 
     /// Runs a message of a transaction and gives it back with its answer; one that must wait for
     /// its locks is among `take_late` when it has them.
     pub fn take_part(&mut self, now: Millis, mut part: Box<Part>) -> Option<Box<Part>> {
         let Some(begin) = part.begin.take() else {
-            let id = self.turns.holders[&part.id];
+            assert!(self.turns.holders.contains_key(&part.id), "it has its locks");
             self.run_part(&mut part, now);
             if part.release {
-                self.turns.holders.remove(&part.id);
-                self.turns.locks.leave(id);
-                self.go_on(now);
+                self.release(part.id, now);
             }
             return Some(part);
         };
