@@ -40,6 +40,17 @@ pub(crate) enum Heard {
     Refused,
 }
 
+impl Heard {
+    /// The replies, of a client that watches nothing.
+    pub(crate) fn replies(self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Said(reply) => vec![reply],
+            Self::Each(replies) => replies,
+            Self::Refused => panic!("nothing is watched"),
+        }
+    }
+}
+
 /// A fault that the mesh makes on purpose, so that the checks can be seen to find it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Planted {

@@ -63,11 +63,7 @@ impl Script for Appends {
     fn hear(&mut self, client: usize, heard: Heard, span: Span) {
         let asked = self.under_way.get_mut(&client).and_then(VecDeque::pop_front);
         let mut steps = asked.expect("it has asked");
-        let replies = match heard {
-            Heard::Said(reply) => vec![reply],
-            Heard::Each(replies) => replies,
-            Heard::Refused => panic!("nothing is watched"),
-        };
+        let replies = heard.replies();
         assert_eq!(replies.len(), steps.len(), "a reply to each command");
         for (step, reply) in steps.iter_mut().zip(replies) {
             if let Step::Read(_, found) = step {
@@ -499,11 +495,7 @@ impl Script for Stores {
     }
 
     fn hear(&mut self, client: usize, heard: Heard, _: Span) {
-        let replies = match heard {
-            Heard::Said(reply) => vec![reply],
-            Heard::Each(replies) => replies,
-            Heard::Refused => panic!("nothing is watched"),
-        };
+        let replies = heard.replies();
         let shown = match self.looks[&client] {
             Look::Elements(before) => &replies[before..before + NAMES],
             _ => &replies[..],
@@ -565,11 +557,7 @@ impl Script for Whole {
     }
 
     fn hear(&mut self, client: usize, heard: Heard, _: Span) {
-        let replies = match heard {
-            Heard::Said(reply) => vec![reply],
-            Heard::Each(replies) => replies,
-            Heard::Refused => panic!("nothing is watched"),
-        };
+        let replies = heard.replies();
         let counts: Vec<u64> = replies.iter().flat_map(|reply| numbers(reply)).collect();
         let right = |count: &u64| counts[0] == *count && (*count == 0 || *count == GROUP as u64);
         if self.counting[&client] && !counts.iter().all(right) {
