@@ -58,6 +58,9 @@ pub enum Errand {
     ResetStats,
     /// DEBUG SET-ACTIVE-EXPIRE.
     SetActiveExpiry(bool),
+    /// Users have changed: done once every core has seen to its clients. The reply is OK, or how
+    /// many users there were.
+    SeeUsers(Option<usize>),
 }
 
 /// One core's answer.
@@ -120,6 +123,8 @@ impl Errand {
                 core.shard.reset_stats();
                 Answer::Done
             }
+            // The core looks at its users before it looks at any errand.
+            Self::SeeUsers(_) => Answer::Done,
             Self::SetActiveExpiry(enabled) => {
                 core.shard.set_active_expiry(*enabled);
                 Answer::Done
@@ -153,7 +158,8 @@ impl Errand {
                 let text = report(*sections, &cores, at_home);
                 reply.verbatim(b"txt", text.as_bytes());
             }
-            Self::ResetStats | Self::SetActiveExpiry(_) => reply.ok(),
+            Self::SeeUsers(Some(count)) => reply.int(*count as i64),
+            Self::SeeUsers(None) | Self::ResetStats | Self::SetActiveExpiry(_) => reply.ok(),
         }
     }
 }
@@ -235,6 +241,7 @@ fn join(selection: &Selection, mut lines: Vec<(u64, String)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acl::Acl;
     use crate::config::{Config, Settings};
     use crate::server::Server;
     use crate::session::Peer;
@@ -262,7 +269,7 @@ mod tests {
 
     fn session(id: u64) -> Session {
         let end = || Peer::Tcp(format!("127.0.0.1:{}", 5000 + id).parse().unwrap());
-        Session::new(id, (end(), end()), 3, 0, 1000, true)
+        Session::new(id, (end(), end()), 3, 0, 1000, &Acl::new(""))
     }
 
     /// Runs an errand for client 1 over cores whose clients have these ids; the reply, and which

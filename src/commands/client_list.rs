@@ -1,5 +1,6 @@
 //! Choosing among clients, and the line that CLIENT LIST shows of each.
 
+use crate::acl::Acl;
 use crate::errand::ClientView;
 use crate::session::{Peer, Session};
 use pinion_io::resp::Protocol;
@@ -104,6 +105,8 @@ pub struct Filter {
     pub local: Option<String>,
     /// Of this kind.
     pub kind: Option<Kind>,
+    /// Of this user.
+    pub user: Option<Box<[u8]>>,
     /// Connected for at least so many seconds.
     pub seconds_min: Option<u64>,
 }
@@ -117,6 +120,7 @@ impl Filter {
         !(self.skip_own && session.id == self.own)
             && self.id.is_none_or(|id| id == session.id)
             && self.kind.is_none_or(|kind| kind == Kind::of(session))
+            && self.user.as_ref().is_none_or(|user| **user == *session.login.user().name())
             && self.seconds_min.is_none_or(|min| seconds(now, session.created) >= min)
             && is_at(&self.address, &session.peer)
             && is_at(&self.local, &session.local)
@@ -151,7 +155,11 @@ pub(super) fn parse_list(args: &Args<'_>) -> Result<Result<Selection, Text>, Err
 }
 
 /// Reads the filters of CLIENT KILL, for the client `own`.
-pub(super) fn parse_kill(args: &Args<'_>, own: u64) -> Result<Result<Filter, Text>, Error> {
+pub(super) fn parse_kill(
+    args: &Args<'_>,
+    own: u64,
+    acl: &Acl,
+) -> Result<Result<Filter, Text>, Error> {
     let mut filter = Filter { own, skip_own: true, ..Filter::default() };
     let mut index = 2;
     while index < args.len() {
@@ -177,9 +185,10 @@ pub(super) fn parse_kill(args: &Args<'_>, own: u64) -> Result<Result<Filter, Tex
         } else if args.is(index, "LADDR") {
             filter.local = Some(String::from_utf8_lossy(word).into_owned());
         } else if args.is(index, "USER") {
-            if word != b"default" {
+            if acl.users().find(word).is_none() {
                 return Ok(Err([b"ERR No such user '", word, b"'"].concat()));
             }
+            filter.user = Some(word.into());
         } else if args.is(index, "SKIPME") {
             filter.skip_own = match word {
                 word if word.eq_ignore_ascii_case(b"yes") => true,
@@ -228,7 +237,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 \
          ssub=0 multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} \
-         rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={memory} events=r cmd={} user=default \
+         rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={memory} events=r cmd={} user={} \
          redir=-1 resp={} lib-name={library} lib-ver={version} io-thread={} tot-net-in={} \
          tot-net-out={} tot-cmds={}",
         session.id,
@@ -245,6 +254,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
         client.output_bytes,
         client.output_bytes,
         session.last_command.map_or("NULL", |row| row.name),
+        String::from_utf8_lossy(session.login.user().name()),
         if session.protocol == Protocol::Resp3 { 3 } else { 2 },
         session.core,
         session.input_bytes_total,
@@ -261,7 +271,8 @@ mod tests {
 
     fn session(id: u64) -> Session {
         let ends = ("127.0.0.1:5000".parse().unwrap(), "127.0.0.1:6379".parse().unwrap());
-        Session::new(id, (Peer::Tcp(ends.0), Peer::Tcp(ends.1)), 9, 1, 10_000, true)
+        let acl = Acl::new("");
+        Session::new(id, (Peer::Tcp(ends.0), Peer::Tcp(ends.1)), 9, 1, 10_000, &acl)
     }
 
     #[test]

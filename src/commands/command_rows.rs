@@ -11,11 +11,13 @@ use pinion_shards::fold::Fold;
 
 /// A command as clients know it: its row, and those of its subcommands wherever they run.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// What is said about it.
-    pub(super) row: &'static Row,
+    pub(crate) row: &'static Row,
     /// Its subcommands, if it is a container.
-    pub(super) subcommands: Vec<&'static Row>,
+    pub(crate) subcommands: Vec<&'static Row>,
+    /// False for a command whose parts have rows of their own only because they run on the shards.
+    pub(crate) is_container: bool,
 }
 
 impl Entry {
@@ -27,11 +29,12 @@ impl Entry {
             _ => &[],
         };
         let subcommands = here.iter().map(|inner| &inner.row).chain(there).collect();
-        Some(Self { row, subcommands })
+        let is_container = session.is_none_or(|session| !session.subcommands.is_empty());
+        Some(Self { row, subcommands, is_container })
     }
 
     /// Every command, without the subcommands.
-    pub(super) fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         let here = session_rows().filter_map(|session| {
             Self::new(pinion_shards::commands::find(session.row.name.as_bytes()), Some(session))
         });
@@ -48,7 +51,8 @@ impl Entry {
             }
             Some(bar) => match find_word(&name[..bar], Some(&name[bar + 1..])) {
                 Ok(found) if found.row().name.contains('|') => {
-                    Some(Self { row: found.row(), subcommands: Vec::new() })
+                    let subcommands = Vec::new();
+                    Some(Self { row: found.row(), subcommands, is_container: false })
                 }
                 Ok(Found::Shard(_) | Found::Session(_)) | Err(FindError::UnknownCommand) => None,
                 Err(FindError::UnknownSubcommand(_) | FindError::SubcommandMissing(_)) => None,
@@ -235,7 +239,7 @@ fn flags(row: &Row) -> Vec<&'static str> {
 }
 
 /// Names of the ACL categories, in Redis's order: most follow from the flags and the group.
-pub(super) fn categories(row: &Row) -> Vec<&'static str> {
+pub(crate) fn categories(row: &Row) -> Vec<&'static str> {
     let has = |flag| row.flags.has(flag);
     let marked = |bit| row.categories & bit != 0;
     [

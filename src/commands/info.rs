@@ -228,6 +228,11 @@ fn stats(lines: &mut Lines, report: &Report<'_>) {
         lines.add(name, 0);
     }
     lines.add("total_error_replies", sum(|core| core.stats.error_replies));
+    for (reason, count) in
+        ["auth", "cmd", "key", "channel"].iter().zip(report.at.server.acl.refused())
+    {
+        lines.add(&format!("acl_access_denied_{reason}"), count);
+    }
     let (query, output) = ("client_query_buffer_limit", "client_output_buffer_limit");
     lines.add(&format!("{query}_disconnections"), sum(|core| core.stats.query_limit_closed));
     lines.add(&format!("{output}_disconnections"), sum(|core| core.stats.output_limit_closed));

@@ -1,5 +1,6 @@
 //! Commands of the session and the server, and the one place where a request finds its row.
 
+mod acl;
 mod client;
 mod client_list;
 mod command;
@@ -15,6 +16,7 @@ mod transaction;
 
 pub(crate) use client_list::line;
 pub use client_list::{Filter, Ids, KillReply, Kind, Selection};
+pub(crate) use command_rows::{Entry, categories};
 pub use info::Sections;
 pub(crate) use info::report;
 

@@ -1,6 +1,8 @@
 //! Finds the row of a request, here or among the shards' rows.
 
-use super::{SessionRow, client, command, config, connection, debug, info, server, transaction};
+use super::{
+    SessionRow, acl, client, command, config, connection, debug, info, server, transaction,
+};
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Plan, Row};
 
@@ -8,6 +10,7 @@ use pinion_shards::commands::{Args, Plan, Row};
 static FAMILIES: &[&[SessionRow]] = &[
     connection::ROWS,
     client::ROWS,
+    acl::ROWS,
     command::ROWS,
     config::ROWS,
     info::ROWS,

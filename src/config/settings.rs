@@ -47,6 +47,14 @@ pub struct Settings {
     pub clients_max: u64,
     /// The password, empty for none.
     pub password: String,
+    /// The file of users, empty for none.
+    pub acl_file: String,
+    /// Which channels a fresh list of rules allows: `allchannels` or `resetchannels`.
+    pub acl_pubsub_default: String,
+    /// Entries of ACL LOG, at most.
+    pub acl_log_len_max: u64,
+    /// Users that configuration files define: the words of each line after `user`.
+    pub users: Vec<Vec<Vec<u8>>>,
     /// Refuse clients from other machines while there is no password.
     pub protected_mode: bool,
     /// Databases.
@@ -91,6 +99,21 @@ impl Settings {
             flag.set(&mut settings, flag.default).expect("a default is a value: a test reads all");
         }
         settings
+    }
+
+    /// True if a fresh list of rules allows every channel.
+    pub fn acl_channels(&self) -> bool {
+        self.acl_pubsub_default == "allchannels"
+    }
+
+    /// Takes a `user` line of a configuration file, as the words after `user`.
+    ///
+    /// # Errors
+    /// One sentence: it does not define a user.
+    pub fn add_user(&mut self, words: &[Vec<u8>]) -> Result<(), String> {
+        crate::acl::check_line(words)?;
+        self.users.push(words.into());
+        Ok(())
     }
 
     /// What was asked for and is only reported so far, one sentence each, for the log.

@@ -74,6 +74,29 @@ pub static FLAGS: &[Flag] = &[
     )
     .live(),
     Flag::new(
+        "aclfile",
+        Value::Text(|settings| &mut settings.acl_file),
+        "",
+        "File of users to read at start, and for ACL LOAD and ACL SAVE",
+    ),
+    Flag::new(
+        "acllog_max_len",
+        Value::Count(|settings| &mut settings.acl_log_len_max, 0, i64::MAX as u64),
+        "128",
+        "Entries of ACL LOG, at most",
+    )
+    .config("acllog-max-len")
+    .live(),
+    Flag::new(
+        "acl_pubsub_default",
+        Value::Choice(|settings| &mut settings.acl_pubsub_default, CHANNELS),
+        "resetchannels",
+        "Channels that a new user may use: allchannels or resetchannels",
+    )
+    .config("acl-pubsub-default")
+    .live()
+    .hidden(),
+    Flag::new(
         "protected_mode",
         Value::Switch(|settings| &mut settings.protected_mode),
         "yes",
@@ -313,6 +336,8 @@ pub static FLAGS: &[Flag] = &[
         "Least that is logged: 0 all, 1 warnings and errors, 2 errors, 3 nothing",
     ),
 ];
+
+static CHANNELS: &[&str] = &["allchannels", "resetchannels"];
 
 static POLICIES: &[&str] = &[
     "volatile-lru",

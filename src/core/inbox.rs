@@ -305,9 +305,8 @@ impl Work {
 
     fn limits(&mut self, socket: SocketId) -> Limits {
         let bulk_bytes_max = self.settings.bulk_bytes_max as i64;
-        let password = !self.settings.password.is_empty();
         match self.connection(socket) {
-            Some(Connection { session, .. }) if password && !session.authenticated => {
+            Some(Connection { session, .. }) if session.login.is_locked_out() => {
                 Limits::unauthenticated()
             }
             _ => Limits { bulk_bytes_max, ..Limits::default() },

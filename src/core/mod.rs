@@ -19,6 +19,7 @@ mod flush;
 mod inbox;
 mod jobs;
 mod later;
+mod logins;
 mod parcels;
 mod run;
 mod transact;
@@ -83,6 +84,7 @@ struct Work {
     server: Arc<Server>,
     settings: Arc<Settings>,
     settings_version: u64,
+    acl_version: u64,
     owner: Owner<Shard>,
     route: Route,
     hops: Hops,
@@ -169,6 +171,7 @@ impl Core {
             unix_path: Peer::Unix(settings.unixsocket.as_str().into()),
             settings,
             settings_version,
+            acl_version: 0,
             owner,
             coordinator,
             execs: Execs::new(),
@@ -201,6 +204,7 @@ impl Core {
         self.work.now = self.work.clock.wall_ms(self.work.steady);
         self.work.stats.ticks += 1;
         self.work.refresh_settings();
+        self.work.refresh_logins(None);
         let mut busy = self.reap();
         busy |= self.drain();
         busy |= self.finish_jobs();

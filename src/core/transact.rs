@@ -2,6 +2,7 @@
 //! here.
 
 use super::inbox::Request;
+use super::logins::denied_text;
 use super::{Work, jobs};
 use crate::commands::{Found, Outcome};
 use crate::connection::Stall;
@@ -189,17 +190,21 @@ impl Work {
         let Some(connection) = self.connections[request.socket.index as usize].as_mut() else {
             return true;
         };
-        let stats = &mut self.stats;
         let watched = connection.session.take_watched();
         let mut queue = connection.session.take_queue();
         if queue.iter().any(|queued| matches!(queued.found, Found::Session(_))) {
             // What these do to the session comes before the next request.
             connection.stall = Stall::Exec;
         }
+        self.recheck(request.socket, &mut queue);
+        let stats = &mut self.stats;
         let mut db = place.db;
         let commands: Vec<_> = queue
             .iter_mut()
             .map(|queued| {
+                if queued.denied.is_some() {
+                    return (None, db, Words::default());
+                }
                 stats.command(queued.found.row());
                 match queued.found {
                     Found::Shard(row) => (Some(row), db, std::mem::take(&mut queued.words)),
@@ -300,6 +305,12 @@ impl Work {
             reply.array(replies.len());
             self.note_running(exec.socket, Some(replies.len()));
             for ((row, reply), queued) in replies.into_iter().zip(&exec.queue) {
+                if let Some(denied) = self.denied_now(exec.socket, queued) {
+                    let line = format!("-{}\r\n", denied_text(denied));
+                    self.stats.error(Some(queued.found.row()), line.as_bytes(), true);
+                    text.extend_from_slice(line.as_bytes());
+                    continue;
+                }
                 match queued.found {
                     Found::Shard(_) => {
                         if reply.first() == Some(&b'-') {
