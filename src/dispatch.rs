@@ -1,6 +1,6 @@
 //! The guards between a parsed request and its run, in Redis's order.
 
-use crate::acl::Denied;
+use crate::acl::{Denied, Directory};
 use crate::commands::{FindError, Found};
 use crate::session::Session;
 use pinion_io::resp::Reply;
@@ -107,7 +107,7 @@ impl Refusal {
             }
             Self::Auth(_) => reply.error(b"NOAUTH Authentication required."),
             Self::Denied(row, Denied::Command) => {
-                let name = row.name.as_bytes();
+                let name = Directory::here().name(row).as_bytes();
                 let parts: [&[u8]; 5] = [
                     b"NOPERM User ",
                     user,

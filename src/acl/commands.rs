@@ -115,6 +115,11 @@ impl Directory {
         self.by_row[at.expect("a row is in a table")].1
     }
 
+    /// The name under which rules know a row.
+    pub fn name(&self, row: &'static Row) -> &'static str {
+        self.command(self.id(row)).row.name
+    }
+
     /// The command of a number.
     pub fn command(&self, id: Id) -> &Command {
         &self.commands[usize::from(id)]

@@ -105,6 +105,7 @@ impl Selector {
             self.reset_commands(false);
         } else {
             match rule {
+                [b'~' | b'%', ..] if self.all_keys => return Err(RuleError::AfterAllKeys),
                 [b'~', pattern @ ..] => self.add_keys(pattern, READ | WRITE)?,
                 [b'%', rest @ ..] => {
                     let (pattern, access) = parse_access(rest).ok_or(RuleError::Syntax)?;
@@ -143,9 +144,6 @@ impl Selector {
     }
 
     fn add_keys(&mut self, pattern: &[u8], access: u8) -> Result<(), RuleError> {
-        if self.all_keys {
-            return Err(RuleError::AfterAllKeys);
-        }
         if has_spaces(pattern) {
             return Err(RuleError::Syntax);
         }
@@ -248,7 +246,10 @@ impl Selector {
     /// # Errors
     /// It is not allowed.
     pub fn check(&self, row: &'static Row, args: &Args<'_>) -> Result<(), Denied> {
-        if !self.all_commands && !row.flags.has(Flags::NO_AUTH) && !self.may_run(row, args) {
+        let id = Directory::here().id(row);
+        // For rules some rows are parts of one command.
+        let row = Directory::here().command(id).row;
+        if !self.all_commands && !row.flags.has(Flags::NO_AUTH) && !self.may_run(id, args) {
             return Err(Denied::Command);
         }
         if !self.all_keys {
@@ -271,8 +272,7 @@ impl Selector {
         Ok(())
     }
 
-    fn may_run(&self, row: &'static Row, args: &Args<'_>) -> bool {
-        let id = Directory::here().id(row);
+    fn may_run(&self, id: Id, args: &Args<'_>) -> bool {
         if self.commands.has(id) {
             return true;
         }

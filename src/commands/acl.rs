@@ -210,7 +210,9 @@ fn dryrun(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
             reply.ok();
             return Ok(Outcome::Done);
         }
-        Err(Denied::Command) => (b"run the '", row.name.as_bytes(), b"' command"),
+        Err(Denied::Command) => {
+            (b"run the '", Directory::here().name(row).as_bytes(), b"' command")
+        }
         Err(Denied::Key(index)) => (b"access the '", inner.at(index), b"' key"),
         Err(Denied::Channel(index)) => (b"access the '", inner.at(index), b"' channel"),
     };

@@ -242,27 +242,29 @@ fn flags(row: &Row) -> Vec<&'static str> {
 pub(crate) fn categories(row: &Row) -> Vec<&'static str> {
     let has = |flag| row.flags.has(flag);
     let marked = |bit| row.categories & bit != 0;
+    // A container has no flags, and is not in the category of its group: its subcommands are.
+    let of = |group| row.group == group && row.flags != Flags(0);
     [
         (marked(KEYSPACE), "@keyspace"),
         (has(Flags::READONLY), "@read"),
         (has(Flags::WRITE), "@write"),
-        (marked(ELEMENTS) || row.group == Group::Set, "@set"),
-        (marked(ELEMENTS) || row.group == Group::SortedSet, "@sortedset"),
-        (marked(ELEMENTS) || row.group == Group::List, "@list"),
-        (row.group == Group::Hash, "@hash"),
-        (row.group == Group::String, "@string"),
-        (row.group == Group::Bitmap, "@bitmap"),
-        (row.group == Group::HyperLogLog, "@hyperloglog"),
-        (row.group == Group::Geo, "@geo"),
-        (row.group == Group::Stream, "@stream"),
-        (row.group == Group::Transactions, "@transaction"),
+        (marked(ELEMENTS) || of(Group::Set), "@set"),
+        (marked(ELEMENTS) || of(Group::SortedSet), "@sortedset"),
+        (marked(ELEMENTS) || of(Group::List), "@list"),
+        (of(Group::Hash), "@hash"),
+        (of(Group::String), "@string"),
+        (of(Group::Bitmap), "@bitmap"),
+        (of(Group::HyperLogLog), "@hyperloglog"),
+        (of(Group::Geo), "@geo"),
+        (of(Group::Stream), "@stream"),
+        (of(Group::Transactions), "@transaction"),
         (has(Flags::PUBSUB), "@pubsub"),
         (has(Flags::ADMIN), "@admin"),
         (has(Flags::FAST), "@fast"),
         (!has(Flags::FAST), "@slow"),
         (has(Flags::BLOCKING), "@blocking"),
         (marked(DANGEROUS) || has(Flags::ADMIN), "@dangerous"),
-        (marked(CONNECTION) || row.group == Group::Connection, "@connection"),
+        (marked(CONNECTION) || of(Group::Connection), "@connection"),
     ]
     .into_iter()
     .filter(|(holds, _)| *holds)

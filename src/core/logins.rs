@@ -1,7 +1,7 @@
 //! What users and their rules mean for the clients of a core.
 
 use super::Work;
-use crate::acl::{Denied, Reason, Refused};
+use crate::acl::{Denied, Directory, Reason, Refused};
 use crate::commands::Found;
 use crate::dispatch::Refusal;
 use crate::errand::ClientView;
@@ -57,7 +57,7 @@ impl Work {
         denied: Denied,
     ) {
         let (reason, object) = match denied {
-            Denied::Command => (Reason::Command, row.name.as_bytes()),
+            Denied::Command => (Reason::Command, Directory::here().name(row).as_bytes()),
             Denied::Key(index) => (Reason::Key, args.at(index)),
             Denied::Channel(index) => (Reason::Channel, args.at(index)),
         };
