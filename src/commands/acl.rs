@@ -1,6 +1,6 @@
 //! ACL: users, what they may do, and what they were refused.
 
-use super::{Context, FindError, Job, Outcome, SessionRow, find, write_help};
+use super::{Context, FindError, Job, Outcome, SessionRow, write_help};
 use crate::acl::{
     CATEGORIES, Denied, Directory, SetError, User, category, hex, read_users, write_users,
 };
@@ -193,7 +193,7 @@ fn dryrun(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
     };
     let (bytes, ranges) = args.parts();
     let inner = Args::new(bytes, &ranges[3..]);
-    let row = match find(&inner) {
+    let row = match at.settings.find(&inner) {
         Ok(found) => found.row(),
         Err(FindError::SubcommandMissing(name)) => return Err(Error::Arity(name)),
         Err(_) => {

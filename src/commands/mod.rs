@@ -10,6 +10,7 @@ mod connection;
 mod debug;
 mod info;
 mod info_memory;
+mod renames;
 mod server;
 mod table;
 mod transaction;
@@ -19,6 +20,7 @@ pub use client_list::{Filter, Ids, KillReply, Kind, Selection};
 pub(crate) use command_rows::{Entry, categories};
 pub use info::Sections;
 pub(crate) use info::report;
+pub use renames::Renames;
 
 pub use table::{FindError, Found, find, session_rows};
 

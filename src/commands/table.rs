@@ -64,7 +64,12 @@ pub fn session_rows() -> impl Iterator<Item = &'static SessionRow> {
 /// There is none; the error knows the text to answer.
 #[inline]
 pub fn find(args: &Args<'_>) -> Result<Found, FindError> {
-    let name = args.at(0);
+    find_named(args.at(0), args)
+}
+
+/// The row of a request whose command is the one of this name.
+#[inline]
+pub(super) fn find_named(name: &[u8], args: &Args<'_>) -> Result<Found, FindError> {
     let shard = pinion_shards::commands::find(name);
     if let Some(row) = shard
         && !matches!(row.plan, Plan::Container(_))

@@ -1,6 +1,8 @@
 //! A snapshot of every setting, typed.
 
 use super::table::FLAGS;
+use crate::commands::{FindError, Found, Renames, find};
+use pinion_shards::commands::Args;
 use pinion_shards::value::Encodings;
 
 /// Whether serving threads stay on their cores.
@@ -55,6 +57,8 @@ pub struct Settings {
     pub acl_log_len_max: u64,
     /// Users that configuration files define: the words of each line after `user`.
     pub users: Vec<Vec<Vec<u8>>>,
+    /// Commands under other names, or none.
+    pub renames: Renames,
     /// Refuse clients from other machines while there is no password.
     pub protected_mode: bool,
     /// Databases.
@@ -114,6 +118,15 @@ impl Settings {
         crate::acl::check_line(words)?;
         self.users.push(words.into());
         Ok(())
+    }
+
+    /// The row of a request, by the names that commands go by here.
+    ///
+    /// # Errors
+    /// There is none; the error knows the text to answer.
+    #[inline]
+    pub fn find(&self, args: &Args<'_>) -> Result<Found, FindError> {
+        if self.renames.is_empty() { find(args) } else { self.renames.find(args) }
     }
 
     /// What was asked for and is only reported so far, one sentence each, for the log.

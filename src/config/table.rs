@@ -2,6 +2,7 @@
 
 use super::flag::{Flag, Refusal, Value, parse_bytes};
 use super::settings::{BufferLimit, Pin, Settings};
+use crate::commands::Renames;
 use pinion_shards::limits::{DATABASES_MAX, SHARDS_MAX, STRING_BYTES_MAX};
 
 const MIB: u64 = 1 << 20;
@@ -104,6 +105,13 @@ pub static FLAGS: &[Flag] = &[
     )
     .config("protected-mode")
     .live(),
+    Flag::new(
+        "rename_command",
+        Value::Parsed { set: set_renames, show: show_renames },
+        "",
+        "Commands under other names, such as GET=FETCH,FLUSHALL= (none for that)",
+    )
+    .config("rename-command"),
     // What a client may ask for.
     Flag::new(
         "max_bulk_len",
@@ -360,6 +368,21 @@ fn set_bind(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     let words = text.split([' ', ',']).filter(|word| !word.is_empty());
     settings.bind = words.map(str::to_owned).collect();
     Ok(())
+}
+
+fn set_renames(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let mut renames = Renames::default();
+    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let (name, to) = pair.split_once('=').ok_or("argument must be a list such as GET=FETCH")?;
+        renames.add(name.trim(), to.trim())?;
+    }
+    settings.renames = renames;
+    Ok(())
+}
+
+fn show_renames(settings: &Settings) -> String {
+    let pairs = settings.renames.pairs();
+    pairs.iter().map(|(name, to)| format!("{name}={to}")).collect::<Vec<_>>().join(",")
 }
 
 fn set_unixsocket_mode(settings: &mut Settings, text: &str) -> Result<(), Refusal> {

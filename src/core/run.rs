@@ -287,7 +287,10 @@ impl Work {
         let asked = self.ask_session(request.socket, args, row);
         let (outcome, mut text) = asked.expect("the request's connection");
         match outcome {
-            Outcome::Done | Outcome::Unwatch => self.answer(request, |reply| reply.raw(&text)),
+            Outcome::Done | Outcome::Unwatch => {
+                self.answer(request, |reply| reply.raw(&text));
+                self.bound_stranger(request.socket);
+            }
             Outcome::Start(job) => {
                 let socket = request.socket;
                 let index = socket.index as usize;
