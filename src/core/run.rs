@@ -133,6 +133,9 @@ impl Work {
             Plan::Watch => return self.run_watch(request, args, row),
             Plan::Every { .. } => return self.run_spread(request, args, row),
             _ if !alone => return self.run_spread(request, args, row),
+            Plan::Move(_) if self.route.shards() > 1 && row.asks_all(args) => {
+                return self.run_spread(request, args, row);
+            }
             Plan::One(run) | Plan::First(run) => run,
             Plan::Each { run, .. } => run,
             Plan::Move(plan) => plan.put,

@@ -26,7 +26,7 @@ pub use args::Args;
 pub use args::parse_int;
 pub use key_spec::{Access, Begin, Find, KeySpec};
 pub use row::{
-    CONNECTION, DANGEROUS, ELEMENTS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Spread, Try,
+    Ask, CONNECTION, DANGEROUS, ELEMENTS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Spread, Try,
 };
 pub use words::Words;
 

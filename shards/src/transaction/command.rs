@@ -1,6 +1,6 @@
 //! One command of a transaction: what its steps run at each owner, and what comes of that.
 
-use crate::carried::{Carried, first_there};
+use crate::carried::{Carried, TOLD, first_there};
 use crate::commands::{Move, Plan, Row, Run, Words, parse_int};
 use crate::fold::{Fold, Parts, fold};
 use crate::shard::{Millis, Ran, Task};
@@ -15,6 +15,8 @@ pub(super) enum Phase {
     Check,
     /// Take values out, or copy them.
     Take,
+    /// Say what is known of the keys that the values name.
+    Ask,
     /// Run it with the values.
     Put,
     /// Take away what was moved, or give back what was refused.
@@ -59,7 +61,7 @@ pub(super) enum Shape {
     /// A part to each.
     Parts { task: Task, check: Option<Run>, fold: Fold, shares: Vec<Share>, places: Vec<u16> },
     /// On one, with values from the others.
-    Moved { plan: Move, to: u16, shares: Vec<Share>, carried: Vec<Carried> },
+    Moved { plan: Move, to: u16, shares: Vec<Share>, asked: Vec<Share>, carried: Vec<Carried> },
     /// On the owner of the first key that is there.
     First { task: Task, shares: Vec<Share>, found: Option<u32> },
 }
@@ -112,6 +114,11 @@ impl Command {
                     Some(check) if phase == Phase::Check => Some((Task::Run(row, *check), none)),
                     _ => Some((*task, none)),
                 }
+            }
+            (Shape::Moved { carried, .. }, Phase::Ask) => {
+                to.extend(args.from(0));
+                let sent = carried.iter().filter(|value| value.index < TOLD).map(Carried::copy);
+                Some((Task::Run(row, row.ask(&args)?), sent.collect()))
             }
             (Shape::Moved { plan, shares, carried, .. }, _) => {
                 let all = plan.settle.is_some() || plan.back.is_some();
@@ -208,6 +215,12 @@ impl Command {
                 for (value, &index) in values.iter_mut().zip(indexes) {
                     value.index = index;
                 }
+                carried.append(&mut values);
+                carried.sort_unstable_by_key(|value| value.index);
+            }
+            (Shape::Moved { carried, .. }, Phase::Ask) => {
+                debug_assert_eq!(values.len(), 1, "every shard says what it knows");
+                values.iter_mut().for_each(|value| value.index = TOLD + part as u32);
                 carried.append(&mut values);
                 carried.sort_unstable_by_key(|value| value.index);
             }
