@@ -12,6 +12,7 @@ mod hyperloglog;
 mod key_spec;
 mod keys;
 mod lists;
+mod pubsub;
 mod row;
 mod scanning;
 mod sets;
@@ -32,6 +33,7 @@ pub use words::Words;
 
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[
+    pubsub::ROWS,
     keys::presence::ROWS,
     keys::moving::ROWS,
     keys::whole::ROWS,

@@ -43,8 +43,8 @@ pub struct Move {
 pub struct Ask {
     /// True if a request may name such keys, so that every shard is to be asked.
     pub is_needed: fn(&Args<'_>) -> bool,
-    /// Runs on every shard, with all the words and what `Move::take` sent, and sends one value along:
-    /// what it knows. `Move::put` finds them by `Scope::told`.
+    /// Runs on every shard, with all the words and what `Move::take` sent, and sends one value
+    /// along: what it knows. `Move::put` finds them by `Scope::told`.
     pub run: Run,
 }
 
@@ -94,6 +94,8 @@ pub enum Plan {
         /// How the parts become one reply.
         fold: Fold,
     },
+    /// On the owner of the channel in argument 1, which is no key.
+    Channel(Run),
     /// On the one shard that the cursor in argument 1 names (`keyspace::Cursor`).
     Scan(Run),
     /// A family of subcommands, found by the second word.
@@ -166,6 +168,8 @@ pub enum Group {
     Cluster,
     /// Several commands as one.
     Transactions,
+    /// Channels.
+    PubSub,
 }
 
 /// A set of command flags, under Redis's names.
@@ -189,6 +193,7 @@ impl Group {
             Self::Connection => "connection",
             Self::Server => "server",
             Self::Cluster => "cluster",
+            Self::PubSub => "pubsub",
             Self::Transactions => "transactions",
         }
     }

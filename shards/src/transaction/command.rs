@@ -100,6 +100,9 @@ impl Command {
         if phase == Phase::Park {
             return self.write_park(part, owner, to).map(|task| (task, none));
         }
+        if matches!(self.shape, Shape::Moved { .. }) {
+            return self.write_moved(row, phase, part, to);
+        }
         match (&mut self.shape, phase) {
             (Shape::Whole { task, .. }, _) => {
                 to.extend(args.from(0));
@@ -114,29 +117,6 @@ impl Command {
                     Some(check) if phase == Phase::Check => Some((Task::Run(row, *check), none)),
                     _ => Some((*task, none)),
                 }
-            }
-            (Shape::Moved { carried, .. }, Phase::Ask) => {
-                to.extend(args.from(0));
-                let sent = carried.iter().filter(|value| value.index < TOLD).map(Carried::copy);
-                Some((Task::Run(row, row.ask(&args)?), sent.collect()))
-            }
-            (Shape::Moved { plan, shares, carried, .. }, _) => {
-                let all = plan.settle.is_some() || plan.back.is_some();
-                let (run, carried) = match phase {
-                    Phase::Take => (plan.take, none),
-                    Phase::Put if self.reply.is_empty() => (plan.put, std::mem::take(carried)),
-                    // The values come back in the order of their keys: there is one such key.
-                    Phase::Follow if !carried.is_empty() => (plan.back?, std::mem::take(carried)),
-                    Phase::Follow if has_moved(&self.reply) => (plan.settle?, none),
-                    _ => return None,
-                };
-                if phase == Phase::Take && !all {
-                    let keys = shares[part].indexes.iter().map(|&index| args.at(index as usize));
-                    to.extend(std::iter::once(args.at(0)).chain(keys));
-                } else {
-                    to.extend(args.from(0));
-                }
-                Some((Task::Run(row, run), carried))
             }
             (Shape::First { shares, .. }, Phase::Look) => {
                 let keys = shares[part].indexes.iter().map(|&index| args.at(index as usize));
@@ -155,8 +135,41 @@ impl Command {
                 subset(&[key], to);
                 Some((*task, none))
             }
-            (Shape::Nothing, _) => None,
+            (Shape::Nothing | Shape::Moved { .. }, _) => None,
         }
+    }
+
+    /// The same where values are brought together.
+    fn write_moved(
+        &mut self,
+        row: &'static Row,
+        phase: Phase,
+        part: usize,
+        to: &mut Words,
+    ) -> Option<(Task, Vec<Carried>)> {
+        let args = self.words.args();
+        let Shape::Moved { plan, shares, carried, .. } = &mut self.shape else { return None };
+        let all = plan.settle.is_some() || plan.back.is_some();
+        let none = Vec::new();
+        let (run, carried) = match phase {
+            Phase::Take => (plan.take, none),
+            Phase::Ask => {
+                let sent = carried.iter().filter(|value| value.index < TOLD).map(Carried::copy);
+                (row.ask(&args)?, sent.collect())
+            }
+            Phase::Put if self.reply.is_empty() => (plan.put, std::mem::take(carried)),
+            // The values come back in the order of their keys: there is one such key.
+            Phase::Follow if !carried.is_empty() => (plan.back?, std::mem::take(carried)),
+            Phase::Follow if has_moved(&self.reply) => (plan.settle?, none),
+            _ => return None,
+        };
+        if phase == Phase::Take && !all {
+            let keys = shares[part].indexes.iter().map(|&index| args.at(index as usize));
+            to.extend(std::iter::once(args.at(0)).chain(keys));
+        } else {
+            to.extend(args.from(0));
+        }
+        Some((Task::Run(row, run), carried))
     }
 
     /// Has a command wait that found nothing, or go on waiting.

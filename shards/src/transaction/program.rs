@@ -157,6 +157,10 @@ impl Program {
                 self.want(owner, Wanted::All(Mode::Shared));
                 return Ok(Shape::Whole { task: Task::Run(row, run), owner });
             }
+            Plan::Channel(run) => {
+                let owner = self.owner(ground.route.owner(words.args().at(1)));
+                return Ok(Shape::Whole { task: Task::Run(row, run), owner });
+            }
             Plan::One(run) | Plan::First(run) | Plan::Each { run, .. } => Task::Run(row, run),
             Plan::Move(plan) => Task::Run(row, plan.put),
             Plan::Wait(try_run, _) => Task::Once(row, try_run),
@@ -386,8 +390,9 @@ fn spread(
             let (fold, places) = (Fold::Concat, Vec::new());
             Ok(Shape::Parts { task, check, fold, shares: each, places })
         }
-        Plan::One(_) | Plan::Every { .. } | Plan::Scan(_) | Plan::Container(_) | Plan::Session => {
+        Plan::One(_) | Plan::Every { .. } | Plan::Scan(_) | Plan::Channel(_) => {
             Err(Error::CrossShard)
         }
+        Plan::Container(_) | Plan::Session => unreachable!("a shard runs it"),
     }
 }
