@@ -2,7 +2,7 @@
 
 use crate::carried::Carried;
 use crate::commands::{Args, Row, Run, Try};
-use crate::keyspace::{Key, Keyspace};
+use crate::keyspace::{Class, Key, Keyspace};
 use crate::reading::{self, Readings};
 use crate::route::Route;
 use crate::transaction::{Coordinator, Part, TransactionId, Turns, Watcher};
@@ -342,6 +342,11 @@ impl Shard {
     /// Sets the bounds of the compact forms of values, as CONFIG SET does.
     pub fn set_encodings(&mut self, encodings: &Encodings) {
         self.rules.encodings = *encodings;
+    }
+
+    /// Sets which events are noted (`Keyspace::take_events`), as CONFIG SET does.
+    pub fn set_notify(&mut self, classes: Class) {
+        self.keyspace.set_notify(classes);
     }
 
     /// The keyspace, for questions that are no command.

@@ -6,6 +6,7 @@
 use crate::carried::copy_out;
 use crate::commands::{Args, DANGEROUS, ELEMENTS, Flags, Group, KeySpec, Move, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::route;
 use crate::shard::Scope;
 use crate::value::{Kind as _, List, Side, Value};
@@ -211,7 +212,7 @@ fn sort(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
     });
     reply.int(list.len() as i64);
     let key = scope.key(store);
-    scope.keyspace.store(key, scope.now, list);
+    scope.keyspace.store(key, scope.now, list, (Class::LIST, "sortstore"));
     Ok(())
 }
 

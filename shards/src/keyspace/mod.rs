@@ -9,6 +9,7 @@
 mod awaited;
 mod cursor;
 mod due;
+mod events;
 mod graves;
 mod open;
 mod strings;
@@ -17,6 +18,7 @@ mod walk;
 mod watches;
 
 pub use cursor::Cursor;
+pub use events::{Class, Event};
 pub use open::Open;
 pub use sweep::Swept;
 
@@ -27,6 +29,7 @@ use crate::table::{Entry, Hasher, Place, Table, prefetch};
 use crate::value::{Content, Kind, Object, Value};
 use awaited::Awaited;
 use due::Due;
+use events::Events;
 use graves::Graves;
 use sweep::Sweep;
 use watches::Watches;
@@ -40,6 +43,7 @@ pub struct Keyspace {
     due: Due,
     awaited: Awaited,
     watches: Watches,
+    events: Events,
     /// Hashes of keys that must stay as they are, in whatever database.
     locks: Vec<u64>,
     random: Random,
@@ -172,6 +176,7 @@ impl Keyspace {
             due: Due::new(databases),
             awaited: Awaited::new(databases),
             watches: Watches::default(),
+            events: Events::default(),
             locks: Vec::new(),
             random: Random(seed),
             counters: Counters::default(),
@@ -214,7 +219,7 @@ impl Keyspace {
     #[inline]
     pub fn get(&mut self, key: Key<'_>, now: Millis) -> Option<Value<'_>> {
         let Some(place) = self.live(key, now) else {
-            self.counters.misses += 1;
+            self.missed(key);
             return None;
         };
         self.counters.hits += 1;
@@ -228,9 +233,16 @@ impl Keyspace {
         let place = self.live(key, now);
         match place {
             Some(_) => self.counters.hits += 1,
-            None => self.counters.misses += 1,
+            None => self.missed(key),
         }
         Some(Record { entry: self.databases[usize::from(key.db)].entry(place?) })
+    }
+
+    /// Counts a read of a key that is not there.
+    #[inline]
+    fn missed(&mut self, key: Key<'_>) {
+        self.counters.misses += 1;
+        self.notify(Class::MISS, "keymiss", key);
     }
 
     /// What is known of a key, counting nothing.
@@ -264,14 +276,24 @@ impl Keyspace {
         let expiry = expiry.over(table.entry(place).expiry());
         if table.entry(place).object().is_some_and(|object| !object.value().is_string()) {
             self.bury(key, place);
-            return self.add_new(key, now, content, expiry.map_or(Expiry::Clear, Expiry::At));
+            return self.add_entry(key, now, content, expiry);
         }
         table.edit(place, |entry| entry.replace(content, expiry, seconds(now)));
         self.touched(key.db, key.bytes, Change::Value);
     }
 
     fn add_new(&mut self, key: Key<'_>, now: Millis, content: Content<'_>, expiry: Expiry) {
-        let expiry = expiry.over(None);
+        self.add_entry(key, now, content, expiry.over(None));
+        self.notify(Class::NEW, "new", key);
+    }
+
+    fn add_entry(
+        &mut self,
+        key: Key<'_>,
+        now: Millis,
+        content: Content<'_>,
+        expiry: Option<Millis>,
+    ) {
         let entry = Entry::new(key.hash, key.bytes, content, expiry, seconds(now));
         let table = &mut self.databases[usize::from(key.db)];
         table.insert(key.hash, entry, &self.hasher);
@@ -309,27 +331,35 @@ impl Keyspace {
         let entry = self.take(from, place);
         self.touched(from.db, from.bytes, Change::Removed);
         self.put(to, now, entry.rename(to.hash, to.bytes));
+        self.notify(Class::NEW, "new", to);
         true
     }
 
     /// Gives a copy of the value and expiry of `from` to `to`, whatever that had. The two may be
     /// in different databases. False if `from` is not there.
     pub fn copy(&mut self, from: Key<'_>, to: Key<'_>, now: Millis) -> bool {
-        let Some(place) = self.live(from, now) else { return false };
+        let Some(place) = self.live(from, now) else {
+            self.missed(from);
+            return false;
+        };
         if from.db == to.db && from.bytes == to.bytes {
             return true;
         }
         let entry = self.databases[usize::from(from.db)].entry(place);
         let copy = entry.duplicate(to.hash, to.bytes, seconds(now));
         self.put(to, now, copy);
+        self.notify(Class::NEW, "new", to);
         true
     }
 
-    fn put(&mut self, key: Key<'_>, now: Millis, entry: Entry) {
-        self.remove(key, now);
+    /// Puts an entry in, in place of what its key had; true if that was something.
+    fn put(&mut self, key: Key<'_>, now: Millis, entry: Entry) -> bool {
+        self.overwrites(key, now, entry.value().type_name());
+        let had = self.remove(key, now);
         self.due.moved(key, None, entry.object().and_then(Object::next_due));
         self.databases[usize::from(key.db)].insert(key.hash, entry, &self.hasher);
         self.touched(key.db, key.bytes, Change::Value);
+        had
     }
 
     /// Takes an entry out whole.
@@ -436,6 +466,7 @@ impl Keyspace {
         self.bury(key, place);
         self.counters.expired_keys += 1;
         self.touched(db, &bytes, Change::Expired);
+        self.notify(Class::EXPIRED, "expired", key);
     }
 
     /// Keeps a key as it is until `unlock`: nothing but commands changes it, and these ask.

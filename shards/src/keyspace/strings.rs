@@ -1,6 +1,6 @@
 //! Strings that are changed where they are: counted up, written into, edited.
 
-use super::{Change, Expiry, Key, Keyspace, seconds};
+use super::{Change, Class, Expiry, Key, Keyspace, seconds};
 use crate::commands::parse_int;
 use crate::error::Error;
 use crate::limits::STRING_BYTES_MAX;
@@ -54,14 +54,16 @@ impl Keyspace {
             }
         };
         let end = offset.checked_add(bytes.len()).ok_or(Error::StringTooLong)?;
-        self.edit(key, now, end, |text| {
+        let (len, _) = self.edit(key, now, end, |text| {
             text[offset..end].copy_from_slice(bytes);
             (text.len(), true)
-        })
+        })?;
+        Ok(len)
     }
 
     /// Edits the bytes of a string in place, made `len` long at least with zeros. A key that is
-    /// not there begins empty. `edit` returns what comes back, and whether it changed a byte.
+    /// not there begins empty. `edit` returns what comes back, and whether it changed a byte; what
+    /// comes back stands beside whether the string has changed.
     ///
     /// # Errors
     /// `WrongType`, `StringTooLong`; nothing has changed then.
@@ -71,7 +73,7 @@ impl Keyspace {
         now: Millis,
         len: usize,
         edit: impl FnOnce(&mut [u8]) -> (T, bool),
-    ) -> Result<T, Error> {
+    ) -> Result<(T, bool), Error> {
         let place = self.live(key, now);
         let table = &mut self.databases[usize::from(key.db)];
         let old = match place {
@@ -81,6 +83,7 @@ impl Keyspace {
         if len > STRING_BYTES_MAX {
             return Err(Error::StringTooLong);
         }
+        let new = place.is_none();
         let place = place.unwrap_or_else(|| {
             let entry = Entry::new(key.hash, key.bytes, Content::Raw(b""), None, 0);
             table.insert(key.hash, entry, &self.hasher);
@@ -90,9 +93,13 @@ impl Keyspace {
             entry.touch(seconds(now));
             edit(entry.grow(len))
         });
-        if changed || len > old {
+        let changed = changed || len > old;
+        if changed {
             self.touched(key.db, key.bytes, Change::Value);
         }
-        Ok(outcome)
+        if new {
+            self.notify(Class::NEW, "new", key);
+        }
+        Ok((outcome, changed))
     }
 }
