@@ -16,6 +16,8 @@ pub struct Carried {
     pub object: Option<Object>,
     /// When it expires, in milliseconds since the Unix epoch.
     pub expiry: Option<Millis>,
+    /// It was all that its key held, which is gone.
+    pub emptied: bool,
 }
 
 /// Index from which on values are what shards know (`Ask`), one behind the other.
@@ -68,7 +70,12 @@ pub(crate) fn first_there(
 impl<'a> Scope<'a> {
     /// Sends a value along with the reply: one for each key of this part, in order.
     pub fn carry(&mut self, object: Option<Object>, expiry: Option<Millis>) {
-        self.outgoing.push(Carried { index: 0, object, expiry });
+        self.outgoing.push(Carried { index: 0, object, expiry, emptied: false });
+    }
+
+    /// The same of a part of what the key held; of all of it if it `emptied` that.
+    pub fn carry_part(&mut self, object: Option<Object>, emptied: bool) {
+        self.outgoing.push(Carried { index: 0, object, expiry: None, emptied });
     }
 
     /// What was carried here for the key at word `index`, if that lives elsewhere.

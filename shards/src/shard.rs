@@ -4,7 +4,7 @@ use crate::carried::Carried;
 use crate::channels::{self, Channels, News};
 use crate::commands::{Args, Row, Run, Try};
 use crate::glob;
-use crate::keyspace::{Key, Keyspace};
+use crate::keyspace::{Class, Key, Keyspace};
 use crate::reading::{self, Readings};
 use crate::route::Route;
 use crate::transaction::{Coordinator, Part, TransactionId, Turns, Watcher};
@@ -379,6 +379,11 @@ impl Shard {
     /// Patterns with subscribers on the server.
     pub fn patterns(&self) -> u64 {
         self.channels.names(channels::Kind::Pattern).count() as u64
+    }
+
+    /// Sets which events are noted (`Keyspace::take_events`), as CONFIG SET does.
+    pub fn set_notify(&mut self, classes: Class) {
+        self.keyspace.set_notify(classes);
     }
 
     /// The keyspace, for questions that are no command.

@@ -1,6 +1,8 @@
 //! A snapshot of every setting, typed.
 
 use super::table::FLAGS;
+use pinion_shards::Shard;
+use pinion_shards::keyspace::Class;
 use pinion_shards::value::Encodings;
 
 /// Whether serving threads stay on their cores.
@@ -81,6 +83,8 @@ pub struct Settings {
     pub memory_policy: String,
     /// The bounds of the compact forms of values.
     pub encodings: Encodings,
+    /// Which events of keys are published, and how.
+    pub notify: Class,
 }
 
 impl Settings {
@@ -91,6 +95,12 @@ impl Settings {
             flag.set(&mut settings, flag.default).expect("a default is a value: a test reads all");
         }
         settings
+    }
+
+    /// Has a shard follow them.
+    pub fn tell(&self, shard: &mut Shard) {
+        shard.set_encodings(&self.encodings);
+        shard.set_notify(self.notify);
     }
 
     /// What was asked for and is only reported so far, one sentence each, for the log.

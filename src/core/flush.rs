@@ -155,7 +155,7 @@ impl Work {
         loop {
             self.pump();
             for core in 0..self.hops.cores() {
-                let home = (self.sender(), &self.settings.encodings);
+                let home = (self.sender(), &*self.settings);
                 if self.settings.borrow
                     && let Some((mut parcel, late)) =
                         self.hops.borrow(core, self.now, home, &mut self.stats)

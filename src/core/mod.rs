@@ -192,7 +192,7 @@ impl Core {
             clock,
             server,
         };
-        work.owner.value().set_encodings(&work.settings.encodings);
+        work.settings.tell(work.owner.value());
         Ok(Self { ring, inbox: Inbox::default(), work, jobs: Jobs::default(), cron, background })
     }
 
@@ -271,7 +271,7 @@ impl Work {
         if version != self.settings_version {
             self.settings = self.server.config.settings();
             self.settings_version = version;
-            self.owner.value().set_encodings(&self.settings.encodings);
+            self.settings.tell(self.owner.value());
         }
     }
 

@@ -9,6 +9,7 @@
 use crate::carried::copy_out;
 use crate::commands::{Args, Ask, DANGEROUS, ELEMENTS, Flags, Group, KeySpec, Move, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::route;
 use crate::shard::Scope;
 use crate::value::{Hash, Kind as _, List, Side, Value};
@@ -279,7 +280,7 @@ fn sort(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
     });
     reply.int(list.len() as i64);
     let key = scope.key(store);
-    scope.keyspace.store(key, scope.now, list);
+    scope.keyspace.store(key, scope.now, list, (Class::LIST, "sortstore"));
     Ok(())
 }
 
