@@ -20,6 +20,8 @@ pub struct Pipeline {
     full_bytes: usize,
     /// Pieces of replies that came before their turn, each with its sequence number.
     pieces: Vec<(u32, Vec<u8>)>,
+    /// Bytes of the reply written last.
+    written: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,7 @@ impl Pipeline {
         let to = if direct { &mut self.out } else { &mut self.stash };
         let start = to.len();
         write(&mut Reply::new(to, protocol));
+        self.written = to.len() - start;
         let failed = (to.get(start) == Some(&b'-')).then(|| to[start..].to_vec());
         if !answers {
             to.truncate(start);
@@ -61,6 +64,12 @@ impl Pipeline {
             }
         }
         failed
+    }
+
+    /// Bytes of the reply written last, whether the client wanted it or not.
+    #[inline]
+    pub fn written(&self) -> usize {
+        self.written
     }
 
     /// Keeps a place for a reply that comes from elsewhere; returns its sequence number.

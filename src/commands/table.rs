@@ -1,6 +1,9 @@
 //! Finds the row of a request, here or among the shards' rows.
 
-use super::{SessionRow, client, command, config, connection, debug, info, server, transaction};
+use super::{
+    SessionRow, client, command, config, connection, debug, info, latency, server, slowlog,
+    transaction,
+};
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Plan, Row};
 
@@ -14,6 +17,8 @@ static FAMILIES: &[&[SessionRow]] = &[
     server::ROWS,
     debug::ROWS,
     transaction::ROWS,
+    slowlog::ROWS,
+    latency::ROWS,
 ];
 
 /// Longest part of a client's words that an error quotes, in bytes (Redis: 128).
