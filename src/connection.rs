@@ -45,6 +45,10 @@ pub struct Connection {
     pub awaited_max: usize,
     /// Jobs of it under way: one, but where an EXEC started several.
     pub jobs: u32,
+    /// Subscriptions of it that are not in force yet; messages are kept until they are.
+    pub joining: u32,
+    /// Those messages.
+    pub kept: Vec<u8>,
     /// Over the soft output limit since this instant (ms), or 0.
     pub over_soft_since: u64,
 }
@@ -63,6 +67,8 @@ pub enum Stall {
     Blocked(u64),
     /// A shard has put its reply off, or writes it in pieces.
     Later,
+    /// Its request waits for the end of CLIENT PAUSE.
+    Paused,
     /// What it queued runs, and may change the session; or it is about to watch keys.
     Exec,
     /// Too many replies are awaited, or too many bytes wait for a slow reader.
@@ -102,6 +108,8 @@ impl Connection {
             killed: false,
             awaited_max: AWAITED_FIRST,
             jobs: 0,
+            joining: 0,
+            kept: Vec::new(),
             over_soft_since: 0,
         }
     }
@@ -115,6 +123,16 @@ impl Connection {
             self.awaited_max = (self.awaited_max + 1).min(AWAITED_MAX);
         } else {
             self.awaited_max = self.awaited_max.min(AWAITED_BYTES_MAX / bytes).max(AWAITED_MIN);
+        }
+    }
+
+    /// Gives it a message that is no reply: behind the replies it awaits, but before that of a
+    /// command which waits for a key.
+    pub fn push(&mut self, message: &[u8]) {
+        if self.joining > 0 {
+            self.kept.extend_from_slice(message);
+        } else {
+            self.pipeline.push(message, matches!(self.stall, Stall::Blocked(_)));
         }
     }
 
@@ -138,7 +156,7 @@ impl Connection {
         let sent = !self.pipeline.has_output() && self.sending == 0;
         let left = self.ended && self.stall == Stall::None && !self.resumes;
         // Nobody is there for what comes late.
-        let waits = matches!(self.stall, Stall::Blocked(_) | Stall::Later);
+        let waits = matches!(self.stall, Stall::Blocked(_) | Stall::Later | Stall::Paused);
         let left_waiting = self.ended && waits;
         self.killed
             || sent && left_waiting
@@ -173,6 +191,6 @@ impl Connection {
 
     /// Bytes of replies that the peer has not taken.
     pub fn output_bytes(&self) -> usize {
-        self.pipeline.bytes() + self.sending
+        self.pipeline.bytes() + self.sending + self.kept.len()
     }
 }

@@ -19,6 +19,8 @@ pub enum Refusal {
     Denied(&'static Row, Denied),
     /// Its user may not have SORT read all keys, as this option does.
     Sort(&'static Row, &'static str),
+    /// The client subscribes, in a protocol that allows nothing else meanwhile.
+    Listening(&'static Row),
 }
 
 /// Passes a request, or says why not.
@@ -38,6 +40,9 @@ pub fn guard(
     }
     if session.login.is_limited() {
         check(row, args, session)?;
+    }
+    if session.is_listening() && !listens(row) {
+        return Err(Refusal::Listening(row));
     }
     Ok(found)
 }
@@ -81,6 +86,23 @@ fn reads_others(row: &Row, args: &Args<'_>) -> Option<&'static str> {
     None
 }
 
+/// True if a command may run between messages in RESP2.
+#[cold]
+fn listens(row: &Row) -> bool {
+    const NAMES: [&str; 9] = [
+        "subscribe",
+        "unsubscribe",
+        "psubscribe",
+        "punsubscribe",
+        "ssubscribe",
+        "sunsubscribe",
+        "ping",
+        "quit",
+        "reset",
+    ];
+    NAMES.contains(&row.name)
+}
+
 /// True if a command waits for EXEC between MULTI and that.
 pub fn is_queued(found: Found) -> bool {
     let at_once = ["exec", "discard", "multi", "quit", "reset"];
@@ -92,7 +114,7 @@ impl Refusal {
     pub fn row(self) -> Option<&'static Row> {
         match self {
             Self::Unknown(_) => None,
-            Self::Arity(row) | Self::Auth(row) => Some(row),
+            Self::Arity(row) | Self::Auth(row) | Self::Listening(row) => Some(row),
             Self::Denied(row, _) | Self::Sort(row, _) => Some(row),
         }
     }
@@ -104,6 +126,14 @@ impl Refusal {
             Self::Arity(row) => {
                 let error = pinion_shards::error::Error::Arity(row.name);
                 reply.error(error.text().as_bytes());
+            }
+            Self::Listening(row) => {
+                let name = row.name;
+                let text = format!(
+                    "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / \
+                     QUIT / RESET are allowed in this context"
+                );
+                reply.error(text.as_bytes());
             }
             Self::Auth(_) => reply.error(b"NOAUTH Authentication required."),
             Self::Denied(row, Denied::Command) => {

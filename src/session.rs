@@ -4,7 +4,7 @@ use crate::acl::{Acl, Denied, Login};
 use crate::commands::Found;
 use pinion_io::resp::Protocol;
 use pinion_shards::Millis;
-use pinion_shards::commands::{Args, Row, Words};
+use pinion_shards::commands::{Args, Flags, Row, Words};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -113,6 +113,8 @@ pub struct Session {
     pub no_touch: bool,
     /// To be closed once the replies so far are sent.
     pub closing: bool,
+    /// How many channels, patterns and sharded channels it subscribes to.
+    pub subscriptions: [u32; 3],
     /// What it has queued and watches; nothing for most.
     transaction: Option<Box<Transaction>>,
 }
@@ -175,8 +177,22 @@ impl Session {
             no_evict: false,
             no_touch: false,
             closing: false,
+            subscriptions: [0; 3],
             transaction: None,
         }
+    }
+
+    /// True if it subscribes to anything.
+    #[inline]
+    pub fn is_subscriber(&self) -> bool {
+        self.subscriptions != [0; 3]
+    }
+
+    /// True if it can do no more than listen: a subscriber whose protocol cannot tell a message
+    /// from a reply.
+    #[inline]
+    pub fn is_listening(&self) -> bool {
+        self.is_subscriber() && self.protocol == Protocol::Resp2
     }
 
     /// True between MULTI and EXEC or DISCARD.
@@ -213,6 +229,13 @@ impl Session {
     /// True if EXEC can only refuse.
     pub fn is_spoiled(&self) -> bool {
         self.transaction.as_ref().is_some_and(|transaction| transaction.spoiled)
+    }
+
+    /// True if a queued command writes.
+    pub fn queues_write(&self) -> bool {
+        let queue = self.transaction.as_ref().and_then(|transaction| transaction.queue.as_ref());
+        let mut rows = queue.into_iter().flatten().map(|queued| queued.found.row());
+        rows.any(|row| row.flags.has(Flags::WRITE) || row.name == "pfcount")
     }
 
     /// Ends the queuing, and gives what was queued.

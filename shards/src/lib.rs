@@ -18,6 +18,7 @@
 
 pub mod batch;
 mod carried;
+pub mod channels;
 pub mod commands;
 mod digest;
 pub mod error;
@@ -37,6 +38,7 @@ mod waiting;
 pub use carried::Carried;
 pub use reading::{Source, Step, Walk};
 pub use shard::{
-    Call, DatabaseStats, Late, LateCall, Millis, Ran, Scope, Sender, Shard, ShardStats, Task,
+    Call, Cost, DatabaseStats, Late, LateCall, Meter, Millis, Ran, Scope, Sender, Shard,
+    ShardStats, Task,
 };
 pub use waiting::{Null, Retire, Wait, Waiter};

@@ -9,7 +9,7 @@
 use crate::commands::{Args, Group, Row, Try, Words};
 use crate::error::Error;
 use crate::keyspace::Key;
-use crate::shard::{Late, Millis, Shard};
+use crate::shard::{Cost, Late, Millis, Shard};
 use crate::value::Value;
 use pinion_io::resp::{Protocol, Reply};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -209,7 +209,8 @@ impl Shard {
             return;
         }
         if let Some(text) = why.reply(parked.protocol) {
-            self.waits.say(Late::waited(waiter, text));
+            let cost = Cost { row: Some(parked.row), words: parked.words, took: 0 };
+            self.waits.say(Late::waited(waiter, text, cost));
         }
     }
 
@@ -304,6 +305,10 @@ impl Shard {
         let words = std::mem::take(&mut parked.words);
         let args = words.args();
         let hash = parked.row.first_key(&args).map_or(0, |index| self.hash(args.at(index)));
+        if self.is_paused() {
+            self.set_still_for(None);
+        }
+        let began = self.instant();
         let mut text = Vec::new();
         let mut reply = Reply::new(&mut text, protocol);
         let mut incoming = Vec::new();
@@ -323,8 +328,10 @@ impl Shard {
         };
         self.waits.parked.get_mut(&number).expect("it is tried, not gone").words = words;
         if !stays {
-            let waiter = self.forget(number).waiter;
-            self.waits.say(Late::waited(waiter, text));
+            let took = self.instant().saturating_sub(began);
+            let Parked { waiter, row, words, .. } = self.forget(number);
+            let cost = Cost { row: Some(row), words, took };
+            self.waits.say(Late::waited(waiter, text, cost));
         }
     }
 
@@ -342,12 +349,19 @@ impl Shard {
     /// True if a command that had to wait has replied.
     #[inline]
     pub fn has_late(&self) -> bool {
-        !self.waits.late.is_empty()
+        !self.waits.late.is_empty() || self.channels.has_said()
     }
 
-    /// The replies of commands that had to wait, to be brought to their homes.
+    /// What this shard says late, to be brought to the cores it is for: replies of commands that
+    /// had to wait, and news.
     #[inline]
     pub fn take_late(&mut self) -> Vec<Late> {
+        if self.channels.has_said() {
+            let shard = self.index();
+            let said = self.channels.take_said();
+            let late = said.map(|(core, number, news)| Late::news(core, shard, number, news));
+            self.waits.late.extend(late);
+        }
         std::mem::take(&mut self.waits.late)
     }
 }

@@ -14,6 +14,17 @@ pub struct Login {
     limited: bool,
 }
 
+/// What became of a client's user.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LoginChange {
+    /// Nothing.
+    None,
+    /// It may have other rules.
+    Rules,
+    /// It was deleted: its clients must go.
+    Gone,
+}
+
 impl Login {
     /// A client that has just connected: the default user.
     pub fn new(acl: &Acl) -> Self {
@@ -29,20 +40,21 @@ impl Login {
         (self.user, self.authenticated, self.locked_out) = (user, true, false);
     }
 
-    /// Looks for what has become of its user, once the version has risen; false if that is gone,
-    /// and its clients with it.
+    /// Looks for what has become of its user, once the version has risen.
     #[must_use]
-    pub fn refresh(&mut self, acl: &super::Users) -> bool {
+    pub fn refresh(&mut self, acl: &super::Users) -> LoginChange {
+        let mut change = LoginChange::None;
         if self.user.is_past() {
-            let Some(user) = acl.find(self.user.name()) else { return false };
-            if !user.is_same_person(&self.user) {
-                return false;
-            }
+            let user = acl.find(self.user.name());
+            let Some(user) = user.filter(|user| user.is_same_person(&self.user)) else {
+                return LoginChange::Gone;
+            };
             self.user = Arc::clone(user);
+            change = LoginChange::Rules;
         }
         self.locked_out = !self.authenticated && !acl.default_user().lets_all_in();
         self.limited = self.locked_out || !self.user.is_unrestricted();
-        true
+        change
     }
 
     /// Its user.

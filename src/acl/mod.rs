@@ -26,7 +26,7 @@ mod users;
 pub use commands::{CATEGORIES, Directory, category};
 pub use file::{read_users, write_users};
 pub use log::{Entry, Log, Reason, Refused};
-pub use login::Login;
+pub use login::{Login, LoginChange};
 pub use password::hex;
 pub use rule::RuleError;
 pub use selector::{Denied, Selector, accesses};

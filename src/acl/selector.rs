@@ -253,7 +253,7 @@ impl Selector {
             return Err(Denied::Command);
         }
         if !self.all_keys {
-            for spec in row.keys {
+            for spec in row.keys.iter().filter(|spec| !is(spec.access, "NOT_KEY")) {
                 let access = wanted(accesses(row, spec.access, args));
                 let denied = |index: &usize| !self.may_use_key(args.at(*index), access);
                 if let Some(index) = spec.indexes(args).find(denied) {
@@ -376,10 +376,14 @@ fn parse_access(rest: &[u8]) -> Option<(&[u8], u8)> {
 /// What must be allowed for such an access. One that neither takes the value nor changes it, as
 /// EXISTS, needs only some permission on the key.
 fn wanted(access: Access) -> u8 {
-    let is = |name: &str| access.0.iter().any(|word| word.eq_ignore_ascii_case(name));
-    let reads = if is("ACCESS") { READ } else { 0 };
-    let writes = is("INSERT") || is("DELETE") || is("UPDATE");
+    let reads = if is(access, "ACCESS") { READ } else { 0 };
+    let writes = is(access, "INSERT") || is(access, "DELETE") || is(access, "UPDATE");
     reads | if writes { WRITE } else { 0 }
+}
+
+/// True if a word stands in what is said of an access.
+fn is(access: Access, name: &str) -> bool {
+    access.0.iter().any(|word| word.eq_ignore_ascii_case(name))
 }
 
 /// What a request does with the keys of a run: for SET and BITFIELD its words say that.

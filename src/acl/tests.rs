@@ -164,23 +164,27 @@ fn a_login_follows_its_user_and_ends_with_it() {
     let version = acl.version();
     acl.change().set(b"default", &[b"-get"], false).unwrap();
     assert!(acl.version() > version);
-    assert!(login.refresh(&acl.users()) && login.is_limited() && !login.is_locked_out());
+    assert_eq!(login.refresh(&acl.users()), LoginChange::Rules);
+    assert!(login.is_limited() && !login.is_locked_out());
     acl.change().set(b"default", &[b"+@all", b">x"], false).unwrap();
-    assert!(login.refresh(&acl.users()) && !login.is_limited());
+    assert_eq!(login.refresh(&acl.users()), LoginChange::Rules);
+    assert!(!login.is_limited());
     assert!(Login::new(&acl).is_locked_out() && Login::new(&acl).is_limited());
     acl.change().set(b"u", &[b"on", b"nopass"], false).unwrap();
     login.enter(acl.users().find(b"u").cloned().unwrap());
-    assert!(login.is_limited() && login.refresh(&acl.users()));
+    assert!(login.is_limited() && login.refresh(&acl.users()) == LoginChange::None);
     acl.change().delete(b"u");
     acl.change().set(b"u", &[b"on", b"nopass"], false).unwrap();
-    assert!(!login.refresh(&acl.users()), "another of the same name is not the same");
+    let change = login.refresh(&acl.users());
+    assert_eq!(change, LoginChange::Gone, "another of the same name is not the same");
     login.enter(acl.users().find(b"u").cloned().unwrap());
     let mut loaded = Users::new();
     loaded.set(b"u", &[b"+@all", b"~*", b"&*"], false).unwrap();
     acl.change().replace(loaded);
-    assert!(login.refresh(&acl.users()) && !login.is_limited());
+    assert_eq!(login.refresh(&acl.users()), LoginChange::Rules);
+    assert!(!login.is_limited());
     acl.change().replace(Users::new());
-    assert!(!login.refresh(&acl.users()));
+    assert_eq!(login.refresh(&acl.users()), LoginChange::Gone);
 }
 
 /// A seeded source of numbers: xorshift.
@@ -237,7 +241,7 @@ fn random_rules_allow_what_a_plain_model_allows() {
     let directory = Directory::here();
     for seed in 1..200 {
         let mut source = Source(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
-        let (mut model, mut user) = (Model::default(), User::new(b"u", 0, false));
+        let (mut model, mut user) = (Model::default(), User::new(b"u", 0, true));
         for _ in 0..source.below(12) {
             let sign = ["+", "-"][source.below(2)];
             let name = match source.below(8) {
@@ -249,7 +253,7 @@ fn random_rules_allow_what_a_plain_model_allows() {
             user.apply(rule.as_bytes(), false).unwrap();
             model.apply(&rule);
         }
-        let mut again = User::new(b"u", 0, false);
+        let mut again = User::new(b"u", 0, true);
         for rule in user.text().split(|&byte| byte == b' ') {
             again.apply(rule, false).unwrap();
         }

@@ -10,8 +10,11 @@ mod connection;
 mod debug;
 mod info;
 mod info_memory;
+mod latency;
+mod pubsub;
 mod renames;
 mod server;
+mod slowlog;
 mod table;
 mod transaction;
 
@@ -20,7 +23,10 @@ pub use client_list::{Filter, Ids, KillReply, Kind, Selection};
 pub(crate) use command_rows::{Entry, categories};
 pub use info::Sections;
 pub(crate) use info::report;
+pub use latency::SpikeQuestion;
+pub(crate) use latency::{AllHistograms, AllSpikes, write_histograms, write_spikes};
 pub use renames::Renames;
+pub(crate) use slowlog::write_log;
 
 pub use table::{FindError, Found, find, session_rows};
 
@@ -30,6 +36,7 @@ use crate::server::Server;
 use crate::session::Session;
 use pinion_io::resp::Reply;
 use pinion_shards::Millis;
+use pinion_shards::channels::Change;
 use pinion_shards::commands::{Args, Row};
 use pinion_shards::error::Error;
 use std::time::Duration;
@@ -88,6 +95,10 @@ pub enum Outcome {
     Exec,
     /// The reply is written, and the client watches no key any more.
     Unwatch,
+    /// The reply is written, and the client is to be as if it had just connected.
+    Reset,
+    /// The client is to begin or end subscriptions; what they come to is the reply.
+    Subscribe(Change),
 }
 
 /// Work that may wait; a command never does.

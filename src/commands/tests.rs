@@ -178,7 +178,8 @@ fn a_client_library_s_first_words() {
 fn a_password_locks_out_those_who_come_later() {
     let mut client = Client::new();
     assert_eq!(client.reply("CONFIG SET requirepass secret"), "+OK");
-    assert!(client.session.login.refresh(&client.server.acl.users()));
+    let change = client.session.login.refresh(&client.server.acl.users());
+    assert_eq!(change, crate::acl::LoginChange::Rules);
     assert!(!client.session.login.is_locked_out(), "who was in stays in");
     assert_eq!(client.reply("RESET"), "+RESET");
     assert!(client.session.login.is_locked_out());

@@ -1,8 +1,10 @@
 //! The table of flags: every setting once, with its names, bounds, default and meaning.
 
 use super::flag::{Flag, Refusal, Value, parse_bytes};
+use super::operation;
 use super::settings::{BufferLimit, Pin, Settings};
 use crate::commands::Renames;
+use pinion_shards::keyspace::Class;
 use pinion_shards::limits::{DATABASES_MAX, SHARDS_MAX, STRING_BYTES_MAX};
 
 const MIB: u64 = 1 << 20;
@@ -11,7 +13,26 @@ const I32_MAX: u64 = i32::MAX as u64;
 const SIZE_MAX: usize = i64::MAX as usize;
 
 /// Every setting, by subject.
-pub static FLAGS: &[Flag] = &[
+pub static FLAGS: &[Flag] =
+    &join::<{ TABLE.len() + operation::TABLE.len() }>(&[TABLE, operation::TABLE]);
+
+const fn join<const LEN: usize>(tables: &[&[Flag]]) -> [Flag; LEN] {
+    let mut flags = [tables[0][0]; LEN];
+    let (mut table, mut count) = (0, 0);
+    while table < tables.len() {
+        let mut index = 0;
+        while index < tables[table].len() {
+            flags[count] = tables[table][index];
+            index += 1;
+            count += 1;
+        }
+        table += 1;
+    }
+    assert!(count == LEN, "every flag has a place");
+    flags
+}
+
+const TABLE: &[Flag] = &[
     // Where clients come in.
     Flag::new(
         "port",
@@ -297,6 +318,14 @@ pub static FLAGS: &[Flag] = &[
     .config("hll-sparse-max-bytes")
     .live()
     .hidden(),
+    Flag::new(
+        "notify_keyspace_events",
+        Value::Parsed { set: set_notify, show: |settings| settings.notify.letters() },
+        "",
+        "Events of keys that are published, by the letters of their classes; KEA for nearly all",
+    )
+    .config("notify-keyspace-events")
+    .live(),
     // Cores.
     Flag::new(
         "proactor_threads",
@@ -404,6 +433,12 @@ fn set_list_node(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
 
 fn show_list_node(settings: &Settings) -> String {
     settings.encodings.list_max_listpack_size.to_string()
+}
+
+fn set_notify(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let classes = Class::parse(text);
+    settings.notify = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdnoc'.")?;
+    Ok(())
 }
 
 fn set_pin(settings: &mut Settings, text: &str) -> Result<(), Refusal> {

@@ -41,6 +41,10 @@ impl Work {
     #[inline]
     pub(super) fn bring_late(&mut self) {
         let shard = self.owner.value();
+        if shard.keyspace().has_events() {
+            // Nobody can listen yet.
+            shard.keyspace().take_events();
+        }
         if shard.has_late() {
             let late = shard.take_late();
             self.deliver_late(late);
@@ -62,13 +66,21 @@ impl Work {
     /// Takes what a shard says late.
     pub(super) fn take_late(&mut self, late: Late) {
         let (shard, number) = match late.call {
-            LateCall::Waited(id) => return self.unblock(id, &late.reply),
+            LateCall::Waited(id) => {
+                let Late { ref reply, ran, ref cost, .. } = late;
+                let (row, args, took) = (cost.row, cost.words.args(), cost.took);
+                return self.unblock(id, &Outcome { reply, ran, row, args, took });
+            }
             LateCall::Offered(shard, id) => {
                 return self.coordinator.offered(shard, id, &mut &self.server.tickets);
             }
             LateCall::Part => {
                 let part = late.part.expect("what is said late of a part is the part");
                 return self.coordinator.answer(part, &mut &self.server.tickets);
+            }
+            LateCall::News(shard, number) => {
+                let news = late.news.expect("news are told");
+                return self.take_news(usize::from(shard), number, news);
             }
             LateCall::Later(shard, number) => (shard, number),
         };
@@ -82,6 +94,9 @@ impl Work {
         };
         debug_assert!(!matches!(late.ran, Ran::Later(_)), "what was put off is not put off again");
         if let Ticket::Client { socket, sequence } = ticket {
+            let Late { ref reply, ran, ref cost, .. } = late;
+            let (row, args, took) = (cost.row, cost.words.args(), cost.took);
+            self.charge(row, socket, &Outcome { reply, ran, row, args, took });
             self.fill_piece(socket, sequence, late.reply, late.more);
             if !late.more
                 && let Some(connection) = self.connection(socket)
@@ -91,8 +106,9 @@ impl Work {
                 self.go_on(socket);
             }
         } else {
-            let Late { reply, ran, .. } = late;
-            self.deliver(ticket, Outcome { reply: &reply, ran }, usize::from(shard));
+            let Late { reply, ran, cost, .. } = late;
+            let (row, args, took) = (cost.row, cost.words.args(), cost.took);
+            self.deliver(ticket, Outcome { reply: &reply, ran, row, args, took }, shard.into());
         }
     }
 }

@@ -1,20 +1,23 @@
 //! What users and their rules mean for the clients of a core.
 
 use super::Work;
-use crate::acl::{Denied, Directory, Reason, Refused};
+use crate::acl::{Denied, Directory, LoginChange, Reason, Refused};
 use crate::commands::Found;
+use crate::connection::Connection;
 use crate::dispatch::Refusal;
 use crate::errand::ClientView;
 use crate::session::Queued;
 use pinion_io::ring::SocketId;
+use pinion_shards::channels::{Kind, Subscriptions};
 use pinion_shards::commands::{Args, Row};
 
 /// Bytes that a client may leave with us, each way, before it has authenticated.
 pub(super) const STRANGER_BYTES_MAX: usize = 16 * 1024;
 
 impl Work {
-    /// Looks at every client's user if one has changed, and closes the clients of those who are
-    /// gone: the one whose command is under way behind its reply, the others at once.
+    /// Looks at every client's user if one has changed. Closes the clients of those who are gone,
+    /// or who may not listen any more to what they subscribe to: the one whose command is under way
+    /// behind its reply, the others at once.
     #[inline]
     pub(super) fn refresh_logins(&mut self, current: Option<SocketId>) {
         if self.server.acl.version() != self.acl_version {
@@ -28,7 +31,12 @@ impl Work {
         // Read under the lock, or a change between would be missed.
         self.acl_version = self.server.acl.version();
         for connection in self.connections.iter_mut().flatten() {
-            if connection.session.login.refresh(&users) {
+            let stays = match connection.session.login.refresh(&users) {
+                LoginChange::None => true,
+                LoginChange::Rules => may_listen(connection, &self.channels.subscriptions),
+                LoginChange::Gone => false,
+            };
+            if stays {
                 continue;
             }
             if current == Some(connection.socket) {
@@ -71,6 +79,7 @@ impl Work {
                 output_bytes,
                 kill: &mut false,
                 is_blocked: false,
+                is_postponed: false,
                 unblock: &mut None,
             },
             now,
@@ -119,6 +128,17 @@ impl Work {
             self.mark_dirty(socket);
         }
     }
+}
+
+/// True if the user of a client may subscribe to all that it does.
+fn may_listen(connection: &Connection, subscriptions: &Subscriptions<SocketId>) -> bool {
+    let user = connection.session.login.user();
+    let may = |kind: Kind| {
+        let literal = kind == Kind::Pattern;
+        let mut names = subscriptions.names(connection.socket, kind);
+        names.all(|name| user.may_use_channels(&[name], literal))
+    };
+    !connection.session.is_subscriber() || Kind::ALL.into_iter().all(may)
 }
 
 /// What EXEC says of a queued command that its user may no longer run.

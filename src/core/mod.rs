@@ -11,7 +11,9 @@
 //!
 //! Nothing here awaits except the loop itself, and only while jobs run beside it.
 
+mod account;
 mod blocked;
+mod channels;
 mod cron;
 mod events;
 mod fill;
@@ -21,6 +23,7 @@ mod jobs;
 mod later;
 mod logins;
 mod parcels;
+mod pause;
 mod run;
 mod transact;
 
@@ -29,13 +32,16 @@ use crate::connection::Connection;
 use crate::hop::{Hops, Parcel};
 use crate::server::Server;
 use crate::session::Peer;
+use crate::slow::Slow;
 use crate::stats::CoreStats;
 use blocked::Blocked;
+use channels::Listeners;
 use cron::Cron;
 use inbox::Inbox;
 use jobs::Jobs;
 use later::Laters;
-use pinion_io::clock::Clock;
+use pause::Paused;
+use pinion_io::clock::{Clock, nanos};
 use pinion_io::mesh::{Owner, Post, Rest};
 use pinion_io::ring::{Ring, SocketId, Wait};
 use pinion_io::runtime::Background;
@@ -91,7 +97,9 @@ struct Work {
     coordinator: Coordinator<Client>,
     execs: Execs,
     blocked: Blocked,
+    paused: Paused,
     laters: Laters,
+    channels: Listeners,
     connections: Vec<Option<Box<Connection>>>,
     /// Connections with something to flush or to end.
     dirty: Vec<SocketId>,
@@ -106,6 +114,7 @@ struct Work {
     /// Jobs that commands asked for in this tick.
     asked: Vec<jobs::Asked>,
     stats: CoreStats,
+    slow: Slow,
     now: Millis,
     /// The instant of this tick on the steady clock.
     steady: Duration,
@@ -163,6 +172,7 @@ impl Core {
         let hops = Hops::new(post.neighbours);
         let mut owner = post.owner;
         let route = Route::new(hops.cores());
+        let hops_cores = hops.cores();
         let coordinator = owner.value().coordinator(route.clone());
         let mut work = Work {
             index,
@@ -176,7 +186,9 @@ impl Core {
             coordinator,
             execs: Execs::new(),
             blocked: Blocked::default(),
+            paused: Paused::default(),
             laters: Laters::default(),
+            channels: Listeners::new(hops_cores),
             connections: Vec::new(),
             dirty: Vec::new(),
             resumable: Vec::new(),
@@ -185,12 +197,15 @@ impl Core {
             spare: Vec::new(),
             asked: Vec::new(),
             stats: CoreStats::new(),
+            slow: Slow::new(&server.config.settings()),
             now: server.started,
             steady: Duration::ZERO,
             clock,
             server,
         };
-        work.owner.value().set_encodings(&work.settings.encodings);
+        work.settings.tell(work.owner.value());
+        work.owner.value().set_meter(nanos);
+        work.stats.latencies.enabled = work.settings.latency_tracking;
         Ok(Self { ring, inbox: Inbox::default(), work, jobs: Jobs::default(), cron, background })
     }
 
@@ -209,6 +224,7 @@ impl Core {
         busy |= self.drain();
         busy |= self.finish_jobs();
         busy |= self.work.end_waits();
+        busy |= self.work.end_pause();
         let reading = self.work.read_on();
         busy |= self.resume();
         let more = self.run_inbox(inbox::TICK_REQUESTS_MAX);
@@ -270,7 +286,9 @@ impl Work {
         if version != self.settings_version {
             self.settings = self.server.config.settings();
             self.settings_version = version;
-            self.owner.value().set_encodings(&self.settings.encodings);
+            self.settings.tell(self.owner.value());
+            self.slow.follow(&self.settings);
+            self.stats.latencies.enabled = self.settings.latency_tracking;
         }
     }
 
@@ -319,11 +337,5 @@ impl Work {
             connection.resumes = true;
             self.resumable.push(socket);
         }
-    }
-
-    /// Microseconds on the steady clock.
-    #[inline]
-    fn steady_us(&self) -> u64 {
-        self.clock.steady().as_micros() as u64
     }
 }

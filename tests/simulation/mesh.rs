@@ -321,6 +321,7 @@ impl Mesh {
                     core.coordinator.offered(shard, ticket, &mut self.numbers);
                 }
             }
+            LateCall::News(..) => unreachable!("nobody subscribes here"),
             LateCall::Part => {
                 core.coordinator
                     .answer(late.part.expect("it is said of a part"), &mut self.numbers);
@@ -465,10 +466,10 @@ impl Mesh {
                 }
                 Finished::Refused => self.hear(at, ticket, Heard::Refused),
                 Finished::Replied(mut replies) if replies.len() == 1 => {
-                    self.hear(at, ticket, Heard::Said(replies.remove(0).1));
+                    self.hear(at, ticket, Heard::Said(replies.remove(0).reply));
                 }
                 Finished::Replied(replies) => {
-                    let each = replies.into_iter().map(|(_, reply)| reply).collect();
+                    let each = replies.into_iter().map(|replied| replied.reply).collect();
                     self.hear(at, ticket, Heard::Each(each));
                 }
             }
