@@ -24,6 +24,7 @@ mod later;
 mod parcels;
 mod pause;
 mod run;
+mod tracking;
 mod transact;
 
 use crate::config::Settings;
@@ -52,6 +53,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tracking::Cachers;
+pub use tracking::Keys;
 use transact::{Client, Execs};
 
 /// What a core is started with.
@@ -98,6 +101,7 @@ struct Work {
     paused: Paused,
     laters: Laters,
     channels: Listeners,
+    cachers: Cachers,
     connections: Vec<Option<Box<Connection>>>,
     /// Connections with something to flush or to end.
     dirty: Vec<SocketId>,
@@ -186,6 +190,7 @@ impl Core {
             paused: Paused::default(),
             laters: Laters::default(),
             channels: Listeners::new(hops_cores),
+            cachers: Cachers::new(),
             connections: Vec::new(),
             dirty: Vec::new(),
             resumable: Vec::new(),
