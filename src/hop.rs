@@ -6,13 +6,13 @@
 //! beyond that the connections that need the owner stand still. What is not a batch waits in an
 //! outbox, whose length the connections bound: each has at most one job.
 
+use crate::config::Settings;
 use crate::errand::{Answer, Errand};
 use crate::stats::CoreStats;
 use pinion_io::limits::LANE_LEN;
 use pinion_io::mesh::Link;
 use pinion_io::ring::SocketId;
 use pinion_shards::batch::{Batch, Order};
-use pinion_shards::value::Encodings;
 use pinion_shards::{Late, Millis, Sender, Shard};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -42,6 +42,11 @@ pub enum Ticket {
     Wait {
         /// Its number.
         id: u64,
+    },
+    /// That of a subscription: it is in force.
+    Subscription {
+        /// Its place in `Joins`.
+        id: usize,
     },
     /// Nobody listens.
     Nobody,
@@ -207,7 +212,7 @@ impl Hops {
         &mut self,
         owner: usize,
         now: Millis,
-        home: (Sender, &Encodings),
+        home: (Sender, &Settings),
         stats: &mut CoreStats,
     ) -> Option<(Box<Parcel>, Vec<Late>)> {
         let way = self.ways[owner].as_mut()?;
@@ -218,10 +223,12 @@ impl Hops {
         let mut parcel = way.current.take()?;
         if let Parcel::Request(batch) = parcel.as_mut() {
             // Its owner sleeps, and may not have seen a CONFIG SET.
-            loan.value().set_encodings(home.1);
+            home.1.tell(loan.value());
             batch.run(loan.value(), now, home.0);
         }
         stats.batches_borrowed += 1;
+        // Nobody can listen yet.
+        loan.value().keyspace().take_events();
         let late = loan.value().take_late();
         // Only its owner writes long replies on.
         way.must_wake |= loan.value().is_reading();

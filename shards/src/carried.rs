@@ -16,6 +16,19 @@ pub struct Carried {
     pub object: Option<Object>,
     /// When it expires, in milliseconds since the Unix epoch.
     pub expiry: Option<Millis>,
+    /// It was all that its key held, which is gone.
+    pub emptied: bool,
+}
+
+/// Index from which on values are what shards know (`Ask`), one behind the other.
+pub(crate) const TOLD: u32 = u32::MAX - u16::MAX as u32;
+
+impl Carried {
+    /// A copy, for another shard.
+    pub(crate) fn copy(&self) -> Self {
+        let object = self.object.as_ref().map(|object| object.value().duplicate());
+        Self { object, ..*self }
+    }
 }
 
 /// Copies every key of this part whole, for the shard where the command runs.
@@ -57,7 +70,12 @@ pub(crate) fn first_there(
 impl<'a> Scope<'a> {
     /// Sends a value along with the reply: one for each key of this part, in order.
     pub fn carry(&mut self, object: Option<Object>, expiry: Option<Millis>) {
-        self.outgoing.push(Carried { index: 0, object, expiry });
+        self.outgoing.push(Carried { index: 0, object, expiry, emptied: false });
+    }
+
+    /// The same of a part of what the key held; of all of it if it `emptied` that.
+    pub fn carry_part(&mut self, object: Option<Object>, emptied: bool) {
+        self.outgoing.push(Carried { index: 0, object, expiry: None, emptied });
     }
 
     /// What was carried here for the key at word `index`, if that lives elsewhere.
@@ -69,6 +87,13 @@ impl<'a> Scope<'a> {
     /// True if the key at word `index` lives on this shard.
     pub fn is_here(&mut self, index: usize) -> bool {
         self.carried(index).is_none()
+    }
+
+    /// What a shard said that it knows; nothing where none was asked.
+    pub fn told(&self, shard: usize) -> Option<Value<'_>> {
+        let index = TOLD + shard as u32;
+        let at = self.incoming.binary_search_by_key(&index, |carried| carried.index);
+        at.ok().and_then(|at| self.incoming[at].object.as_ref()).map(Object::value)
     }
 
     /// The values of the keys at these words together, wherever they live; none where there is no

@@ -1,7 +1,7 @@
 //! Finds the row of a request, here or among the shards' rows.
 
 use super::{
-    SessionRow, client, command, config, connection, debug, info, latency, server, slowlog,
+    SessionRow, client, command, config, connection, debug, info, latency, pubsub, server, slowlog,
     transaction,
 };
 use pinion_io::resp::Reply;
@@ -17,6 +17,7 @@ static FAMILIES: &[&[SessionRow]] = &[
     server::ROWS,
     debug::ROWS,
     transaction::ROWS,
+    pubsub::ROWS,
     slowlog::ROWS,
     latency::ROWS,
 ];

@@ -2,6 +2,8 @@
 
 use super::table::FLAGS;
 use crate::slow::Kind;
+use pinion_shards::Shard;
+use pinion_shards::keyspace::Class;
 use pinion_shards::value::Encodings;
 use std::collections::BTreeMap;
 
@@ -125,6 +127,8 @@ pub struct Settings {
     pub kept: BTreeMap<&'static str, String>,
     /// The bounds of the compact forms of values.
     pub encodings: Encodings,
+    /// Which events of keys are published, and how.
+    pub notify: Class,
 }
 
 impl Settings {
@@ -135,6 +139,12 @@ impl Settings {
             flag.set(&mut settings, flag.default).expect("a default is a value: a test reads all");
         }
         settings
+    }
+
+    /// Has a shard follow them.
+    pub fn tell(&self, shard: &mut Shard) {
+        shard.set_encodings(&self.encodings);
+        shard.set_notify(self.notify);
     }
 
     /// Bytes that clients may take together, if that is bounded.

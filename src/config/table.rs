@@ -3,6 +3,7 @@
 use super::flag::{Flag, Refusal, Value, parse_bytes};
 use super::settings::{BufferLimit, Pin, Settings};
 use super::{kept, operation};
+use pinion_shards::keyspace::Class;
 use pinion_shards::limits::{DATABASES_MAX, SHARDS_MAX, STRING_BYTES_MAX};
 
 const MIB: u64 = 1 << 20;
@@ -294,6 +295,14 @@ const TABLE: &[Flag] = &[
     .config("hll-sparse-max-bytes")
     .live()
     .hidden(),
+    Flag::new(
+        "notify_keyspace_events",
+        Value::Parsed { set: set_notify, show: |settings| settings.notify.letters() },
+        "",
+        "Events of keys that are published, by the letters of their classes; KEA for nearly all",
+    )
+    .config("notify-keyspace-events")
+    .live(),
     // Cores.
     Flag::new(
         "proactor_threads",
@@ -384,6 +393,12 @@ fn set_list_node(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
 
 fn show_list_node(settings: &Settings) -> String {
     settings.encodings.list_max_listpack_size.to_string()
+}
+
+fn set_notify(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let classes = Class::parse(text);
+    settings.notify = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdnoc'.")?;
+    Ok(())
 }
 
 fn set_pin(settings: &mut Settings, text: &str) -> Result<(), Refusal> {

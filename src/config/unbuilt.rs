@@ -54,7 +54,7 @@ pub(super) static VALUES: &[&str] = &[
     "mem_defrag_page_utilization_threshold", "mem_defrag_threshold", "mem_defrag_waste_threshold",
     "memcached_port", "migration_buckets_cpu_budget", "migration_buckets_serialization_threshold",
     "migration_buckets_sleep_usec", "migration_finalization_timeout_ms",
-    "multi_eval_squash_buffer", "notify_keyspace_events", "num_shards", "pause_wait_timeout",
+    "multi_eval_squash_buffer", "num_shards", "pause_wait_timeout",
     "pipeline_buffer_limit", "pipeline_queue_limit", "pipeline_squash",
     "pipeline_squash_limit", "pipeline_wait_batch_usec", "proactor_affinity_mode",
     "publish_buffer_limit", "pubsub_slow_subscriber_timeout_ms", "registered_buffer_size",

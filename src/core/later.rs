@@ -41,6 +41,10 @@ impl Work {
     #[inline]
     pub(super) fn bring_late(&mut self) {
         let shard = self.owner.value();
+        if shard.keyspace().has_events() {
+            // Nobody can listen yet.
+            shard.keyspace().take_events();
+        }
         if shard.has_late() {
             let late = shard.take_late();
             self.deliver_late(late);
@@ -73,6 +77,10 @@ impl Work {
             LateCall::Part => {
                 let part = late.part.expect("what is said late of a part is the part");
                 return self.coordinator.answer(part, &mut &self.server.tickets);
+            }
+            LateCall::News(shard, number) => {
+                let news = late.news.expect("news are told");
+                return self.take_news(usize::from(shard), number, news);
             }
             LateCall::Later(shard, number) => (shard, number),
         };

@@ -13,6 +13,7 @@
 
 mod account;
 mod blocked;
+mod channels;
 mod cron;
 mod events;
 mod fill;
@@ -33,6 +34,7 @@ use crate::session::Peer;
 use crate::slow::Slow;
 use crate::stats::CoreStats;
 use blocked::Blocked;
+use channels::Listeners;
 use cron::Cron;
 use inbox::Inbox;
 use jobs::Jobs;
@@ -95,6 +97,7 @@ struct Work {
     blocked: Blocked,
     paused: Paused,
     laters: Laters,
+    channels: Listeners,
     connections: Vec<Option<Box<Connection>>>,
     /// Connections with something to flush or to end.
     dirty: Vec<SocketId>,
@@ -167,6 +170,7 @@ impl Core {
         let hops = Hops::new(post.neighbours);
         let mut owner = post.owner;
         let route = Route::new(hops.cores());
+        let hops_cores = hops.cores();
         let coordinator = owner.value().coordinator(route.clone());
         let mut work = Work {
             index,
@@ -181,6 +185,7 @@ impl Core {
             blocked: Blocked::default(),
             paused: Paused::default(),
             laters: Laters::default(),
+            channels: Listeners::new(hops_cores),
             connections: Vec::new(),
             dirty: Vec::new(),
             resumable: Vec::new(),
@@ -195,7 +200,7 @@ impl Core {
             clock,
             server,
         };
-        work.owner.value().set_encodings(&work.settings.encodings);
+        work.settings.tell(work.owner.value());
         work.owner.value().set_meter(nanos);
         work.stats.latencies.enabled = work.settings.latency_tracking;
         Ok(Self { ring, inbox: Inbox::default(), work, jobs: Jobs::default(), cron, background })
@@ -279,7 +284,7 @@ impl Work {
         if version != self.settings_version {
             self.settings = self.server.config.settings();
             self.settings_version = version;
-            self.owner.value().set_encodings(&self.settings.encodings);
+            self.settings.tell(self.owner.value());
             self.slow.follow(&self.settings);
             self.stats.latencies.enabled = self.settings.latency_tracking;
         }

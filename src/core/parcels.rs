@@ -82,6 +82,7 @@ impl super::Work {
                 self.charge(outcome.row, socket, &outcome);
             }
             Ticket::Wait { id } => self.deliver_tried(id, &outcome, shard),
+            Ticket::Subscription { id } => self.join_answered(id),
             Ticket::Nobody => {}
         }
     }

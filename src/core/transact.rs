@@ -378,15 +378,25 @@ impl Work {
             let ended = Ended { reply: &said, ran: Ran::Done, row: Some(&row.row), args, took };
             self.charge(Some(&row.row), socket, &ended);
         }
-        if let Outcome::Start(job) = outcome {
-            self.fill_next(exec, place.take(), text);
-            text.clear();
-            let Some(connection) = self.connection(socket) else { return };
-            connection.stall = Stall::Job;
-            connection.jobs += 1;
-            let sequence = connection.pipeline.reserve(!exec.answers);
-            let words = queued.words.clone();
-            self.asked.push(jobs::Asked { socket, sequence, job, row: &row.row, words });
+        match outcome {
+            Outcome::Start(job) => {
+                self.fill_next(exec, place.take(), text);
+                text.clear();
+                let Some(connection) = self.connection(socket) else { return };
+                connection.stall = Stall::Job;
+                connection.jobs += 1;
+                let sequence = connection.pipeline.reserve(!exec.answers);
+                let words = queued.words.clone();
+                self.asked.push(jobs::Asked { socket, sequence, job, row: &row.row, words });
+            }
+            Outcome::Subscribe(change) => {
+                self.fill_next(exec, place.take(), text);
+                text.clear();
+                let Some(connection) = self.connection(socket) else { return };
+                let sequence = connection.pipeline.reserve(false);
+                self.subscribe(socket, sequence, &change);
+            }
+            Outcome::Done | Outcome::Exec | Outcome::Unwatch | Outcome::Reset => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::commands::{Args, Flags, Group, KEYSPACE, KeySpec, Plan, Row};
 use crate::error::Error;
-use crate::keyspace::Record;
+use crate::keyspace::{Class, Record};
 use crate::shard::{Millis, Scope};
 use pinion_io::resp::Reply;
 
@@ -124,6 +124,8 @@ fn set(
         // Before the epoch is long ago: the key goes at once.
         let deadline = Millis::try_from(deadline).unwrap_or(0);
         scope.keyspace.set_expiry(key, scope.now, Some(deadline));
+        let name = if deadline <= scope.now { "del" } else { "expire" };
+        scope.keyspace.notify(Class::GENERIC, name, key);
     }
     reply.int(i64::from(allowed));
     Ok(())
@@ -198,7 +200,11 @@ fn pexpiretime(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
 fn persist(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let key = scope.first(args);
     let expiry = scope.keyspace.peek(key, scope.now).and_then(Record::expiry);
-    reply.int(i64::from(expiry.is_some() && scope.keyspace.set_expiry(key, scope.now, None)));
+    if expiry.is_some() {
+        scope.keyspace.set_expiry(key, scope.now, None);
+        scope.keyspace.notify(Class::GENERIC, "persist", key);
+    }
+    reply.int(i64::from(expiry.is_some()));
     Ok(())
 }
 

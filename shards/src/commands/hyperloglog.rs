@@ -2,7 +2,7 @@
 
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
-use crate::keyspace::{Expiry, Key};
+use crate::keyspace::{Class, Expiry, Key};
 use crate::shard::Scope;
 use crate::value::hyperloglog::{Draft, HyperLogLog, Mark, Registers, keep_estimate, raise_dense};
 use crate::value::{Content, Value};
@@ -25,6 +25,7 @@ fn pfadd(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
             draft.raise(mark, sparse_max)?;
         }
         keep(scope, key, &draft);
+        scope.keyspace.notify(Class::STRING, "pfadd", key);
         reply.int(1);
         return Ok(());
     };
@@ -51,6 +52,7 @@ fn pfadd(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
         }
         keep(scope, key, &draft);
     }
+    scope.keyspace.notify(Class::STRING, "pfadd", key);
     reply.int(1);
     Ok(())
 }
@@ -110,7 +112,9 @@ fn pfmerge(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Res
         draft.make_dense()?;
     }
     draft.raise_all(&registers, sparse_max)?;
-    keep(scope, scope.first(args), &draft);
+    let key = scope.first(args);
+    keep(scope, key, &draft);
+    scope.keyspace.notify(Class::STRING, "pfadd", key);
     reply.ok();
     Ok(())
 }
@@ -199,7 +203,8 @@ fn of_value(value: Value<'_>) -> Result<HyperLogLog<'_>, Error> {
 /// Notes an access to a HyperLogLog that stays as it is. As in Redis, a string that SET wrote is
 /// `raw` from then on.
 fn leave_raw(scope: &mut Scope<'_>, key: Key<'_>) -> Result<(), Error> {
-    scope.keyspace.edit(key, scope.now, 0, |_| ((), false))
+    scope.keyspace.edit(key, scope.now, 0, |_| ((), false))?;
+    Ok(())
 }
 
 /// Gives a key the HyperLogLog that it has become; its expiry stays.

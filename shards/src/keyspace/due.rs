@@ -1,6 +1,6 @@
 //! Which keys hold parts with a time of their own (fields of hashes), by the first of these.
 
-use super::{Change, Key, Keyspace};
+use super::{Change, Class, Key, Keyspace};
 use crate::limits::SWEEP_PARTS_MAX;
 use crate::shard::Millis;
 use crate::value::{Object, Rules};
@@ -95,9 +95,11 @@ impl Keyspace {
         self.due.moved(key, old, new);
         debug_assert!(removed > 0, "a part that is due can be removed");
         self.counters.expired_parts += removed as u64;
+        self.notify(Class::HASH, "hexpired", key);
         if empty {
             self.bury(key, place);
             self.touched(key.db, key.bytes, Change::Removed);
+            self.notify(Class::GENERIC, "del", key);
         } else {
             self.touched(key.db, key.bytes, Change::Value);
         }

@@ -9,25 +9,27 @@
 mod awaited;
 mod cursor;
 mod due;
+mod events;
 mod graves;
 mod open;
+mod strings;
 mod sweep;
 mod walk;
 mod watches;
 
 pub use cursor::Cursor;
+pub use events::{Class, Event};
 pub use open::Open;
 pub use sweep::Swept;
 
-use crate::commands::parse_int;
-use crate::error::Error;
-use crate::limits::{DATABASES_MAX, STRING_BYTES_MAX};
+use crate::limits::DATABASES_MAX;
 use crate::random::Random;
 use crate::shard::Millis;
 use crate::table::{Entry, Hasher, Place, Table, prefetch};
 use crate::value::{Content, Kind, Object, Value};
 use awaited::Awaited;
 use due::Due;
+use events::Events;
 use graves::Graves;
 use sweep::Sweep;
 use watches::Watches;
@@ -41,6 +43,7 @@ pub struct Keyspace {
     due: Due,
     awaited: Awaited,
     watches: Watches,
+    events: Events,
     /// Hashes of keys that must stay as they are, in whatever database.
     locks: Vec<u64>,
     /// What is due stays where it is, and counts as gone.
@@ -175,6 +178,7 @@ impl Keyspace {
             due: Due::new(databases),
             awaited: Awaited::new(databases),
             watches: Watches::default(),
+            events: Events::default(),
             locks: Vec::new(),
             still: false,
             random: Random(seed),
@@ -218,7 +222,7 @@ impl Keyspace {
     #[inline]
     pub fn get(&mut self, key: Key<'_>, now: Millis) -> Option<Value<'_>> {
         let Some(place) = self.live(key, now) else {
-            self.counters.misses += 1;
+            self.missed(key);
             return None;
         };
         self.counters.hits += 1;
@@ -232,9 +236,16 @@ impl Keyspace {
         let place = self.live(key, now);
         match place {
             Some(_) => self.counters.hits += 1,
-            None => self.counters.misses += 1,
+            None => self.missed(key),
         }
         Some(Record { entry: self.databases[usize::from(key.db)].entry(place?) })
+    }
+
+    /// Counts a read of a key that is not there.
+    #[inline]
+    fn missed(&mut self, key: Key<'_>) {
+        self.counters.misses += 1;
+        self.notify(Class::MISS, "keymiss", key);
     }
 
     /// What is known of a key, counting nothing.
@@ -268,105 +279,28 @@ impl Keyspace {
         let expiry = expiry.over(table.entry(place).expiry());
         if table.entry(place).object().is_some_and(|object| !object.value().is_string()) {
             self.bury(key, place);
-            return self.add_new(key, now, content, expiry.map_or(Expiry::Clear, Expiry::At));
+            return self.add_entry(key, now, content, expiry);
         }
         table.edit(place, |entry| entry.replace(content, expiry, seconds(now)));
         self.touched(key.db, key.bytes, Change::Value);
     }
 
     fn add_new(&mut self, key: Key<'_>, now: Millis, content: Content<'_>, expiry: Expiry) {
-        let expiry = expiry.over(None);
+        self.add_entry(key, now, content, expiry.over(None));
+        self.notify(Class::NEW, "new", key);
+    }
+
+    fn add_entry(
+        &mut self,
+        key: Key<'_>,
+        now: Millis,
+        content: Content<'_>,
+        expiry: Option<Millis>,
+    ) {
         let entry = Entry::new(key.hash, key.bytes, content, expiry, seconds(now));
         let table = &mut self.databases[usize::from(key.db)];
         table.insert(key.hash, entry, &self.hasher);
         self.touched(key.db, key.bytes, Change::Value);
-    }
-
-    /// Adds `step` to an integer, 0 where there is no key, and returns the sum.
-    ///
-    /// # Errors
-    /// `Overflow`, `NotInteger`, `WrongType`; nothing has changed then.
-    #[inline]
-    pub fn add(&mut self, key: Key<'_>, now: Millis, step: i64) -> Result<i64, Error> {
-        let Some(place) = self.live(key, now) else {
-            self.add_new(key, now, Content::Int(step), Expiry::Keep);
-            return Ok(step);
-        };
-        let table = &mut self.databases[usize::from(key.db)];
-        let old = match table.entry(place).value() {
-            Value::Int(value) => value,
-            Value::Str(bytes) => parse_int(bytes).ok_or(Error::NotInteger)?,
-            _ => return Err(Error::WrongType),
-        };
-        let new = old.checked_add(step).ok_or(Error::Overflow)?;
-        table.edit(place, |entry| {
-            entry.replace(Content::Int(new), entry.expiry(), seconds(now));
-        });
-        self.touched(key.db, key.bytes, Change::Value);
-        Ok(new)
-    }
-
-    /// Writes `bytes` into a string at `offset`, or at its end where that is none, filling any gap
-    /// with zeros, and returns how long it is now. A key that is not there begins empty.
-    ///
-    /// # Errors
-    /// `WrongType`, `StringTooLong`; nothing has changed then.
-    pub fn write(
-        &mut self,
-        key: Key<'_>,
-        now: Millis,
-        offset: Option<usize>,
-        bytes: &[u8],
-    ) -> Result<usize, Error> {
-        let offset = match (offset, self.live(key, now)) {
-            (Some(offset), _) => offset,
-            (None, None) => 0,
-            (None, Some(place)) => {
-                let table = &self.databases[usize::from(key.db)];
-                table.entry(place).value().text(&mut itoa::Buffer::new())?.len()
-            }
-        };
-        let end = offset.checked_add(bytes.len()).ok_or(Error::StringTooLong)?;
-        self.edit(key, now, end, |text| {
-            text[offset..end].copy_from_slice(bytes);
-            (text.len(), true)
-        })
-    }
-
-    /// Edits the bytes of a string in place, made `len` long at least with zeros. A key that is
-    /// not there begins empty. `edit` returns what comes back, and whether it changed a byte.
-    ///
-    /// # Errors
-    /// `WrongType`, `StringTooLong`; nothing has changed then.
-    pub fn edit<T>(
-        &mut self,
-        key: Key<'_>,
-        now: Millis,
-        len: usize,
-        edit: impl FnOnce(&mut [u8]) -> (T, bool),
-    ) -> Result<T, Error> {
-        let place = self.live(key, now);
-        let table = &mut self.databases[usize::from(key.db)];
-        let old = match place {
-            Some(place) => table.entry(place).value().text(&mut itoa::Buffer::new())?.len(),
-            None => 0,
-        };
-        if len > STRING_BYTES_MAX {
-            return Err(Error::StringTooLong);
-        }
-        let place = place.unwrap_or_else(|| {
-            let entry = Entry::new(key.hash, key.bytes, Content::Raw(b""), None, 0);
-            table.insert(key.hash, entry, &self.hasher);
-            table.find(key.hash, key.bytes).expect("what was put in is found")
-        });
-        let (outcome, changed) = table.edit(place, |entry| {
-            entry.touch(seconds(now));
-            edit(entry.grow(len))
-        });
-        if changed || len > old {
-            self.touched(key.db, key.bytes, Change::Value);
-        }
-        Ok(outcome)
     }
 
     /// Removes a key; true if it was there.
@@ -400,27 +334,35 @@ impl Keyspace {
         let entry = self.take(from, place);
         self.touched(from.db, from.bytes, Change::Removed);
         self.put(to, now, entry.rename(to.hash, to.bytes));
+        self.notify(Class::NEW, "new", to);
         true
     }
 
     /// Gives a copy of the value and expiry of `from` to `to`, whatever that had. The two may be
     /// in different databases. False if `from` is not there.
     pub fn copy(&mut self, from: Key<'_>, to: Key<'_>, now: Millis) -> bool {
-        let Some(place) = self.live(from, now) else { return false };
+        let Some(place) = self.live(from, now) else {
+            self.missed(from);
+            return false;
+        };
         if from.db == to.db && from.bytes == to.bytes {
             return true;
         }
         let entry = self.databases[usize::from(from.db)].entry(place);
         let copy = entry.duplicate(to.hash, to.bytes, seconds(now));
         self.put(to, now, copy);
+        self.notify(Class::NEW, "new", to);
         true
     }
 
-    fn put(&mut self, key: Key<'_>, now: Millis, entry: Entry) {
-        self.remove(key, now);
+    /// Puts an entry in, in place of what its key had; true if that was something.
+    fn put(&mut self, key: Key<'_>, now: Millis, entry: Entry) -> bool {
+        self.overwrites(key, now, entry.value().type_name());
+        let had = self.remove(key, now);
         self.due.moved(key, None, entry.object().and_then(Object::next_due));
         self.databases[usize::from(key.db)].insert(key.hash, entry, &self.hasher);
         self.touched(key.db, key.bytes, Change::Value);
+        had
     }
 
     /// Takes an entry out whole.
@@ -536,6 +478,7 @@ impl Keyspace {
         self.bury(key, place);
         self.counters.expired_keys += 1;
         self.touched(db, &bytes, Change::Expired);
+        self.notify(Class::EXPIRED, "expired", key);
     }
 
     /// Keeps a key as it is until `unlock`: nothing but commands changes it, and these ask.

@@ -1,6 +1,6 @@
 //! Values of the richer types: read, opened for change, replaced.
 
-use super::{Change, Expiry, Key, Keyspace, seconds};
+use super::{Change, Class, Expiry, Key, Keyspace, seconds};
 use crate::error::Error;
 use crate::limits::INLINE_BYTES_MAX;
 use crate::shard::Millis;
@@ -76,31 +76,63 @@ impl Keyspace {
         let due = object.next_due();
         T::of_mut(object).ok_or(Error::WrongType)?;
         entry.touch(seconds(now));
-        let (changed, aside, kind) = (true, false, PhantomData);
-        Ok(Open { keyspace: self, key, place, before, due, new, changed, aside, kind })
+        Ok(Open {
+            keyspace: self,
+            key,
+            place,
+            before,
+            due,
+            new,
+            changed: true,
+            aside: false,
+            told: false,
+            quiet: false,
+            kind: PhantomData,
+        })
     }
 
     /// Gives a key a value, whatever it had, without expiry; an empty value only removes the key.
-    pub fn store<T: Kind>(&mut self, key: Key<'_>, now: Millis, value: T) {
+    /// Notes that as the event `name` of `class`, or as `del`.
+    pub fn store<T: Kind>(
+        &mut self,
+        key: Key<'_>,
+        now: Millis,
+        value: T,
+        (class, name): (Class, &'static str),
+    ) {
         if value.is_empty() && !T::STAYS_EMPTY {
-            self.remove(key, now);
+            self.delete(key, now);
         } else {
             self.put_object(key, now, value.into_object(), None);
+            self.notify(class, name, key);
         }
     }
 
+    /// Removes a key and notes that; true if it was there.
+    pub fn delete(&mut self, key: Key<'_>, now: Millis) -> bool {
+        let had = self.remove(key, now);
+        if had {
+            self.notify(Class::GENERIC, "del", key);
+        }
+        had
+    }
+
     /// Gives a key a string that came from an edit, whatever it had, without expiry; an empty one
-    /// only removes the key. A long one is not copied.
+    /// only removes the key. A long one is not copied. Notes that as `set`, or as `del`.
     pub fn store_text(&mut self, key: Key<'_>, now: Millis, bytes: Vec<u8>) {
         if bytes.is_empty() {
-            self.remove(key, now);
-        } else if bytes.len() <= INLINE_BYTES_MAX {
+            self.delete(key, now);
+            return;
+        }
+        if bytes.len() <= INLINE_BYTES_MAX {
+            self.overwrites(key, now, "string");
             self.set(key, now, Content::Raw(&bytes), Expiry::Clear);
         } else {
             let object = Object::Str(bytes);
             let entry = Entry::of_object(key.hash, key.bytes, object, None, seconds(now));
-            self.put(key, now, entry);
+            self.put_entry(key, now, entry);
         }
+        self.notify(Class::STRING, "set", key);
     }
 
     /// Takes a key out with its value and expiry, if it is there.
@@ -126,10 +158,18 @@ impl Keyspace {
     ) {
         if let Object::Str(bytes) = &object {
             let expiry = expiry.map_or(Expiry::Clear, Expiry::At);
+            self.overwrites(key, now, "string");
             return self.set(key, now, Content::of(bytes), expiry);
         }
         let entry = Entry::of_object(key.hash, key.bytes, object, expiry, seconds(now));
-        self.put(key, now, entry);
+        self.put_entry(key, now, entry);
+    }
+
+    /// Puts an entry in; a key that was not there is new.
+    fn put_entry(&mut self, key: Key<'_>, now: Millis, entry: Entry) {
+        if !self.put(key, now, entry) {
+            self.notify(Class::NEW, "new", key);
+        }
     }
 }
 
@@ -147,6 +187,10 @@ pub struct Open<'a, T: Kind> {
     changed: bool,
     /// What changed is not what is read.
     aside: bool,
+    /// That it is new has been noted, or is not to be.
+    told: bool,
+    /// Nor that it goes.
+    quiet: bool,
     kind: PhantomData<T>,
 }
 
@@ -160,6 +204,30 @@ impl<T: Kind> Open<'_, T> {
     /// that watch the key it is as it was, unless it is new.
     pub fn aside(&mut self) {
         self.aside = true;
+    }
+
+    /// Notes what is done to the key, if somebody listens for that. What follows from it, as that
+    /// the key goes since its value is empty, is noted when this is dropped.
+    #[inline]
+    pub fn notify(&mut self, class: Class, name: &'static str) {
+        if self.keyspace.is_heard() {
+            self.tell_new();
+            self.keyspace.notify(class, name, self.key);
+        }
+    }
+
+    /// Notes that the key is new, if it is, once.
+    #[inline]
+    fn tell_new(&mut self) {
+        if self.new && !self.told {
+            self.told = true;
+            self.keyspace.notify(Class::NEW, "new", self.key);
+        }
+    }
+
+    /// Says that the key comes or goes only on the way to something else: that is not noted.
+    pub fn quiet(&mut self) {
+        (self.told, self.quiet) = (true, true);
     }
 
     /// True if the key was not there before.
@@ -199,9 +267,14 @@ impl<T: Kind> Drop for Open<'_, T> {
         self.keyspace.due.moved(self.key, self.due, due);
         if empty || self.new && !self.changed {
             self.keyspace.bury(self.key, self.place);
+            if !self.quiet && (self.told || !self.new) {
+                self.keyspace.notify(Class::GENERIC, "del", self.key);
+            }
             if self.new {
                 return;
             }
+        } else {
+            self.tell_new();
         }
         if self.changed || empty {
             let change = match self.aside && !self.new {

@@ -1,6 +1,7 @@
 //! The keyspace against a map, under seeds: inserts, removals, expiry and scans while it grows.
 
 use super::*;
+use crate::commands::parse_int;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 

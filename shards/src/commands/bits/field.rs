@@ -4,6 +4,7 @@ use super::integer::{Integer, Overflow};
 use super::{bit_offset, read};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, parse_int};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::limits::BITS_MAX;
 use crate::shard::Scope;
 use pinion_io::resp::Reply;
@@ -87,7 +88,7 @@ fn bitfield(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
     let end = written.map(|operation| operation.offset + operation.integer.bits()).max();
     let Some(end) = end else { return read_all(&operations, scope, args, reply) };
     let key = scope.first(args);
-    scope.keyspace.edit(key, scope.now, end.div_ceil(8) as usize, |text| {
+    let ((), changed) = scope.keyspace.edit(key, scope.now, end.div_ceil(8) as usize, |text| {
         let mut changed = false;
         reply.array(operations.len());
         for operation in &operations {
@@ -100,7 +101,11 @@ fn bitfield(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
             }
         }
         ((), changed)
-    })
+    })?;
+    if changed {
+        scope.keyspace.notify(Class::STRING, "setbit", key);
+    }
+    Ok(())
 }
 
 /// The same, with no operation but GET.

@@ -3,6 +3,7 @@
 use super::{bit_offset, read};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::Scope;
 use pinion_io::resp::Reply;
 
@@ -15,12 +16,15 @@ fn setbit(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
         _ => return Err(Error::Text("ERR bit is not an integer or out of range")),
     };
     let key = scope.first(args);
-    let was = scope.keyspace.edit(key, scope.now, offset / 8 + 1, |text| {
+    let (was, changed) = scope.keyspace.edit(key, scope.now, offset / 8 + 1, |text| {
         let (byte, mask) = (&mut text[offset / 8], mask(offset));
         let was = *byte & mask != 0;
         *byte = if bit { *byte | mask } else { *byte & !mask };
         (was, was != bit)
     })?;
+    if changed {
+        scope.keyspace.notify(Class::STRING, "setbit", key);
+    }
     reply.int(i64::from(was));
     Ok(())
 }

@@ -5,6 +5,7 @@ use super::{write_distance, write_point};
 use crate::carried::copy_out;
 use crate::commands::{Args, Flags, Group, KeySpec, Move, Plan, Row, Run};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::Scope;
 use crate::value::{Rules, SortedSet};
 use pinion_io::resp::Reply;
@@ -65,7 +66,7 @@ fn search(
         return Err(Error::CrossShard);
     }
     let key = scope.key(args.at(store.key));
-    scope.keyspace.store(key, scope.now, kept);
+    scope.keyspace.store(key, scope.now, kept, (Class::SORTED_SET, "georadiusstore"));
     Ok(())
 }
 
@@ -83,7 +84,7 @@ fn geosearchstore(
     let kept = kept(&query, store, &found, rules);
     reply.int(found.len() as i64);
     let key = scope.first(args);
-    scope.keyspace.store(key, scope.now, kept);
+    scope.keyspace.store(key, scope.now, kept, (Class::SORTED_SET, "geosearchstore"));
     Ok(())
 }
 
@@ -127,7 +128,7 @@ const MOVABLE: &[Flags] = &[Flags::WRITE, Flags::DENYOOM, Flags::MOVABLEKEYS];
 
 /// Where the result is to be; without STORE and STOREDIST, where the one key is.
 const fn stored(put: Run) -> Plan {
-    Plan::Move(Move { to: 1, take: copy_out, put, settle: None, back: None })
+    Plan::Move(Move { to: 1, take: copy_out, put, settle: None, back: None, ask: None })
 }
 
 /// The rows.

@@ -2,6 +2,7 @@
 
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::Scope;
 use crate::value::{Extended, Hash, Pair};
 use pinion_io::resp::Reply;
@@ -10,6 +11,7 @@ use pinion_io::resp::Reply;
 fn change(
     scope: &mut Scope<'_>,
     args: &Args<'_>,
+    event: &'static str,
     change: impl FnOnce(Option<Pair<'_>>) -> Result<Vec<u8>, Error>,
 ) -> Result<Vec<u8>, Error> {
     let (rules, now, name) = (scope.rules, scope.now, args.at(2));
@@ -17,6 +19,7 @@ fn change(
     match change(open.find(rules, now, name)) {
         Ok(value) => {
             open.set(rules, now, (name, &value), true);
+            open.notify(Class::HASH, event);
             Ok(value)
         }
         Err(error) => {
@@ -30,7 +33,7 @@ fn change(
 fn hincrby(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let step = args.int(3)?;
     let mut sum = 0;
-    change(scope, args, |field| {
+    change(scope, args, "hincrby", |field| {
         let old = field.map_or(Some(0), |field| field.value.int());
         let old = old.ok_or(Error::Text("ERR hash value is not an integer"))?;
         sum = old.checked_add(step).ok_or(Error::Overflow)?;
@@ -50,7 +53,7 @@ fn hincrbyfloat(
     if !step.is_finite() {
         return Err(Error::Text("ERR value is NaN or Infinity"));
     }
-    let text = change(scope, args, |field| {
+    let text = change(scope, args, "hincrbyfloat", |field| {
         let mut digits = itoa::Buffer::new();
         let old = match &field {
             Some(field) => Extended::parse(field.value.text(&mut digits)),

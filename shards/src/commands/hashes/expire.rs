@@ -3,6 +3,7 @@
 use super::{NOT_POSITIVE, check_type, names_from};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::{Class, Open};
 use crate::limits::FIELD_EXPIRY_MAX;
 use crate::shard::{Millis, Scope};
 use crate::value::{Hash, Rules};
@@ -83,7 +84,7 @@ const NO_SUCH_FIELD: i64 = -2;
 const NO_EXPIRY: i64 = -1;
 const REFUSED: i64 = 0;
 const CHANGED: i64 = 1;
-const REMOVED: i64 = 2;
+pub(super) const REMOVED: i64 = 2;
 
 fn set(
     scope: &mut Scope<'_>,
@@ -104,20 +105,33 @@ fn set(
     };
     let hash = &mut *open;
     hash.prepare_expiry();
-    let mut changed = false;
+    let (mut ended, mut removed) = (false, false);
     for name in args.from(names) {
         let done = match hash.find(rules, now, name) {
             None => NO_SUCH_FIELD,
             Some(field) if !condition.allows(field.expiry, at) => REFUSED,
             Some(_) => set_or_remove(hash, (rules, now), name, at),
         };
-        changed |= done > 0;
+        ended |= done == CHANGED;
+        removed |= done == REMOVED;
         reply.int(done);
     }
-    if !changed {
+    note_ends(&mut open, ended, removed);
+    Ok(())
+}
+
+/// Notes that fields have another end, or that they are removed since that has come; or that
+/// nothing was changed.
+pub(super) fn note_ends(open: &mut Open<'_, Hash>, ended: bool, removed: bool) {
+    if !ended && !removed {
         open.unchanged();
     }
-    Ok(())
+    if removed {
+        open.notify(Class::HASH, "hdel");
+    }
+    if ended {
+        open.notify(Class::HASH, "hexpire");
+    }
 }
 
 /// Sets when a field that is there ends, or removes it if that time has come.
@@ -179,7 +193,9 @@ fn hpersist(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
         changed |= done == CHANGED;
         reply.int(done);
     }
-    if !changed {
+    if changed {
+        open.notify(Class::HASH, "hpersist");
+    } else {
         open.unchanged();
     }
     Ok(())

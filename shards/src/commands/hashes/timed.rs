@@ -1,9 +1,10 @@
 //! Reads or writes fields and changes their end at once: HGETEX, HSETEX, HGETDEL.
 
-use super::expire::{Form, set_or_remove};
+use super::expire::{Form, REMOVED, note_ends, set_or_remove};
 use super::{NOT_POSITIVE, check_type, names_from};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, parse_int};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::{Millis, Scope};
 use crate::value::{Hash, Pair};
 use pinion_io::resp::Reply;
@@ -43,25 +44,28 @@ fn hgetex(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     if end != End::Stay {
         hash.prepare_expiry();
     }
-    let mut changed = false;
+    let (mut ended, mut cleared, mut removed) = (false, false, false);
     for name in args.from(names) {
         let field = hash.find(rules, now, name);
         let expiry = field.map(|field| field.expiry);
         write_value(field, reply);
         match (expiry, end) {
             (Some(_), End::At(at)) => {
-                set_or_remove(hash, (rules, now), name, at);
-                changed = true;
+                let gone = set_or_remove(hash, (rules, now), name, at) == REMOVED;
+                removed |= gone;
+                ended |= !gone;
             }
             (Some(Some(_)), End::Clear) => {
                 hash.set_expiry(rules, now, name, None);
-                changed = true;
+                cleared = true;
             }
             _ => {}
         }
     }
-    if !changed {
-        open.unchanged();
+    if cleared {
+        open.notify(Class::HASH, "hpersist");
+    } else {
+        note_ends(&mut open, ended, removed);
     }
     Ok(())
 }
@@ -81,7 +85,9 @@ fn hgetdel(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Res
         write_value(open.find(rules, now, name), reply);
         changed |= open.remove(rules, now, name);
     }
-    if !changed {
+    if changed {
+        open.notify(Class::HASH, "hdel");
+    } else {
         open.unchanged();
     }
     Ok(())
@@ -185,12 +191,19 @@ fn hsetex(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     if matches!(setting.end, End::At(_)) {
         hash.prepare_expiry();
     }
+    let (mut ended, mut removed) = (false, false);
     let mut words = args.from(setting.names);
     while let (Some(name), Some(value)) = (words.next(), words.next()) {
         hash.set(rules, now, (name, value), setting.end == End::Stay);
         if let End::At(at) = setting.end {
-            set_or_remove(hash, (rules, now), name, at);
+            let gone = set_or_remove(hash, (rules, now), name, at) == REMOVED;
+            removed |= gone;
+            ended |= !gone;
         }
+    }
+    open.notify(Class::HASH, "hset");
+    if ended || removed {
+        note_ends(&mut open, ended, removed);
     }
     reply.int(1);
     Ok(())

@@ -2,6 +2,7 @@
 
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::Scope;
 use crate::value::Hash;
 use pinion_io::resp::Reply;
@@ -22,6 +23,7 @@ fn set_all(scope: &mut Scope<'_>, args: &Args<'_>, name: &'static str) -> Result
     while let (Some(name), Some(value)) = (words.next(), words.next()) {
         new += usize::from(hash.set(rules, now, (name, value), false));
     }
+    open.notify(Class::HASH, "hset");
     Ok(new)
 }
 
@@ -46,6 +48,7 @@ fn hsetnx(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     let new = open.find(rules, now, name).is_none();
     if new {
         open.set(rules, now, (name, value), false);
+        open.notify(Class::HASH, "hset");
     } else {
         open.unchanged();
     }
@@ -62,6 +65,8 @@ fn hdel(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
         removed = args.from(2).filter(|name| hash.remove(rules, now, name)).count();
         if removed == 0 {
             open.unchanged();
+        } else {
+            open.notify(Class::HASH, "hdel");
         }
     }
     reply.int(removed as i64);

@@ -4,7 +4,7 @@ use super::{SAME_KEY, database};
 use crate::carried::copy_out;
 use crate::commands::{Args, Flags, Group, KEYSPACE, KeySpec, Move, Plan, Row, Run};
 use crate::error::Error;
-use crate::keyspace::Key;
+use crate::keyspace::{Class, Key};
 use crate::shard::Scope;
 use pinion_io::resp::Reply;
 
@@ -37,7 +37,12 @@ fn put_carried(scope: &mut Scope<'_>, to: Key<'_>) -> bool {
     let Some(carried) = scope.carried(1) else { return false };
     let (object, expiry) = (carried.object.take(), carried.expiry);
     object.is_some_and(|object| {
+        let had = scope.keyspace.contains(to, scope.now);
         scope.keyspace.put_object(to, scope.now, object, expiry);
+        if had {
+            // What it had is gone first, as Redis does it.
+            scope.keyspace.notify(Class::NEW, "new", to);
+        }
         true
     })
 }
@@ -61,12 +66,27 @@ fn rename(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
 
 /// Gives the second key what the first has, or had where that lives; false if that is not there.
 fn move_first(scope: &mut Scope<'_>, args: &Args<'_>) -> bool {
-    let to = scope.key(args.at(2));
-    if scope.is_here(1) {
-        scope.keyspace.rename(scope.first(args), to, scope.now)
+    let (from, to) = (scope.key(args.at(1)), scope.key(args.at(2)));
+    let moved = if scope.is_here(1) {
+        scope.keyspace.rename(from, to, scope.now)
     } else {
         put_carried(scope, to)
+    };
+    if moved && from.bytes != to.bytes {
+        note_moved(scope, (from, "rename_from"), (to, "rename_to"));
     }
+    moved
+}
+
+/// Notes that a key went from one name or database to another. That is done where it went, so that
+/// who listens hears it in Redis's order, wherever it came from.
+fn note_moved(
+    scope: &mut Scope<'_>,
+    (from, left): (Key<'_>, &'static str),
+    (to, came): (Key<'_>, &'static str),
+) {
+    scope.keyspace.notify(Class::GENERIC, left, from);
+    scope.keyspace.notify(Class::GENERIC, came, to);
 }
 
 /// `RENAMENX key newkey`.
@@ -106,6 +126,9 @@ fn copy(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
     } else {
         free && put_carried(scope, to)
     };
+    if copied {
+        scope.keyspace.notify(Class::GENERIC, "copy_to", to);
+    }
     reply.int(i64::from(copied));
     Ok(())
 }
@@ -118,19 +141,31 @@ fn move_key(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
         return Err(SAME_KEY);
     }
     let free = !scope.keyspace.contains(to, scope.now);
-    reply.int(i64::from(free && scope.keyspace.rename(from, to, scope.now)));
+    let moved = free && scope.keyspace.rename(from, to, scope.now);
+    if moved {
+        note_moved(scope, (from, "move_from"), (to, "move_to"));
+    }
+    reply.int(i64::from(moved));
     Ok(())
 }
 
 /// To the owner of the second key, and gone from that of the first.
 const fn moves(put: Run) -> Plan {
-    Plan::Move(Move { to: 1, take: take_first, put, settle: Some(drop_first), back: None })
+    Plan::Move(Move {
+        to: 1,
+        take: take_first,
+        put,
+        settle: Some(drop_first),
+        back: None,
+        ask: None,
+    })
 }
 
 /// The value itself goes over; nothing of it is copied, and no write to it can be lost.
-const RENAME: Move = Move { to: 1, take: take_out, put: rename, settle: None, back: None };
+const RENAME: Move =
+    Move { to: 1, take: take_out, put: rename, settle: None, back: None, ask: None };
 
-const COPY: Move = Move { to: 1, take: copy_out, put: copy, settle: None, back: None };
+const COPY: Move = Move { to: 1, take: copy_out, put: copy, settle: None, back: None, ask: None };
 
 pub(in crate::commands) const ROWS: &[Row] = &[
     Row::new("rename", 3, Group::Generic, Plan::Move(RENAME))

@@ -24,7 +24,7 @@ fn count(
 
 /// `DEL key...` and `UNLINK key...`: the memory of large values is given back later in both.
 fn delete(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    count(scope, args, reply, |scope, key| scope.keyspace.remove(key, scope.now));
+    count(scope, args, reply, |scope, key| scope.keyspace.delete(key, scope.now));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use super::{place, signed, span};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::Scope;
 use crate::value::{Kind, List, Side};
 use pinion_io::resp::Reply;
@@ -17,6 +18,7 @@ fn lset(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
         open.unchanged();
         return Err(Error::Text("ERR index out of range"));
     }
+    open.notify(Class::LIST, "lset");
     reply.ok();
     Ok(())
 }
@@ -36,6 +38,7 @@ fn linsert(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Res
     };
     if open.insert(scope.rules, side, args.at(3), args.at(4)) {
         reply.int(open.len() as i64);
+        open.notify(Class::LIST, "linsert");
     } else {
         open.unchanged();
         reply.int(-1);
@@ -58,6 +61,8 @@ fn lrem(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
     let removed = open.remove_equal(scope.rules, args.at(3), from, limit);
     if removed == 0 {
         open.unchanged();
+    } else {
+        open.notify(Class::LIST, "lrem");
     }
     reply.int(removed as i64);
     Ok(())
@@ -75,6 +80,7 @@ fn ltrim(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
             list.remove_range(scope.rules, start + count, usize::MAX);
             list.remove_range(scope.rules, 0, start);
         }
+        open.notify(Class::LIST, "ltrim");
     }
     reply.ok();
     Ok(())

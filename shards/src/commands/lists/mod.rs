@@ -23,6 +23,22 @@ fn side(args: &Args<'_>, index: usize) -> Result<Side, Error> {
     }
 }
 
+/// The event of an element that was added at this side.
+fn pushed(side: Side) -> &'static str {
+    match side {
+        Side::Left => "lpush",
+        Side::Right => "rpush",
+    }
+}
+
+/// The event of an element that was taken from this side.
+fn popped(side: Side) -> &'static str {
+    match side {
+        Side::Left => "lpop",
+        Side::Right => "rpop",
+    }
+}
+
 /// An integer that can be negated.
 fn signed(args: &Args<'_>, index: usize) -> Result<i64, Error> {
     match args.int(index)? {

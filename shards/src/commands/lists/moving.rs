@@ -1,8 +1,9 @@
 //! Moves an element from list to list: LMOVE, RPOPLPUSH, BLMOVE, BRPOPLPUSH.
 
-use super::side;
+use super::{popped, pushed, side};
 use crate::commands::{Args, Flags, Group, KeySpec, Move, Plan, Row, Run, Spread, timeout};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::Scope;
 use crate::value::{Kind, List, Object, Side, Value};
 use crate::waiting::{Null, Wait};
@@ -41,15 +42,21 @@ fn shift(
     if source.bytes == target.bytes {
         item.write(reply);
         open.rotate(rules, way.from, way.to);
+        open.notify(Class::LIST, pushed(way.to));
+        open.notify(Class::LIST, popped(way.from));
         return Ok(true);
     }
     let mut text = Vec::new();
     let item = item.copied(&mut text);
     open.unchanged();
     drop(open);
-    scope.keyspace.open_or_new::<List>(target, now)?.push_item(rules, way.to, item);
+    let mut open = scope.keyspace.open_or_new::<List>(target, now)?;
+    open.push_item(rules, way.to, item);
+    open.notify(Class::LIST, pushed(way.to));
+    drop(open);
     if let Some(mut open) = scope.keyspace.open::<List>(source, now)? {
         open.remove_at(rules, way.from, 1);
+        open.notify(Class::LIST, popped(way.from));
     }
     scope.keyspace.count_as_one();
     item.write(reply);
@@ -63,7 +70,7 @@ fn shift_carried(
     way: Way,
     reply: &mut Reply<'_>,
 ) -> Result<bool, Error> {
-    let object = scope.carried(1).and_then(|carried| carried.object.take());
+    let (object, emptied) = take_carried(scope);
     let list = match object.as_ref().map(Object::value) {
         Some(Value::List(list)) => list,
         _ => return Ok(false),
@@ -71,7 +78,7 @@ fn shift_carried(
     let target = scope.key(args.at(2));
     let old = scope.keyspace.peek(target, scope.now).map(|record| record.value().of::<List>());
     if let Some(Err(error)) = old {
-        scope.carry(object, None);
+        scope.carry_part(object, emptied);
         return Err(error);
     }
     let mut open = scope.keyspace.open_or_new::<List>(target, scope.now)?;
@@ -79,21 +86,39 @@ fn shift_carried(
         open.push_item(scope.rules, way.to, item);
         item.write(reply);
     }
+    open.notify(Class::LIST, pushed(way.to));
+    drop(open);
+    // Noted here, so that who listens hears all of it in Redis's order, and nothing if the element
+    // went back.
+    let source = scope.key(args.at(1));
+    scope.keyspace.notify(Class::LIST, popped(way.from), source);
+    if emptied {
+        scope.keyspace.notify(Class::GENERIC, "del", source);
+    }
     Ok(true)
+}
+
+/// The element that was carried here, as a list, and whether it was the last of its own.
+fn take_carried(scope: &mut Scope<'_>) -> (Option<Object>, bool) {
+    let Some(carried) = scope.carried(1) else { return (None, false) };
+    (carried.object.take(), carried.emptied)
 }
 
 /// Takes the element out that is to be moved, and sends it along as a list.
 fn take_edge(scope: &mut Scope<'_>, args: &Args<'_>, from: Side) -> Result<(), Error> {
     let list = scope.keyspace.open::<List>(scope.first(args), scope.now)?;
+    let mut emptied = false;
     let taken = list.map(|mut list| {
         let mut taken = List::default();
         if let Some(item) = list.edge(from) {
             taken.push_item(scope.rules, Side::Left, item);
         }
         list.remove_at(scope.rules, from, 1);
+        emptied = list.is_empty();
+        list.quiet();
         taken.into_object()
     });
-    scope.carry(taken, None);
+    scope.carry_part(taken, emptied);
     Ok(())
 }
 
@@ -102,6 +127,7 @@ fn put_back(scope: &mut Scope<'_>, args: &Args<'_>, from: Side) -> Result<(), Er
     let object = scope.carried(1).and_then(|carried| carried.object.take());
     let Some(Value::List(list)) = object.as_ref().map(Object::value) else { return Ok(()) };
     let mut open = scope.keyspace.open_or_new::<List>(scope.first(args), scope.now)?;
+    open.quiet();
     list.iter().for_each(|item| open.push_item(scope.rules, from, item));
     Ok(())
 }
@@ -191,7 +217,7 @@ fn take_brpoplpush(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) ->
 
 /// Out of the list of the first key, and to the owner of the second; back if that refuses it.
 const fn moves(take: Run, put: Run, back: Run) -> Move {
-    Move { to: 1, take, put, settle: None, back: Some(back) }
+    Move { to: 1, take, put, settle: None, back: Some(back), ask: None }
 }
 
 const LMOVE: Move = moves(take_lmove, lmove, lmove_back);

@@ -1,7 +1,9 @@
 //! Takes from an end of a list: LPOP, RPOP.
 
+use super::popped;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::{Class, Open};
 use crate::shard::Scope;
 use crate::value::{Kind, List, Rules, Side};
 use pinion_io::resp::Reply;
@@ -41,14 +43,15 @@ const RANGE: Error = Error::Text("ERR value is out of range, must be positive");
 
 /// Moves the element at one end to the reply.
 #[inline]
-pub(super) fn take(list: &mut List, rules: &Rules, side: Side, reply: &mut Reply<'_>) {
+pub(super) fn take(list: &mut Open<'_, List>, rules: &Rules, side: Side, reply: &mut Reply<'_>) {
     list.edge(side).expect("a list that is there is not empty").write(reply);
     list.remove_at(rules, side, 1);
+    list.notify(Class::LIST, popped(side));
 }
 
 /// Moves up to `count` elements from one end to the reply, as an array.
 pub(super) fn take_many(
-    list: &mut List,
+    list: &mut Open<'_, List>,
     rules: &Rules,
     side: Side,
     count: usize,
@@ -59,6 +62,7 @@ pub(super) fn take_many(
     reply.array(count);
     list.items(index, side).take(count).for_each(|item| item.write(reply));
     list.remove_at(rules, side, count);
+    list.notify(Class::LIST, popped(side));
 }
 
 fn lpop(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {

@@ -1,9 +1,11 @@
 //! Adds to an end of a list: LPUSH, RPUSH, LPUSHX, RPUSHX.
 
+use super::pushed;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::{Class, Open};
 use crate::shard::Scope;
-use crate::value::{Kind, List, Side};
+use crate::value::{Kind, List, Rules, Side};
 use pinion_io::resp::Reply;
 
 fn push(
@@ -13,9 +15,7 @@ fn push(
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
     let mut open = scope.keyspace.open_or_new::<List>(scope.first(args), scope.now)?;
-    let list: &mut List = &mut open;
-    list.push(scope.rules, side, args.from(2));
-    reply.int(list.len() as i64);
+    add(&mut open, scope.rules, args, side, reply);
     Ok(())
 }
 
@@ -29,10 +29,21 @@ fn push_if_there(
         reply.int(0);
         return Ok(());
     };
-    let list: &mut List = &mut open;
-    list.push(scope.rules, side, args.from(2));
-    reply.int(list.len() as i64);
+    add(&mut open, scope.rules, args, side, reply);
     Ok(())
+}
+
+fn add(
+    open: &mut Open<'_, List>,
+    rules: &Rules,
+    args: &Args<'_>,
+    side: Side,
+    reply: &mut Reply<'_>,
+) {
+    let list: &mut List = open;
+    list.push(rules, side, args.from(2));
+    reply.int(list.len() as i64);
+    open.notify(Class::LIST, pushed(side));
 }
 
 fn lpush(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {

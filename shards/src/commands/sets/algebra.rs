@@ -2,6 +2,7 @@
 
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::Scope;
 use crate::value::{Item, Kind, Rules, Set};
 use pinion_io::resp::Reply;
@@ -105,7 +106,12 @@ fn store(
         Operation::Union => union(rules, &sources),
     };
     reply.int(result.len() as i64);
-    scope.keyspace.store(scope.first(args), scope.now, result);
+    let name = match operation {
+        Operation::Inter => "sinterstore",
+        Operation::Diff => "sdiffstore",
+        Operation::Union => "sunionstore",
+    };
+    scope.keyspace.store(scope.first(args), scope.now, result, (Class::SET, name));
     Ok(())
 }
 

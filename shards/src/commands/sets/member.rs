@@ -3,9 +3,10 @@
 use crate::commands::scanning::{Scanned, Scanning, position, write_scanned};
 use crate::commands::{Args, Flags, Group, KeySpec, Move, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::reading::{Source, Walk};
 use crate::shard::Scope;
-use crate::value::{Kind, Set};
+use crate::value::{Kind, Object, Set, Value};
 use pinion_io::resp::{Protocol, Reply};
 
 /// `SADD key member...`
@@ -23,6 +24,8 @@ fn sadd(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
     let added = args.from(2).filter(|member| set.add(rules, member)).count();
     if added == 0 {
         open.unchanged();
+    } else {
+        open.notify(Class::SET, "sadd");
     }
     reply.int(added as i64);
     Ok(())
@@ -37,6 +40,8 @@ fn srem(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
         removed = args.from(2).filter(|member| set.remove(rules, member)).count();
         if removed == 0 {
             open.unchanged();
+        } else {
+            open.notify(Class::SET, "srem");
         }
     }
     reply.int(removed as i64);
@@ -129,43 +134,58 @@ fn sscan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
 /// Sends along whether the first key's set has the member, as a set of that.
 fn take_member(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<(), Error> {
     let rules = scope.rules;
-    let taken = read(scope, args)?.map(|set| {
+    let mut emptied = false;
+    let record = scope.keyspace.peek(scope.first(args), scope.now);
+    let set = record.map(|record| record.value().of::<Set>()).transpose()?;
+    let taken = set.map(|set| {
         let mut taken = Set::default();
         if set.contains(rules, args.at(3)) {
             taken.add(rules, args.at(3));
+            emptied = set.len() == 1;
         }
         taken.into_object()
     });
-    scope.carry(taken, None);
+    scope.carry_part(taken, emptied);
     Ok(())
 }
 
 /// `SMOVE source destination member`
 fn smove(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let (rules, member) = (scope.rules, args.at(3));
-    let source = scope.sources_of::<Set>(args, 1..2)?;
-    let Some(source) = source.first().copied().flatten() else {
+    let (from, to) = (scope.key(args.at(1)), scope.key(args.at(2)));
+    let has = |value: Value<'_>| Ok(value.of::<Set>()?.contains(rules, member));
+    let has: Option<Result<bool, Error>> = match scope.carried(1) {
+        Some(carried) => carried.object.as_ref().map(Object::value).map(has),
+        None => scope.keyspace.peek(from, scope.now).map(|record| has(record.value())),
+    };
+    let Some(has) = has.transpose()? else {
         reply.int(0);
         return Ok(());
     };
-    let has = source.contains(rules, member);
-    let (from, to) = (scope.first(args), scope.key(args.at(2)));
     let old = scope.keyspace.peek(to, scope.now).map(|record| record.value().of::<Set>());
     old.transpose()?;
     if from.bytes == to.bytes || !has {
         reply.int(i64::from(has));
         return Ok(());
     }
-    if scope.is_here(1)
-        && let Some(mut source) = scope.keyspace.open::<Set>(from, scope.now)?
-    {
+    if let Some(carried) = scope.carried(1) {
+        // Noted here, so that who listens hears all of it in Redis's order.
+        let emptied = carried.emptied;
+        scope.keyspace.notify(Class::SET, "srem", from);
+        if emptied {
+            scope.keyspace.notify(Class::GENERIC, "del", from);
+        }
+    } else if let Some(mut source) = scope.keyspace.open::<Set>(from, scope.now)? {
         source.remove(rules, member);
+        source.notify(Class::SET, "srem");
     }
     let mut open = scope.keyspace.open_or_new::<Set>(to, scope.now)?;
     if open.is_new() {
         *open = Set::with_room(rules, member, 1);
     }
-    if !open.add(rules, member) {
+    if open.add(rules, member) {
+        open.notify(Class::SET, "sadd");
+    } else {
         open.unchanged();
     }
     reply.int(1);
@@ -177,13 +197,14 @@ fn drop_member(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
     let rules = scope.rules;
     if let Some(mut set) = scope.keyspace.open::<Set>(scope.first(args), scope.now)? {
         set.remove(rules, args.at(3));
+        set.quiet();
     }
     reply.ok();
     Ok(())
 }
 
 const SMOVE: Move =
-    Move { to: 1, take: take_member, put: smove, settle: Some(drop_member), back: None };
+    Move { to: 1, take: take_member, put: smove, settle: Some(drop_member), back: None, ask: None };
 
 pub(in crate::commands) const ROWS: &[Row] = &[
     Row::new("sadd", -3, Group::Set, Plan::One(sadd))

@@ -2,7 +2,7 @@
 
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
-use crate::keyspace::Key;
+use crate::keyspace::{Class, Key};
 use crate::limits::RANDOM_MEMBERS_MAX;
 use crate::random::Random;
 use crate::reading::{Source, Walk};
@@ -33,10 +33,12 @@ fn spop(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
         };
         let member = pick(&set, &mut random);
         set.remove(scope.rules, &member);
+        set.notify(Class::SET, "spop");
         reply.bulk(&member);
         return Ok(());
     };
-    let len = scope.keyspace.read::<Set>(key, now)?.map_or(0, Set::len);
+    let set = scope.keyspace.peek(key, now).map(|record| record.value().of::<Set>());
+    let len = set.transpose()?.map_or(0, Set::len);
     reply.set(count.min(len));
     if count >= len {
         return pop_all(scope, key, reply);
@@ -52,7 +54,8 @@ const POSITIVE: Error = Error::Text("ERR value is out of range, must be positive
 fn pop_all(scope: &mut Scope<'_>, key: Key<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     if let Some(value) = scope.keyspace.view(key) {
         value.of::<Set>()?.iter().for_each(|member| member.write(reply));
-        scope.keyspace.remove(key, scope.now);
+        scope.keyspace.notify(Class::SET, "spop", key);
+        scope.keyspace.delete(key, scope.now);
     }
     Ok(())
 }
@@ -67,6 +70,7 @@ fn pop_some(
 ) -> Result<(), Error> {
     let rules = scope.rules;
     let Some(mut open) = scope.keyspace.open::<Set>(key, scope.now)? else { return Ok(()) };
+    open.notify(Class::SET, "spop");
     let set = &mut *open;
     let stay = set.len() - count;
     if count <= stay.saturating_mul(4) {

@@ -3,6 +3,7 @@
 use super::{BAD_ID, DELETE, UPDATE, id, write_id};
 use crate::commands::{Args, Flags, Group, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::limits::STREAM_TRIM_MAX;
 use crate::shard::Scope;
 use crate::value::stream::{Id, NewId, References, Refused, Trim, TrimTo};
@@ -136,11 +137,13 @@ fn xadd(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
         scope.keyspace.open_or_new::<Stream>(key, now)?
     };
     let added = stream.log.push(wish, now, fields, scope.rules);
-    if let (Ok(_), Some(trim)) = (added, trim) {
-        stream.trim(&trim);
-    }
     if added.is_err() {
         stream.unchanged();
+    } else {
+        stream.notify(Class::STREAM, "xadd");
+        if trim.is_some_and(|trim| stream.trim(&trim) > 0) {
+            stream.notify(Class::STREAM, "xtrim");
+        }
     }
     write_id(added.map_err(refusal)?, reply);
     Ok(())
@@ -168,6 +171,8 @@ fn xtrim(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
         deleted = stream.trim(&trim);
         if deleted == 0 {
             stream.unchanged();
+        } else {
+            stream.notify(Class::STREAM, "xtrim");
         }
     }
     reply.int(deleted as i64);

@@ -1,8 +1,9 @@
 //! Takes over what other consumers have not acknowledged: XCLAIM, XAUTOCLAIM.
 
-use super::{DELETE, UPDATE, id, no_group, start, write_entry, write_id};
+use super::{CONSUMER_CREATED, DELETE, UPDATE, id, no_group, start, write_entry, write_id};
 use crate::commands::{Args, Flags, Group as Family, Plan, Row, parse_int};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::limits::STREAM_CLAIM_MAX;
 use crate::shard::{Millis, Scope};
 use crate::value::Stream;
@@ -156,6 +157,9 @@ fn xclaim(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     }
     reply.insert(mark, |reply| reply.array(written));
     drop(group);
+    if new {
+        stream.notify(Class::STREAM, CONSUMER_CREATED);
+    }
     if !changed && written == 0 {
         stream.unchanged();
     }
@@ -229,6 +233,9 @@ fn xautoclaim(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> 
     reply.array(deleted.len());
     deleted.iter().for_each(|&id| write_id(id, reply));
     drop(group);
+    if new {
+        stream.notify(Class::STREAM, CONSUMER_CREATED);
+    }
     if !new && claimed == 0 && deleted.is_empty() {
         stream.unchanged();
     }

@@ -4,6 +4,7 @@ use super::add::references;
 use super::{DELETE, UPDATE, id};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, parse_int};
 use crate::error::Error;
+use crate::keyspace::{Class, Open};
 use crate::shard::Scope;
 use crate::value::Stream;
 use crate::value::stream::{Id, Log, References};
@@ -21,6 +22,8 @@ fn xdel(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
     let deleted = ids.into_iter().filter(|&id| stream.log.delete(id)).count();
     if deleted == 0 {
         stream.unchanged();
+    } else {
+        stream.notify(Class::STREAM, "xdel");
     }
     reply.int(deleted as i64);
     Ok(())
@@ -80,6 +83,13 @@ fn delete(stream: &mut Stream, id: Id, references: References) -> Fate {
     Fate::Deleted
 }
 
+/// Notes that entries were deleted, if one was.
+fn note_deleted(stream: &mut Open<'_, Stream>, fates: &[Fate]) {
+    if fates.iter().any(|fate| matches!(fate, Fate::Deleted)) {
+        stream.notify(Class::STREAM, "xdel");
+    }
+}
+
 fn write_fates(fates: &[Fate], reply: &mut Reply<'_>) {
     reply.array(fates.len());
     fates.iter().for_each(|&fate| reply.int(fate as i64));
@@ -101,6 +111,7 @@ fn xdelex(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
         delete(&mut stream, id, references)
     };
     let fates: Vec<Fate> = ids.into_iter().map(fate).collect();
+    note_deleted(&mut stream, &fates);
     write_fates(&fates, reply);
     Ok(())
 }
@@ -128,6 +139,7 @@ fn xackdel(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Res
             stream.groups.forget(id);
         }
     }
+    note_deleted(&mut stream, &fates);
     write_fates(&fates, reply);
     Ok(())
 }
@@ -167,6 +179,7 @@ fn xsetid(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     stream.aside();
     check_ids(&stream.log, last, added).inspect_err(|_| stream.unchanged())?;
     stream.log.set_ids(last, added, max_deleted);
+    stream.notify(Class::STREAM, "xsetid");
     reply.ok();
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Groups of consumers, made and removed: XGROUP.
 
-use super::{id, no_such_form, no_such_group, second};
+use super::{CONSUMER_CREATED, id, no_such_form, no_such_group, second};
 use crate::commands::{Args, Flags, Group as Family, KeySpec, Plan, Row};
 use crate::error::Error;
-use crate::keyspace::Open;
+use crate::keyspace::{Class, Open};
 use crate::shard::Scope;
 use crate::value::Stream;
 use crate::value::stream::{Group, Id, Log};
@@ -103,6 +103,7 @@ fn create(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
         stream.unchanged();
         return Err(BUSY);
     }
+    stream.notify(Class::STREAM, "xgroup-create");
     reply.ok();
     Ok(())
 }
@@ -130,6 +131,7 @@ fn set_id(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
         group.last = last;
         group.read = options.read;
     }
+    stream.notify(Class::STREAM, "xgroup-setid");
     reply.ok();
     Ok(())
 }
@@ -138,7 +140,9 @@ fn set_id(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
 fn destroy(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let mut stream = open(scope, args)?;
     let removed = stream.groups.remove(args.at(3));
-    if !removed {
+    if removed {
+        stream.notify(Class::STREAM, "xgroup-destroy");
+    } else {
         stream.unchanged();
     }
     reply.int(i64::from(removed));
@@ -155,7 +159,9 @@ fn create_consumer(
     let Some(mut stream) = open_with_group(scope, args, reply)? else { return Ok(()) };
     let group = stream.groups.open(args.at(3));
     let new = group.is_some_and(|mut group| group.number_or_new(args.at(4), now).1);
-    if !new {
+    if new {
+        stream.notify(Class::STREAM, CONSUMER_CREATED);
+    } else {
         stream.unchanged();
     }
     reply.int(i64::from(new));
@@ -171,7 +177,9 @@ fn delete_consumer(
     let Some(mut stream) = open_with_group(scope, args, reply)? else { return Ok(()) };
     let group = stream.groups.open(args.at(3));
     let pending = group.and_then(|mut group| group.remove_consumer(args.at(4)));
-    if pending.is_none() {
+    if pending.is_some() {
+        stream.notify(Class::STREAM, "xgroup-delconsumer");
+    } else {
         stream.unchanged();
     }
     reply.int(pending.unwrap_or(0) as i64);

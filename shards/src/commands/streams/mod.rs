@@ -17,6 +17,9 @@ use crate::shard::Scope;
 use crate::value::stream::{Entry, Id, IdText, Seq};
 use pinion_io::resp::Reply;
 
+/// The event of a consumer that was not known before, whichever command named it.
+const CONSUMER_CREATED: &str = "xgroup-createconsumer";
+
 const BAD_ID: Error = Error::Text("ERR Invalid stream ID specified as stream command argument");
 
 const READ: &[KeySpec] = &[KeySpec::one(1, &["RO", "ACCESS"])];

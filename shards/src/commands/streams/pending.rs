@@ -12,6 +12,8 @@ use pinion_io::resp::Reply;
 fn xack(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let key = scope.first(args);
     let Some(mut stream) = scope.keyspace.open::<Stream>(key, scope.now)? else {
+        // As in Redis, this counts as a read.
+        scope.keyspace.look(key, scope.now);
         reply.int(0);
         return Ok(());
     };

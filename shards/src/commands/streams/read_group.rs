@@ -1,9 +1,10 @@
 //! Reads as a consumer of a group, which remembers what it was given: XREADGROUP.
 
 use super::read::{Options, streams, write_head, write_stream};
-use super::{id, write_entry, write_fields, write_id};
+use super::{CONSUMER_CREATED, id, write_entry, write_fields, write_id};
 use crate::commands::{Args, Flags, Group as Family, Plan, Row, Spread};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::{Millis, Scope};
 use crate::value::Stream;
 use crate::value::stream::{Group, Id, Log, Pending};
@@ -59,6 +60,9 @@ fn xreadgroup(
         };
         streams += usize::from(read);
         drop(opened);
+        if new {
+            open.notify(Class::STREAM, CONSUMER_CREATED);
+        }
         if !read && !new {
             open.unchanged();
         }

@@ -2,7 +2,7 @@
 
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
-use crate::keyspace::Expiry;
+use crate::keyspace::{Class, Expiry};
 use crate::shard::Scope;
 use crate::value::{Content, Extended};
 use pinion_io::resp::Reply;
@@ -33,6 +33,7 @@ fn add(
 ) -> Result<(), Error> {
     let key = scope.first(args);
     reply.int(scope.keyspace.add(key, scope.now, step)?);
+    scope.keyspace.notify(Class::STRING, "incrby", key);
     Ok(())
 }
 
@@ -51,6 +52,7 @@ fn incrbyfloat(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
     let mut text = Vec::new();
     sum.write(&mut text);
     scope.keyspace.set(key, scope.now, Content::Str(&text), Expiry::Keep);
+    scope.keyspace.notify(Class::STRING, "incrbyfloat", key);
     reply.bulk(&text);
     Ok(())
 }

@@ -39,7 +39,7 @@ fn delex(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
             test.accepts(text, args)?
         }
     };
-    reply.int(i64::from(passes && scope.keyspace.remove(key, scope.now)));
+    reply.int(i64::from(passes && scope.keyspace.delete(key, scope.now)));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use super::set::{Options, deadline};
 use super::write_string;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::Scope;
 use pinion_io::resp::Reply;
 
@@ -15,7 +16,7 @@ fn get(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
 fn getdel(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let key = scope.first(args);
     write_string(scope.keyspace.get(key, scope.now), reply)?;
-    scope.keyspace.remove(key, scope.now);
+    scope.keyspace.delete(key, scope.now);
     Ok(())
 }
 
@@ -31,10 +32,13 @@ fn getex(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
     if let Some((unit, index)) = options.expire {
         let at = deadline(unit, args.int(index)?, scope.now, "getex")?;
         scope.keyspace.set_expiry(key, scope.now, Some(at));
+        let name = if at <= scope.now { "del" } else { "expire" };
+        scope.keyspace.notify(Class::GENERIC, name, key);
     } else if options.persist {
         let expires = scope.keyspace.peek(key, scope.now).and_then(|record| record.expiry());
         if expires.is_some() {
             scope.keyspace.set_expiry(key, scope.now, None);
+            scope.keyspace.notify(Class::GENERIC, "persist", key);
         }
     }
     Ok(())

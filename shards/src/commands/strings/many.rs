@@ -1,7 +1,7 @@
 //! Several strings at once.
 
 use super::set::{Condition, Options};
-use super::write_string;
+use super::{set_string, write_string};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, parse_int};
 use crate::error::Error;
 use crate::fold::Fold;
@@ -101,7 +101,7 @@ fn check_pairs(args: &Args<'_>, name: &'static str) -> Result<(), Error> {
 fn set_pairs<'a>(scope: &mut Scope<'_>, mut words: impl Iterator<Item = &'a [u8]>, expiry: Expiry) {
     while let (Some(name), Some(value)) = (words.next(), words.next()) {
         let key = scope.key(name);
-        scope.keyspace.set(key, scope.now, Content::of(value), expiry);
+        set_string(scope, key, Content::of(value), expiry);
     }
 }
 

@@ -10,8 +10,21 @@ pub(super) mod set;
 mod test;
 
 use crate::error::Error;
-use crate::value::Value;
+use crate::keyspace::{Class, Expiry, Key};
+use crate::shard::Scope;
+use crate::value::{Content, Value};
 use pinion_io::resp::Reply;
+
+/// Gives a key a string, whatever it had, and notes that.
+#[inline]
+fn set_string(scope: &mut Scope<'_>, key: Key<'_>, content: Content<'_>, expiry: Expiry) {
+    scope.keyspace.overwrites(key, scope.now, "string");
+    scope.keyspace.set(key, scope.now, content, expiry);
+    scope.keyspace.notify(Class::STRING, "set", key);
+    if let Expiry::At(_) = expiry {
+        scope.keyspace.notify(Class::GENERIC, "expire", key);
+    }
+}
 
 /// Writes a string, or null where there is none.
 #[inline]

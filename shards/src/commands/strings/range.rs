@@ -2,7 +2,7 @@
 
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
-use crate::keyspace::Expiry;
+use crate::keyspace::{Class, Expiry};
 use crate::shard::Scope;
 use crate::value::Content;
 use pinion_io::resp::Reply;
@@ -16,6 +16,7 @@ fn append(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
         scope.keyspace.set(key, scope.now, Content::of(bytes), Expiry::Clear);
         bytes.len()
     };
+    scope.keyspace.notify(Class::STRING, "append", key);
     reply.int(len as i64);
     Ok(())
 }
@@ -40,6 +41,7 @@ fn setrange(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
     }
     let key = scope.first(args);
     let len = scope.keyspace.write(key, scope.now, Some(offset), bytes)?;
+    scope.keyspace.notify(Class::STRING, "setrange", key);
     reply.int(len as i64);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Writes one string whole.
 
 use super::test::Test;
-use super::write_string;
+use super::{set_string, write_string};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::keyspace::Expiry;
@@ -166,7 +166,7 @@ fn set(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
     let key = scope.first(args);
     let content = Content::of(args.at(2));
     if args.len() == 3 {
-        scope.keyspace.set(key, scope.now, content, Expiry::Clear);
+        set_string(scope, key, content, Expiry::Clear);
         reply.ok();
         return Ok(());
     }
@@ -185,7 +185,7 @@ fn set(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
         },
     };
     if wanted {
-        scope.keyspace.set(key, scope.now, content, expiry);
+        set_string(scope, key, content, expiry);
     }
     match (options.get, wanted) {
         (true, _) => {}
@@ -199,7 +199,7 @@ fn setnx(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
     let key = scope.first(args);
     let missing = !scope.keyspace.contains(key, scope.now);
     if missing {
-        scope.keyspace.set(key, scope.now, Content::of(args.at(2)), Expiry::Clear);
+        set_string(scope, key, Content::of(args.at(2)), Expiry::Clear);
     }
     reply.int(i64::from(missing));
     Ok(())
@@ -225,14 +225,14 @@ fn set_with_time(
 ) -> Result<(), Error> {
     let at = deadline(unit, args.int(2)?, scope.now, name)?;
     let key = scope.first(args);
-    scope.keyspace.set(key, scope.now, Content::of(args.at(3)), Expiry::At(at));
+    set_string(scope, key, Content::of(args.at(3)), Expiry::At(at));
     Ok(())
 }
 
 fn getset(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let key = scope.first(args);
     write_string(scope.keyspace.get(key, scope.now), reply)?;
-    scope.keyspace.set(key, scope.now, Content::of(args.at(2)), Expiry::Clear);
+    set_string(scope, key, Content::of(args.at(2)), Expiry::Clear);
     Ok(())
 }
 

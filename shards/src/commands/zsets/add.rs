@@ -3,6 +3,7 @@
 use super::score::score;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::Scope;
 use crate::value::SortedSet;
 use crate::value::sorted_set::Changed;
@@ -157,6 +158,8 @@ pub(in crate::commands) fn add(
     }
     if added + changed == 0 {
         set.unchanged();
+    } else {
+        set.notify(Class::SORTED_SET, if options.increment { "zincr" } else { "zadd" });
     }
     if !options.increment {
         reply.int(if options.count_changed { added + changed } else { added });

@@ -4,6 +4,7 @@ use super::score::parse;
 use super::write_members;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, parse_int};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::Scope;
 use crate::value::{Item, Kind as _, Rules, Set, SortedSet, Value};
 use pinion_io::resp::Reply;
@@ -342,7 +343,7 @@ fn combine(
     }
     reply.int(result.len() as i64);
     let key = scope.first(args);
-    scope.keyspace.store(key, scope.now, stored);
+    scope.keyspace.store(key, scope.now, stored, (Class::SORTED_SET, form.name));
     Ok(())
 }
 

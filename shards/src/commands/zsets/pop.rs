@@ -3,6 +3,7 @@
 use super::write_members;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, Spread, parse_int, timeout};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::Scope;
 use crate::value::{Item, Kind as _, SortedSet};
 use crate::waiting::Wait;
@@ -65,6 +66,8 @@ fn take(
     }
     if set.remove_range(ranks, scope.rules) == 0 {
         set.unchanged();
+    } else {
+        set.notify(Class::SORTED_SET, if end == End::Min { "zpopmin" } else { "zpopmax" });
     }
     Ok(true)
 }

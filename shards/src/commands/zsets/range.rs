@@ -6,6 +6,7 @@ use super::score::{lex_ends, score_ends};
 use super::write_members;
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::Scope;
 use crate::value::sorted_set::Bounds;
 use crate::value::{Item, Kind as _, SortedSet};
@@ -235,7 +236,7 @@ fn zrangestore(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
     }
     reply.int(copy.len() as i64);
     let key = scope.first(args);
-    scope.keyspace.store(key, scope.now, copy);
+    scope.keyspace.store(key, scope.now, copy, (Class::SORTED_SET, "zrangestore"));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use super::range::rank_range;
 use super::score::{lex_ends, score_ends};
 use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
+use crate::keyspace::Class;
 use crate::shard::Scope;
 use crate::value::sorted_set::Bounds;
 use crate::value::{Kind as _, SortedSet};
@@ -24,6 +25,8 @@ fn zrem(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
         }
         if count == 0 {
             set.unchanged();
+        } else {
+            set.notify(Class::SORTED_SET, "zrem");
         }
     }
     reply.int(count);
@@ -33,19 +36,22 @@ fn zrem(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
 /// `ZREMRANGEBYRANK key start stop`
 fn by_rank(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let (start, stop) = (args.int(2)?, args.int(3)?);
-    remove(scope, args, reply, |set| rank_range(start, stop, set.len()))
+    let ranks = |set: &SortedSet| rank_range(start, stop, set.len());
+    remove(scope, args, reply, ranks, "zremrangebyrank")
 }
 
 /// `ZREMRANGEBYSCORE key min max`
 fn by_score(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let (min, max) = score_ends(args.at(2), args.at(3))?;
-    remove(scope, args, reply, |set| set.span(&Bounds::Score(min, max)))
+    let ranks = |set: &SortedSet| set.span(&Bounds::Score(min, max));
+    remove(scope, args, reply, ranks, "zremrangebyscore")
 }
 
 /// `ZREMRANGEBYLEX key min max`
 fn by_lex(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let (min, max) = lex_ends(args.at(2), args.at(3))?;
-    remove(scope, args, reply, |set| set.span(&Bounds::Lex(min, max)))
+    let ranks = |set: &SortedSet| set.span(&Bounds::Lex(min, max));
+    remove(scope, args, reply, ranks, "zremrangebylex")
 }
 
 fn remove(
@@ -53,6 +59,7 @@ fn remove(
     args: &Args<'_>,
     reply: &mut Reply<'_>,
     ranks: impl FnOnce(&SortedSet) -> Range<usize>,
+    event: &'static str,
 ) -> Result<(), Error> {
     let key = scope.first(args);
     let mut count = 0;
@@ -61,6 +68,8 @@ fn remove(
         count = set.remove_range(ranks, scope.rules);
         if count == 0 {
             set.unchanged();
+        } else {
+            set.notify(Class::SORTED_SET, event);
         }
     }
     reply.int(count as i64);
