@@ -222,13 +222,7 @@ impl Errand {
             },
             Self::ClientUnblock(..) => reply.int(sum(&answers) as i64),
             Self::Info(sections) => {
-                let cores = answers.into_iter().filter_map(|answer| match answer {
-                    Answer::Figures(figures) => Some(*figures),
-                    _ => None,
-                });
-                let mut cores: Vec<_> = cores.collect();
-                cores.sort_unstable_by_key(|figures| figures.core);
-                let text = report(*sections, &cores, at_home);
+                let text = report(*sections, &all_figures(answers), at_home);
                 reply.verbatim(b"txt", text.as_bytes());
             }
             Self::ResetStats
@@ -237,12 +231,8 @@ impl Errand {
             | Self::Pause(..)
             | Self::Unpause => reply.ok(),
             Self::Log(kind, count) => {
-                let entries = answers.into_iter().flat_map(|answer| match answer {
-                    Answer::Entries(entries) => entries,
-                    _ => Vec::new(),
-                });
                 let count = at_home.settings.log_len_max(*kind).min(*count);
-                write_log(entries.collect(), count, reply);
+                write_log(all_entries(answers), count, reply);
             }
             Self::LogLen(kind) => {
                 let len = sum(&answers).min(at_home.settings.log_len_max(*kind));
@@ -333,6 +323,25 @@ fn sum(answers: &[Answer]) -> usize {
         _ => 0,
     };
     answers.iter().map(count).sum()
+}
+
+/// What every core tells of itself, in order.
+fn all_figures(answers: Vec<Answer>) -> Vec<CoreFigures> {
+    let figures = answers.into_iter().filter_map(|answer| match answer {
+        Answer::Figures(figures) => Some(*figures),
+        _ => None,
+    });
+    let mut all: Vec<_> = figures.collect();
+    all.sort_unstable_by_key(|figures| figures.core);
+    all
+}
+
+fn all_entries(answers: Vec<Answer>) -> Vec<Entry> {
+    let entries = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Entries(entries) => entries,
+        _ => Vec::new(),
+    });
+    entries.collect()
 }
 
 fn all_spikes(answers: Vec<Answer>) -> AllSpikes {
