@@ -1,13 +1,13 @@
 //! Questions that every core answers and home folds: CLIENT LIST, CLIENT KILL, INFO and such.
 
 use crate::commands::{
-    AllHistograms, AllSpikes, Context, Filter, KillReply, Sections, Selection, SpikeQuestion, line,
-    report, write_histograms, write_log, write_spikes,
+    AllHistograms, AllSpikes, Context, Filter, KillReply, Sections, SpikeQuestion, line, report,
+    write_histograms, write_log, write_spikes,
 };
 use crate::pause::Pause;
 use crate::session::Session;
 use crate::slow::{Entry, Kind, Slow};
-use crate::stats::CoreStats;
+use crate::stats::{CoreStats, RATES};
 use pinion_io::resp::Reply;
 use pinion_shards::channels;
 use pinion_shards::{Millis, Retire, Shard, ShardStats};
@@ -60,7 +60,7 @@ pub struct ClientView<'a> {
 #[derive(Clone, Debug)]
 pub enum Errand {
     /// CLIENT LIST.
-    ClientList(Selection),
+    ClientList(Filter),
     /// CLIENT KILL.
     ClientKill(Filter, KillReply),
     /// CLIENT UNBLOCK, with the client's id and what to tell it.
@@ -129,8 +129,9 @@ pub struct CoreFigures {
     pub stats: CoreStats,
     /// Those of its shard.
     pub shard: ShardStats,
-    /// Commands, input bytes and output bytes a second of late.
-    pub rates: [u64; 3],
+    /// Commands, input bytes, output bytes, turns of the loop and nanoseconds in these a second, of
+    /// late.
+    pub rates: [u64; RATES],
     /// Clients it serves.
     pub clients: u64,
     /// Those that wait for a key.
@@ -159,7 +160,7 @@ impl Errand {
                 let now = core.now;
                 let mut lines = Vec::new();
                 core.clients.each(&mut |client| {
-                    if selection.has(client.session) {
+                    if selection.has(client.session, now) {
                         lines.push((client.session.id, line(client, now)));
                     }
                 });
@@ -225,13 +226,7 @@ impl Errand {
             },
             Self::ClientUnblock(..) => reply.int(sum(&answers) as i64),
             Self::Info(sections) => {
-                let cores = answers.into_iter().filter_map(|answer| match answer {
-                    Answer::Figures(figures) => Some(*figures),
-                    _ => None,
-                });
-                let mut cores: Vec<_> = cores.collect();
-                cores.sort_unstable_by_key(|figures| figures.core);
-                let text = report(*sections, &cores, at_home);
+                let text = report(*sections, &all_figures(answers), at_home);
                 reply.verbatim(b"txt", text.as_bytes());
             }
             Self::ResetStats
@@ -240,12 +235,8 @@ impl Errand {
             | Self::Pause(..)
             | Self::Unpause => reply.ok(),
             Self::Log(kind, count) => {
-                let entries = answers.into_iter().flat_map(|answer| match answer {
-                    Answer::Entries(entries) => entries,
-                    _ => Vec::new(),
-                });
                 let count = at_home.settings.log_len_max(*kind).min(*count);
-                write_log(entries.collect(), count, reply);
+                write_log(all_entries(answers), count, reply);
             }
             Self::LogLen(kind) => {
                 let len = sum(&answers).min(at_home.settings.log_len_max(*kind));
@@ -338,6 +329,25 @@ fn sum(answers: &[Answer]) -> usize {
     answers.iter().map(count).sum()
 }
 
+/// What every core tells of itself, in order.
+fn all_figures(answers: Vec<Answer>) -> Vec<CoreFigures> {
+    let figures = answers.into_iter().filter_map(|answer| match answer {
+        Answer::Figures(figures) => Some(*figures),
+        _ => None,
+    });
+    let mut all: Vec<_> = figures.collect();
+    all.sort_unstable_by_key(|figures| figures.core);
+    all
+}
+
+fn all_entries(answers: Vec<Answer>) -> Vec<Entry> {
+    let entries = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Entries(entries) => entries,
+        _ => Vec::new(),
+    });
+    entries.collect()
+}
+
 fn all_spikes(answers: Vec<Answer>) -> AllSpikes {
     let mut all = AllSpikes::new();
     for answer in answers {
@@ -384,17 +394,17 @@ fn figures(sections: Sections, core: &mut CoreView<'_>) -> CoreFigures {
 }
 
 /// The lines in the order that the selection asks for.
-fn join(selection: &Selection, mut lines: Vec<(u64, String)>) -> String {
+fn join(selection: &Filter, mut lines: Vec<(u64, String)>) -> String {
     lines.sort_unstable_by_key(|(id, _)| *id);
     let text = |(_, line): &(u64, String)| line.clone();
-    match selection {
-        Selection::Ids(ids) => ids
+    match &selection.ids {
+        Some(ids) => ids
             .order()
             .iter()
             .filter_map(|id| lines.binary_search_by_key(id, |(id, _)| *id).ok())
             .map(|at| text(&lines[at]))
             .collect(),
-        Selection::All | Selection::Kind(_) => lines.iter().map(text).collect(),
+        None => lines.iter().map(text).collect(),
     }
 }
 
@@ -477,10 +487,11 @@ mod tests {
             lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
         };
         let cores: &[&[u64]] = &[&[4, 1], &[3, 2]];
-        let (all, _) = run(&Errand::ClientList(Selection::All), cores);
+        let (all, _) = run(&Errand::ClientList(Filter::default()), cores);
         assert_eq!(ids(&all), ["1", "2", "3", "4"]);
+        let ids_asked = [3, 9, 1, 3].into_iter().collect();
         let (some, _) =
-            run(&Errand::ClientList(Selection::Ids([3, 9, 1, 3].into_iter().collect())), cores);
+            run(&Errand::ClientList(Filter { ids: Some(ids_asked), ..Filter::default() }), cores);
         assert_eq!(ids(&some), ["3", "1"]);
     }
 

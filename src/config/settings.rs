@@ -5,6 +5,7 @@ use crate::slow::Kind;
 use pinion_shards::Shard;
 use pinion_shards::keyspace::Class;
 use pinion_shards::value::Encodings;
+use std::collections::BTreeMap;
 
 /// Whether serving threads stay on their cores.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -27,6 +28,21 @@ pub struct BufferLimit {
     pub soft_bytes: u64,
     /// ... held for this many seconds.
     pub soft_seconds: u64,
+}
+
+/// Memory that clients may take together, before the largest are closed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClientsMemory {
+    /// So many bytes; 0 for any.
+    Bytes(u64),
+    /// So many percent of `maxmemory`.
+    Percent(u64),
+}
+
+impl Default for ClientsMemory {
+    fn default() -> Self {
+        Self::Bytes(0)
+    }
 }
 
 /// What a log of commands keeps.
@@ -99,6 +115,16 @@ pub struct Settings {
     pub latency_tracking: bool,
     /// What INFO tells of these, in percent.
     pub latency_percentiles: Vec<f64>,
+    /// The file in Redis's form that it was started with, empty for none.
+    pub config_file: String,
+    /// Commands that have another name, or an empty one for none; from that file.
+    pub renames: Vec<(String, String)>,
+    /// The words behind `user` in that file, line by line.
+    pub user_lines: Vec<Vec<String>>,
+    /// Memory that clients may take together.
+    pub clients_memory: ClientsMemory,
+    /// Parameters without effect, by name.
+    pub kept: BTreeMap<&'static str, String>,
     /// The bounds of the compact forms of values.
     pub encodings: Encodings,
     /// Which events of keys are published, and how.
@@ -124,9 +150,24 @@ impl Settings {
         shard.set_tracked_max(self.tracked_keys_max);
     }
 
+    /// Bytes that clients may take together, if that is bounded.
+    pub fn clients_bytes_max(&self) -> Option<u64> {
+        let bytes = match self.clients_memory {
+            ClientsMemory::Bytes(bytes) => bytes,
+            ClientsMemory::Percent(percent) => {
+                (u128::from(self.memory_bytes_max) * u128::from(percent) / 100) as u64
+            }
+        };
+        (bytes > 0).then_some(bytes)
+    }
+
     /// Entries that a log of commands shows at most.
     pub fn log_len_max(&self, kind: Kind) -> usize {
-        usize::try_from(self.command_logs[kind as usize].len_max).unwrap_or(usize::MAX)
+        // At 0 nothing is added, and what is there stays.
+        match self.command_logs[kind as usize].len_max {
+            0 => usize::MAX,
+            len_max => usize::try_from(len_max).unwrap_or(usize::MAX),
+        }
     }
 
     /// What was asked for and is only reported so far, one sentence each, for the log.

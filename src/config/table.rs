@@ -1,8 +1,8 @@
 //! The table of flags: every setting once, with its names, bounds, default and meaning.
 
 use super::flag::{Flag, Refusal, Value, parse_bytes};
-use super::operation;
 use super::settings::{BufferLimit, Pin, Settings};
+use super::{kept, operation};
 use pinion_shards::keyspace::Class;
 use pinion_shards::limits::{DATABASES_MAX, SHARDS_MAX, STRING_BYTES_MAX};
 
@@ -12,8 +12,19 @@ const I32_MAX: u64 = i32::MAX as u64;
 const SIZE_MAX: usize = i64::MAX as usize;
 
 /// Every setting, by subject.
-pub static FLAGS: &[Flag] =
-    &join::<{ TABLE.len() + operation::TABLE.len() }>(&[TABLE, operation::TABLE]);
+pub static FLAGS: &[Flag] = &join::<FLAG_COUNT>(TABLES);
+
+const TABLES: &[&[Flag]] = &[TABLE, operation::TABLE, kept::TABLE];
+const FLAG_COUNT: usize = count(TABLES);
+
+const fn count(tables: &[&[Flag]]) -> usize {
+    let (mut table, mut count) = (0, 0);
+    while table < tables.len() {
+        count += tables[table].len();
+        table += 1;
+    }
+    count
+}
 
 const fn join<const LEN: usize>(tables: &[&[Flag]]) -> [Flag; LEN] {
     let mut flags = [tables[0][0]; LEN];
@@ -150,9 +161,6 @@ const TABLE: &[Flag] = &[
     )
     .config("maxmemory-policy")
     .live(),
-    Flag::new("save", Value::Constant(""), "", "Snapshots by themselves; none in this build")
-        .hidden()
-        .live(),
     Flag::new("appendonly", Value::Constant("no"), "no", "An append-only file; not in this build")
         .hidden()
         .live(),

@@ -175,13 +175,17 @@ impl Core {
                 self.run_requests();
             }
         }
+        done += self.inbox.requests.len();
         self.run_requests();
+        let most = &mut self.work.stats.tick_requests_max;
+        *most = (*most).max(done as u64);
         !self.inbox.arrived.is_empty()
     }
 
     fn take_chunk(&mut self, socket: SocketId, chunk: Chunk) {
         let now = self.work.now;
         self.work.stats.input_bytes += chunk.len() as u64;
+        self.work.stats.reads += 1;
         let Some(connection) = self.work.connection(socket) else {
             return self.ring.give_back(chunk);
         };

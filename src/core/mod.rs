@@ -220,6 +220,7 @@ impl Core {
         self.work.steady = self.work.clock.steady();
         self.work.now = self.work.clock.wall_ms(self.work.steady);
         self.work.stats.ticks += 1;
+        let began = nanos();
         self.work.refresh_settings();
         let mut busy = self.reap();
         busy |= self.drain();
@@ -233,6 +234,7 @@ impl Core {
         self.flush();
         let leaving = std::mem::take(&mut self.work.leaving);
         let again = self.run_cron() | more | leaving | reading || !self.work.resumable.is_empty();
+        self.work.stats.turned(nanos().saturating_sub(began));
         Ok(match (again, busy) {
             (true, _) => Tick::Again,
             (false, true) => Tick::Done,
