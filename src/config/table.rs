@@ -369,7 +369,7 @@ fn show_list_node(settings: &Settings) -> String {
 
 fn set_notify(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     let classes = Class::parse(text);
-    settings.notify = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdnoc'.")?;
+    settings.notify = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
     Ok(())
 }
 
