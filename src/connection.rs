@@ -45,6 +45,10 @@ pub struct Connection {
     pub awaited_max: usize,
     /// Jobs of it under way: one, but where an EXEC started several.
     pub jobs: u32,
+    /// Subscriptions of it that are not in force yet; messages are kept until they are.
+    pub joining: u32,
+    /// Those messages.
+    pub kept: Vec<u8>,
     /// Over the soft output limit since this instant (ms), or 0.
     pub over_soft_since: u64,
 }
@@ -102,6 +106,8 @@ impl Connection {
             killed: false,
             awaited_max: AWAITED_FIRST,
             jobs: 0,
+            joining: 0,
+            kept: Vec::new(),
             over_soft_since: 0,
         }
     }
@@ -115,6 +121,16 @@ impl Connection {
             self.awaited_max = (self.awaited_max + 1).min(AWAITED_MAX);
         } else {
             self.awaited_max = self.awaited_max.min(AWAITED_BYTES_MAX / bytes).max(AWAITED_MIN);
+        }
+    }
+
+    /// Gives it a message that is no reply: behind the replies it awaits, but before that of a
+    /// command which waits for a key.
+    pub fn push(&mut self, message: &[u8]) {
+        if self.joining > 0 {
+            self.kept.extend_from_slice(message);
+        } else {
+            self.pipeline.push(message, matches!(self.stall, Stall::Blocked(_)));
         }
     }
 
@@ -173,6 +189,6 @@ impl Connection {
 
     /// Bytes of replies that the peer has not taken.
     pub fn output_bytes(&self) -> usize {
-        self.pipeline.bytes() + self.sending
+        self.pipeline.bytes() + self.sending + self.kept.len()
     }
 }

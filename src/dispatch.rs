@@ -15,6 +15,8 @@ pub enum Refusal {
     Arity(&'static Row),
     /// The client has not authenticated.
     Auth(&'static Row),
+    /// The client subscribes, in a protocol that allows nothing else meanwhile.
+    Listening(&'static Row),
 }
 
 /// Passes a request, or says why not.
@@ -36,7 +38,27 @@ pub fn guard(
     if session.is_locked_out(settings) && !row.flags.has(Flags::NO_AUTH) {
         return Err(Refusal::Auth(row));
     }
+    if session.is_listening() && !listens(row) {
+        return Err(Refusal::Listening(row));
+    }
     Ok(found)
+}
+
+/// True if a command may run between messages in RESP2.
+#[cold]
+fn listens(row: &Row) -> bool {
+    const NAMES: [&str; 9] = [
+        "subscribe",
+        "unsubscribe",
+        "psubscribe",
+        "punsubscribe",
+        "ssubscribe",
+        "sunsubscribe",
+        "ping",
+        "quit",
+        "reset",
+    ];
+    NAMES.contains(&row.name)
 }
 
 /// True if a command waits for EXEC between MULTI and that.
@@ -50,7 +72,7 @@ impl Refusal {
     pub fn row(self) -> Option<&'static Row> {
         match self {
             Self::Unknown(_) => None,
-            Self::Arity(row) | Self::Auth(row) => Some(row),
+            Self::Arity(row) | Self::Auth(row) | Self::Listening(row) => Some(row),
         }
     }
 
@@ -61,6 +83,14 @@ impl Refusal {
             Self::Arity(row) => {
                 let error = pinion_shards::error::Error::Arity(row.name);
                 reply.error(error.text().as_bytes());
+            }
+            Self::Listening(row) => {
+                let name = row.name;
+                let text = format!(
+                    "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / \
+                     QUIT / RESET are allowed in this context"
+                );
+                reply.error(text.as_bytes());
             }
             Self::Auth(_) => reply.error(b"NOAUTH Authentication required."),
         }

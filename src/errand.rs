@@ -4,7 +4,9 @@ use crate::commands::{Context, Filter, KillReply, Sections, Selection, line, rep
 use crate::session::Session;
 use crate::stats::CoreStats;
 use pinion_io::resp::Reply;
+use pinion_shards::channels::Kind;
 use pinion_shards::{Millis, Retire, Shard, ShardStats};
+use std::collections::BTreeSet;
 
 /// One core, as an errand sees it.
 pub struct CoreView<'a> {
@@ -58,6 +60,12 @@ pub enum Errand {
     ResetStats,
     /// DEBUG SET-ACTIVE-EXPIRE.
     SetActiveExpiry(bool),
+    /// PUBSUB CHANNELS and SHARDCHANNELS, of those that fit a pattern if there is one.
+    Channels(Kind, Option<Box<[u8]>>),
+    /// PUBSUB NUMSUB and SHARDNUMSUB, of these.
+    Subscribers(Kind, Vec<Box<[u8]>>),
+    /// PUBSUB NUMPAT.
+    Patterns,
 }
 
 /// One core's answer.
@@ -69,6 +77,10 @@ pub enum Answer {
     Clients(Vec<(u64, String)>),
     /// How many clients were chosen.
     Count(usize),
+    /// Names of channels.
+    Names(Vec<Box<[u8]>>),
+    /// How many subscribe to each.
+    Counts(Vec<u64>),
     /// Its figures.
     Figures(Box<CoreFigures>),
 }
@@ -124,6 +136,14 @@ impl Errand {
                 core.shard.set_active_expiry(*enabled);
                 Answer::Done
             }
+            Self::Channels(kind, pattern) => {
+                Answer::Names(core.shard.channels(*kind, pattern.as_deref()))
+            }
+            Self::Subscribers(kind, names) => {
+                let counts = names.iter().map(|name| core.shard.subscribers(*kind, name));
+                Answer::Counts(counts.collect())
+            }
+            Self::Patterns => Answer::Counts(vec![core.shard.patterns()]),
         }
     }
 
@@ -154,6 +174,24 @@ impl Errand {
                 reply.verbatim(b"txt", text.as_bytes());
             }
             Self::ResetStats | Self::SetActiveExpiry(_) => reply.ok(),
+            Self::Channels(..) => {
+                let names = answers.into_iter().flat_map(|answer| match answer {
+                    Answer::Names(names) => names,
+                    _ => Vec::new(),
+                });
+                // Some channels are known everywhere.
+                let names: BTreeSet<_> = names.collect();
+                reply.array(names.len());
+                names.iter().for_each(|name| reply.bulk(name));
+            }
+            Self::Subscribers(_, names) => {
+                reply.array(2 * names.len());
+                for (name, count) in names.iter().zip(most(names.len(), answers)) {
+                    reply.bulk(name);
+                    reply.int(count as i64);
+                }
+            }
+            Self::Patterns => reply.int(most(1, answers)[0] as i64),
         }
     }
 }
@@ -186,6 +224,17 @@ fn unblock(id: u64, why: Retire, core: &mut CoreView<'_>) -> usize {
         }
     });
     unblocked
+}
+
+/// The largest count of each name that some core gave: that of its owner.
+fn most(len: usize, answers: Vec<Answer>) -> Vec<u64> {
+    let mut most = vec![0; len];
+    for answer in answers {
+        if let Answer::Counts(counts) = answer {
+            most.iter_mut().zip(counts).for_each(|(most, count)| *most = count.max(*most));
+        }
+    }
+    most
 }
 
 /// Clients that all cores have chosen.

@@ -43,6 +43,11 @@ pub enum Ticket {
         /// Its number.
         id: u64,
     },
+    /// That of a subscription: it is in force.
+    Subscription {
+        /// Its place in `Joins`.
+        id: usize,
+    },
     /// Nobody listens.
     Nobody,
 }

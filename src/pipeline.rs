@@ -20,6 +20,10 @@ pub struct Pipeline {
     full_bytes: usize,
     /// Pieces of replies that came before their turn, each with its sequence number.
     pieces: Vec<(u32, Vec<u8>)>,
+    /// Messages that are no replies, each with the number of the slot that it goes before, and its
+    /// length in `message_bytes`.
+    messages: VecDeque<(u32, u32)>,
+    message_bytes: VecDeque<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,9 +122,37 @@ impl Pipeline {
         }
     }
 
+    /// Puts a message behind all replies so far, also those that are awaited; but before the last
+    /// of them if `before_last`.
+    pub fn push(&mut self, message: &[u8], before_last: bool) {
+        let slots = self.slots.len() - usize::from(before_last && !self.slots.is_empty());
+        if slots == 0 {
+            self.out.extend_from_slice(message);
+            return;
+        }
+        self.messages.push_back((self.head.wrapping_add(slots as u32), message.len() as u32));
+        self.message_bytes.extend(message);
+    }
+
+    /// Puts the messages that go before the head behind what goes out.
+    fn take_messages(&mut self) {
+        while let Some(&(before, len)) = self.messages.front()
+            && before == self.head
+        {
+            self.messages.pop_front();
+            self.out.extend(self.message_bytes.drain(..len as usize));
+        }
+        if self.messages.is_empty() {
+            (self.messages, self.message_bytes) = Default::default();
+        }
+    }
+
     /// Lets everything that is ready at the head go.
     fn follow(&mut self) {
         loop {
+            if !self.messages.is_empty() {
+                self.take_messages();
+            }
             self.take_pieces();
             match self.slots.front() {
                 Some(&Slot::Ready { start, len }) => {
@@ -179,7 +211,7 @@ impl Pipeline {
     /// Bytes that wait: to be sent, or for their turn.
     pub fn bytes(&self) -> usize {
         let pieces: usize = self.pieces.iter().map(|(_, piece)| piece.len()).sum();
-        self.out.len() + self.stash.len() + self.full_bytes + pieces
+        self.out.len() + self.stash.len() + self.full_bytes + pieces + self.message_bytes.len()
     }
 
     /// Lends memory for replies where there is none.
@@ -275,6 +307,27 @@ mod tests {
         let muted = pipeline.reserve(true);
         pipeline.fill_piece(muted, b":9\r\n".to_vec(), false);
         assert!(pipeline.is_settled() && !pipeline.has_output());
+    }
+
+    #[test]
+    fn messages_keep_behind_the_replies_before_them() {
+        let mut pipeline = Pipeline::default();
+        pipeline.push(b">1", false);
+        let one = pipeline.reserve(false);
+        pipeline.push(b">2", false);
+        pipeline.push(b">3", false);
+        write(&mut pipeline, 2);
+        let blocked = pipeline.reserve(false);
+        pipeline.push(b">4", true);
+        assert_eq!(pipeline.take_output(), b">1");
+        pipeline.fill(one, b":1\r\n");
+        assert_eq!(pipeline.take_output(), b":1\r\n>2>3:2\r\n>4");
+        pipeline.push(b">5", true);
+        assert_eq!(pipeline.take_output(), b">5");
+        pipeline.push(b">6", false);
+        pipeline.fill(blocked, b":3\r\n");
+        assert_eq!(pipeline.take_output(), b":3\r\n>6");
+        assert!(pipeline.is_settled() && pipeline.bytes() == 0);
     }
 
     #[test]

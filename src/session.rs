@@ -113,6 +113,8 @@ pub struct Session {
     pub no_touch: bool,
     /// To be closed once the replies so far are sent.
     pub closing: bool,
+    /// How many channels, patterns and sharded channels it subscribes to.
+    pub subscriptions: [u32; 3],
     /// What it has queued and watches; nothing for most.
     transaction: Option<Box<Transaction>>,
 }
@@ -173,8 +175,22 @@ impl Session {
             no_evict: false,
             no_touch: false,
             closing: false,
+            subscriptions: [0; 3],
             transaction: None,
         }
+    }
+
+    /// True if it subscribes to anything.
+    #[inline]
+    pub fn is_subscriber(&self) -> bool {
+        self.subscriptions != [0; 3]
+    }
+
+    /// True if it can do no more than listen: a subscriber whose protocol cannot tell a message
+    /// from a reply.
+    #[inline]
+    pub fn is_listening(&self) -> bool {
+        self.is_subscriber() && self.protocol == Protocol::Resp2
     }
 
     /// True between MULTI and EXEC or DISCARD.

@@ -133,6 +133,7 @@ static RULES: &[Rule] = &[
         good: || {
             files(&[
                 ("shards/src/a.rs", "use pinion_io::resp::Reply;\nuse std::cell::Cell;\n"),
+                ("shards/src/b.rs", "use std::sync::Arc;\n"),
                 ("src/a.rs", "use std::time::Instant;\n"),
             ])
         },

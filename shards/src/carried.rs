@@ -20,6 +20,17 @@ pub struct Carried {
     pub emptied: bool,
 }
 
+/// Index from which on values are what shards know (`Ask`), one behind the other.
+pub(crate) const TOLD: u32 = u32::MAX - u16::MAX as u32;
+
+impl Carried {
+    /// A copy, for another shard.
+    pub(crate) fn copy(&self) -> Self {
+        let object = self.object.as_ref().map(|object| object.value().duplicate());
+        Self { object, ..*self }
+    }
+}
+
 /// Copies every key of this part whole, for the shard where the command runs.
 ///
 /// # Errors
@@ -76,6 +87,13 @@ impl<'a> Scope<'a> {
     /// True if the key at word `index` lives on this shard.
     pub fn is_here(&mut self, index: usize) -> bool {
         self.carried(index).is_none()
+    }
+
+    /// What a shard said that it knows; nothing where none was asked.
+    pub fn told(&self, shard: usize) -> Option<Value<'_>> {
+        let index = TOLD + shard as u32;
+        let at = self.incoming.binary_search_by_key(&index, |carried| carried.index);
+        at.ok().and_then(|at| self.incoming[at].object.as_ref()).map(Object::value)
     }
 
     /// The values of the keys at these words together, wherever they live; none where there is no

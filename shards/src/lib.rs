@@ -18,6 +18,7 @@
 
 pub mod batch;
 mod carried;
+pub mod channels;
 pub mod commands;
 mod digest;
 pub mod error;

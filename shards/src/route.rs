@@ -23,7 +23,7 @@ impl Route {
         assert!(shards <= SHARDS_MAX, "shards are bounded");
         let mut owners = Box::new([0; SLOT_COUNT as usize]);
         for (slot, owner) in owners.iter_mut().enumerate() {
-            *owner = (slot * shards / SLOT_COUNT as usize) as u8;
+            *owner = owner_of(slot, shards) as u8;
         }
         Self { owners, shards }
     }
@@ -42,6 +42,16 @@ impl Route {
         }
         usize::from(self.owners[usize::from(slot(key))])
     }
+}
+
+/// The shard that owns `key`, of `shards`.
+pub fn owner(key: &[u8], shards: usize) -> usize {
+    owner_of(usize::from(slot(key)), shards)
+}
+
+/// The slots lie in equal runs.
+fn owner_of(slot: usize, shards: usize) -> usize {
+    slot * shards / SLOT_COUNT as usize
 }
 
 /// The slot of `key`: only the bytes of its hash tag count, where it has one.

@@ -1,7 +1,9 @@
 //! A shard: one core's slice of the keyspace, and the running of commands on it.
 
 use crate::carried::Carried;
+use crate::channels::{self, Channels, News};
 use crate::commands::{Args, Row, Run, Try};
+use crate::glob;
 use crate::keyspace::{Class, Key, Keyspace};
 use crate::reading::{self, Readings};
 use crate::route::Route;
@@ -30,6 +32,8 @@ pub struct Scope<'a> {
     pub shard: usize,
     /// How many shards there are.
     pub shards: usize,
+    /// Who subscribes to what this shard owns.
+    pub(crate) channels: &'a mut Channels,
     /// Values that came from other shards for this command, by the index of their words.
     pub(crate) incoming: &'a mut Vec<Carried>,
     /// Values that go home with the reply.
@@ -61,6 +65,7 @@ pub struct Shard {
     pub(crate) waits: Waits,
     pub(crate) readings: Readings,
     pub(crate) turns: Turns,
+    pub(crate) channels: Channels,
     /// Commands of a transaction run: nobody is served between them.
     pub(crate) in_part: bool,
     pub(crate) rules: Rules,
@@ -130,6 +135,7 @@ impl Shard {
             waits: Waits::default(),
             readings: Readings::default(),
             turns: Turns::default(),
+            channels: Channels::default(),
             in_part: false,
             reading: None,
             rules: Rules::new(seed),
@@ -225,6 +231,10 @@ impl Shard {
                 reply.ok();
                 Ok(())
             }
+            Task::Listen(kind, joins) => {
+                self.listen(kind, joins, call);
+                Ok(())
+            }
             Task::Retire(..) | Task::Stay(_) | Task::Release(_) | Task::Unwatch(_) => {
                 self.settle(call.task, now);
                 Ok(())
@@ -241,6 +251,14 @@ impl Shard {
         ran
     }
 
+    /// Notes that a core has a subscriber more, or less, to each of the words.
+    #[cold]
+    fn listen(&mut self, kind: channels::Kind, joins: bool, call: &Call<'_>) {
+        for name in call.args.from(0) {
+            self.channels.count(kind, name, call.sender.0, joins);
+        }
+    }
+
     /// Does what ends something that began earlier.
     #[cold]
     fn settle(&mut self, task: Task, now: Millis) {
@@ -251,7 +269,8 @@ impl Shard {
             Task::Unwatch(watcher) => {
                 self.keyspace.unwatch(watcher, now);
             }
-            Task::Run(..) | Task::Try(..) | Task::Park(..) | Task::Once(..) | Task::Watch(..) => {}
+            Task::Run(..) | Task::Try(..) | Task::Park(..) | Task::Once(..) => {}
+            Task::Watch(..) | Task::Listen(..) => {}
         }
     }
 
@@ -271,6 +290,7 @@ impl Shard {
             hash,
             shard: self.index,
             shards: self.shards,
+            channels: &mut self.channels,
             incoming,
             outgoing: &mut self.outgoing,
             may_read_on: !self.in_part,
@@ -344,6 +364,23 @@ impl Shard {
         self.rules.encodings = *encodings;
     }
 
+    /// The channels of a kind with subscribers, those that fit `pattern` if there is one. Some are
+    /// known to every shard.
+    pub fn channels(&self, kind: channels::Kind, pattern: Option<&[u8]>) -> Vec<Box<[u8]>> {
+        let fits = |name: &&[u8]| pattern.is_none_or(|pattern| glob::is_match(pattern, name));
+        self.channels.names(kind).filter(fits).map(Box::from).collect()
+    }
+
+    /// How many subscribe to a name, as far as this shard knows: its owner knows all.
+    pub fn subscribers(&self, kind: channels::Kind, name: &[u8]) -> u64 {
+        self.channels.subscribers(kind, name)
+    }
+
+    /// Patterns with subscribers on the server.
+    pub fn patterns(&self) -> u64 {
+        self.channels.names(channels::Kind::Pattern).count() as u64
+    }
+
     /// Sets which events are noted (`Keyspace::take_events`), as CONFIG SET does.
     pub fn set_notify(&mut self, classes: Class) {
         self.keyspace.set_notify(classes);
@@ -393,6 +430,8 @@ pub struct Late {
     pub ran: Ran,
     /// A message of a transaction that had to wait for its locks.
     pub part: Option<Box<Part>>,
+    /// What the core asked to be told.
+    pub news: Option<News>,
 }
 
 /// The call that a late reply belongs to.
@@ -407,6 +446,8 @@ pub enum LateCall {
     Offered(u16, u64),
     /// A message of a transaction: it is `Late::part`.
     Part,
+    /// None: it is `Late::news`, with its number among what this shard tells the core.
+    News(u16, u64),
 }
 
 impl Late {
@@ -428,8 +469,13 @@ impl Late {
         Self { part: Some(part), ..late }
     }
 
+    pub(crate) fn news(to: u16, shard: usize, number: u64, news: News) -> Self {
+        let late = Self::empty(Sender(to), LateCall::News(shard as u16, number));
+        Self { news: Some(news), ..late }
+    }
+
     fn empty(to: Sender, call: LateCall) -> Self {
-        Self { to, call, reply: Vec::new(), more: false, ran: Ran::Done, part: None }
+        Self { to, call, reply: Vec::new(), more: false, ran: Ran::Done, part: None, news: None }
     }
 }
 
@@ -440,7 +486,8 @@ impl Task {
         match *self {
             Self::Run(row, _) | Self::Once(row, _) => Some(row),
             Self::Try(row, ..) | Self::Park(row, ..) | Self::Watch(row, _) => Some(row),
-            Self::Retire(..) | Self::Stay(_) | Self::Release(_) | Self::Unwatch(_) => None,
+            Self::Retire(..) | Self::Stay(_) | Self::Release(_) => None,
+            Self::Unwatch(_) | Self::Listen(..) => None,
         }
     }
 }
@@ -467,4 +514,6 @@ pub enum Task {
     Watch(&'static Row, Watcher),
     /// Has a client watch nothing any more.
     Unwatch(Watcher),
+    /// Counts a subscriber more on the sender's core to each of the words, or one less.
+    Listen(channels::Kind, bool),
 }

@@ -342,12 +342,19 @@ impl Shard {
     /// True if a command that had to wait has replied.
     #[inline]
     pub fn has_late(&self) -> bool {
-        !self.waits.late.is_empty()
+        !self.waits.late.is_empty() || self.channels.has_said()
     }
 
-    /// The replies of commands that had to wait, to be brought to their homes.
+    /// What this shard says late, to be brought to the cores it is for: replies of commands that
+    /// had to wait, and news.
     #[inline]
     pub fn take_late(&mut self) -> Vec<Late> {
+        if self.channels.has_said() {
+            let shard = self.index();
+            let said = self.channels.take_said();
+            let late = said.map(|(core, number, news)| Late::news(core, shard, number, news));
+            self.waits.late.extend(late);
+        }
         std::mem::take(&mut self.waits.late)
     }
 }

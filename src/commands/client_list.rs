@@ -9,7 +9,7 @@ use pinion_shards::error::Error;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-/// What a client is. All are ordinary until there are subscribers and replicas.
+/// What a client is. There are no replicas yet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// One that sends commands.
@@ -36,8 +36,8 @@ impl Kind {
         .map(|(_, kind)| kind)
     }
 
-    fn of(_: &Session) -> Self {
-        Self::Normal
+    fn of(session: &Session) -> Self {
+        if session.is_subscriber() { Self::Pubsub } else { Self::Normal }
     }
 }
 
@@ -208,6 +208,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     let mut flags = String::new();
     let (queued, queued_bytes) = session.queued();
     for (set, flag) in [
+        (session.is_subscriber(), 'P'),
         (queued.is_some(), 'x'),
         (client.is_blocked, 'b'),
         (session.closing, 'c'),
@@ -226,8 +227,8 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     let mut line = String::with_capacity(400);
     writeln!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 \
-         ssub=0 multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} \
+         ssub={} multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} \
          rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={memory} events=r cmd={} user=default \
          redir=-1 resp={} lib-name={library} lib-ver={version} io-thread={} tot-net-in={} \
          tot-net-out={} tot-cmds={}",
@@ -239,6 +240,9 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
         seconds(now, session.created),
         seconds(now, session.last_active),
         session.db,
+        session.subscriptions[0],
+        session.subscriptions[1],
+        session.subscriptions[2],
         queued.map_or(-1, |count| count as i64),
         session.watching(),
         client.input_bytes,

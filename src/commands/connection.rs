@@ -7,8 +7,13 @@ use pinion_shards::commands::{Args, Flags, Group, Plan, Row, parse_int};
 use pinion_shards::error::Error;
 
 /// PING [message]
-fn ping(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+fn ping(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     match args.len() {
+        1 | 2 if at.session.is_listening() => {
+            reply.array(2);
+            reply.bulk(b"pong");
+            reply.bulk(args.try_at(1).unwrap_or_default());
+        }
         1 => reply.simple("PONG"),
         2 => reply.bulk(args.at(1)),
         _ => return Err(Error::Arity("ping")),
@@ -49,7 +54,7 @@ fn quit(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Out
 fn reset(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     at.session.reset(at.settings.password.is_empty());
     reply.simple("RESET");
-    Ok(Outcome::Unwatch)
+    Ok(Outcome::Reset)
 }
 
 /// AUTH [username] password

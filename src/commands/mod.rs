@@ -9,6 +9,7 @@ mod connection;
 mod debug;
 mod info;
 mod info_memory;
+mod pubsub;
 mod server;
 mod table;
 mod transaction;
@@ -26,6 +27,7 @@ use crate::server::Server;
 use crate::session::Session;
 use pinion_io::resp::Reply;
 use pinion_shards::Millis;
+use pinion_shards::channels::Change;
 use pinion_shards::commands::{Args, Row};
 use pinion_shards::error::Error;
 use std::time::Duration;
@@ -84,6 +86,10 @@ pub enum Outcome {
     Exec,
     /// The reply is written, and the client watches no key any more.
     Unwatch,
+    /// The reply is written, and the client is to be as if it had just connected.
+    Reset,
+    /// The client is to begin or end subscriptions; what they come to is the reply.
+    Subscribe(Change),
 }
 
 /// Work that may wait; a command never does.

@@ -1,6 +1,8 @@
 //! Finds the row of a request, here or among the shards' rows.
 
-use super::{SessionRow, client, command, config, connection, debug, info, server, transaction};
+use super::{
+    SessionRow, client, command, config, connection, debug, info, pubsub, server, transaction,
+};
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Plan, Row};
 
@@ -14,6 +16,7 @@ static FAMILIES: &[&[SessionRow]] = &[
     server::ROWS,
     debug::ROWS,
     transaction::ROWS,
+    pubsub::ROWS,
 ];
 
 /// Longest part of a client's words that an error quotes, in bytes (Redis: 128).

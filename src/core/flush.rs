@@ -7,6 +7,7 @@ use crate::connection::Stall;
 use crate::hop::Parcel;
 use pinion_io::ring::SocketId;
 use pinion_shards::Retire;
+use std::sync::Arc;
 
 /// Output buffers kept for use again, and the largest that is.
 pub(super) const SPARE_COUNT_MAX: usize = 1024;
@@ -86,8 +87,12 @@ impl Core {
 
     /// Bounds what a slow reader may leave behind, and lets those go on that caught up.
     fn see_to_output(&mut self, socket: SocketId) {
-        let (limit, now) = (self.work.settings.output_normal, self.work.now);
+        let (settings, now) = (Arc::clone(&self.work.settings), self.work.now);
         let Some(connection) = self.work.connection(socket) else { return };
+        let limit = match connection.session.is_subscriber() {
+            true => settings.output_pubsub,
+            false => settings.output_normal,
+        };
         let bytes = connection.output_bytes();
         let over_soft = limit.soft_bytes > 0 && bytes as u64 > limit.soft_bytes;
         if !over_soft {
@@ -117,6 +122,7 @@ impl Core {
     /// Closes a connection; replies still on their way to it are dropped when they come.
     fn close(&mut self, socket: SocketId) {
         self.work.unwatch(socket);
+        self.work.leave_channels(socket);
         if let Some(connection) = self.work.connections[socket.index as usize].take() {
             debug_assert_eq!(connection.socket, socket);
             if let Stall::Blocked(id) = connection.stall {

@@ -74,6 +74,10 @@ impl Work {
                 let part = late.part.expect("what is said late of a part is the part");
                 return self.coordinator.answer(part, &mut &self.server.tickets);
             }
+            LateCall::News(shard, number) => {
+                let news = late.news.expect("news are told");
+                return self.take_news(usize::from(shard), number, news);
+            }
             LateCall::Later(shard, number) => (shard, number),
         };
         let known = if late.more {

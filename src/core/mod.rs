@@ -12,6 +12,7 @@
 //! Nothing here awaits except the loop itself, and only while jobs run beside it.
 
 mod blocked;
+mod channels;
 mod cron;
 mod events;
 mod fill;
@@ -30,6 +31,7 @@ use crate::server::Server;
 use crate::session::Peer;
 use crate::stats::CoreStats;
 use blocked::Blocked;
+use channels::Listeners;
 use cron::Cron;
 use inbox::Inbox;
 use jobs::Jobs;
@@ -90,6 +92,7 @@ struct Work {
     execs: Execs,
     blocked: Blocked,
     laters: Laters,
+    channels: Listeners,
     connections: Vec<Option<Box<Connection>>>,
     /// Connections with something to flush or to end.
     dirty: Vec<SocketId>,
@@ -161,6 +164,7 @@ impl Core {
         let hops = Hops::new(post.neighbours);
         let mut owner = post.owner;
         let route = Route::new(hops.cores());
+        let hops_cores = hops.cores();
         let coordinator = owner.value().coordinator(route.clone());
         let mut work = Work {
             index,
@@ -174,6 +178,7 @@ impl Core {
             execs: Execs::new(),
             blocked: Blocked::default(),
             laters: Laters::default(),
+            channels: Listeners::new(hops_cores),
             connections: Vec::new(),
             dirty: Vec::new(),
             resumable: Vec::new(),

@@ -75,6 +75,7 @@ impl super::Work {
         match ticket {
             Ticket::Client { socket, sequence } => self.fill(socket, sequence, outcome.reply),
             Ticket::Wait { id } => self.deliver_tried(id, &outcome, shard),
+            Ticket::Subscription { id } => self.join_answered(id),
             Ticket::Nobody => {}
         }
     }

@@ -133,10 +133,17 @@ impl Work {
             Plan::Watch => return self.run_watch(request, args, row),
             Plan::Every { .. } => return self.run_spread(request, args, row),
             _ if !alone => return self.run_spread(request, args, row),
+            Plan::Move(_) if self.route.shards() > 1 && row.asks_all(args) => {
+                return self.run_spread(request, args, row);
+            }
             Plan::One(run) | Plan::First(run) => run,
             Plan::Each { run, .. } => run,
             Plan::Move(plan) => plan.put,
             Plan::Wait(try_run, _) => return self.run_wait(request, args, row, try_run),
+            Plan::Channel(run) => {
+                let owner = self.route.owner(args.at(1));
+                return self.run_at(request, args, row, Task::Run(row, run), owner);
+            }
             Plan::Scan(run) => return self.run_scan(request, args, row, run),
             Plan::Container(_) | Plan::Session => unreachable!("a found row has a run of its own"),
         };
@@ -268,7 +275,7 @@ impl Work {
         if text.first() == Some(&b'-') {
             self.stats.error(Some(&row.row), &text, false);
         }
-        if matches!(outcome, Outcome::Unwatch) {
+        if matches!(outcome, Outcome::Unwatch | Outcome::Reset) {
             self.unwatch(socket);
         }
         self.refresh_settings();
@@ -296,6 +303,17 @@ impl Work {
                 let answers = connection.session.takes_reply();
                 let sequence = connection.pipeline.reserve(!answers);
                 self.asked.push(jobs::Asked { socket, sequence, job });
+            }
+            Outcome::Subscribe(change) => {
+                let connection = self.connection(request.socket).expect("the request's connection");
+                // It is told whatever it has asked to be spared.
+                connection.session.takes_reply();
+                let sequence = connection.pipeline.reserve(false);
+                self.subscribe(request.socket, sequence, &change);
+            }
+            Outcome::Reset => {
+                self.leave_channels(request.socket);
+                self.answer(request, |reply| reply.raw(&text));
             }
             Outcome::Exec => return self.run_exec(request),
         }

@@ -360,14 +360,24 @@ impl Work {
             return;
         };
         text.extend_from_slice(&said);
-        if let Outcome::Start(job) = outcome {
-            self.fill_next(exec, place.take(), text);
-            text.clear();
-            let Some(connection) = self.connection(socket) else { return };
-            connection.stall = Stall::Job;
-            connection.jobs += 1;
-            let sequence = connection.pipeline.reserve(!exec.answers);
-            self.asked.push(jobs::Asked { socket, sequence, job });
+        match outcome {
+            Outcome::Start(job) => {
+                self.fill_next(exec, place.take(), text);
+                text.clear();
+                let Some(connection) = self.connection(socket) else { return };
+                connection.stall = Stall::Job;
+                connection.jobs += 1;
+                let sequence = connection.pipeline.reserve(!exec.answers);
+                self.asked.push(jobs::Asked { socket, sequence, job });
+            }
+            Outcome::Subscribe(change) => {
+                self.fill_next(exec, place.take(), text);
+                text.clear();
+                let Some(connection) = self.connection(socket) else { return };
+                let sequence = connection.pipeline.reserve(false);
+                self.subscribe(socket, sequence, &change);
+            }
+            Outcome::Done | Outcome::Exec | Outcome::Unwatch | Outcome::Reset => {}
         }
     }
 

@@ -135,7 +135,9 @@ fn targets() -> Vec<Target> {
     }
     let run = |row: &'static Row| {
         let task = match row.plan {
-            Plan::One(run) | Plan::First(run) | Plan::Scan(run) => Task::Run(row, run),
+            Plan::One(run) | Plan::First(run) | Plan::Scan(run) | Plan::Channel(run) => {
+                Task::Run(row, run)
+            }
             Plan::Each { run, .. } | Plan::Every { run, .. } => Task::Run(row, run),
             Plan::Move(plan) => Task::Run(row, plan.put),
             Plan::Wait(try_run, _) => Task::Try(row, try_run, Waiter { home: 0, id: 0 }),

@@ -321,6 +321,7 @@ impl Mesh {
                     core.coordinator.offered(shard, ticket, &mut self.numbers);
                 }
             }
+            LateCall::News(..) => unreachable!("nobody subscribes here"),
             LateCall::Part => {
                 core.coordinator
                     .answer(late.part.expect("it is said of a part"), &mut self.numbers);

@@ -12,6 +12,7 @@ mod hyperloglog;
 mod key_spec;
 mod keys;
 mod lists;
+mod pubsub;
 mod row;
 mod scanning;
 mod sets;
@@ -26,12 +27,13 @@ pub use args::Args;
 pub use args::parse_int;
 pub use key_spec::{Access, Begin, Find, KeySpec};
 pub use row::{
-    CONNECTION, DANGEROUS, ELEMENTS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Spread, Try,
+    Ask, CONNECTION, DANGEROUS, ELEMENTS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Spread, Try,
 };
 pub use words::Words;
 
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[
+    pubsub::ROWS,
     keys::presence::ROWS,
     keys::moving::ROWS,
     keys::whole::ROWS,

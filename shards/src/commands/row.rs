@@ -34,6 +34,18 @@ pub struct Move {
     /// Runs on the owners of the other keys, with all the words, if `put` sent values back that
     /// `take` had taken out: gives them back.
     pub back: Option<Run>,
+    /// Keys that only the values name.
+    pub ask: Option<Ask>,
+}
+
+/// How keys are read that only taken values name, wherever they live.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// True if a request may name such keys, so that every shard is to be asked.
+    pub is_needed: fn(&Args<'_>) -> bool,
+    /// Runs on every shard, with all the words and what `Move::take` sent, and sends one value
+    /// along: what it knows. `Move::put` finds them by `Scope::told`.
+    pub run: Run,
 }
 
 /// How a command that may wait is laid over several owners.
@@ -82,6 +94,8 @@ pub enum Plan {
         /// How the parts become one reply.
         fold: Fold,
     },
+    /// On the owner of the channel in argument 1, which is no key.
+    Channel(Run),
     /// On the one shard that the cursor in argument 1 names (`keyspace::Cursor`).
     Scan(Run),
     /// A family of subcommands, found by the second word.
@@ -154,6 +168,8 @@ pub enum Group {
     Cluster,
     /// Several commands as one.
     Transactions,
+    /// Channels.
+    PubSub,
 }
 
 /// A set of command flags, under Redis's names.
@@ -177,6 +193,7 @@ impl Group {
             Self::Connection => "connection",
             Self::Server => "server",
             Self::Cluster => "cluster",
+            Self::PubSub => "pubsub",
             Self::Transactions => "transactions",
         }
     }
@@ -190,7 +207,7 @@ impl Plan {
 
     /// On the owner of the first key, with copies of all others.
     pub const fn gather(put: Run) -> Self {
-        Self::Move(Move { to: 0, take: copy_out, put, settle: None, back: None })
+        Self::Move(Move { to: 0, take: copy_out, put, settle: None, back: None, ask: None })
     }
 }
 
@@ -310,6 +327,18 @@ impl Row {
             [first, ..] if first.is_one() => Some(first.begins()).filter(|&at| at < args.len()),
             all => all.iter().find_map(|keys| keys.indexes(args).next()),
         }
+    }
+
+    /// What asks every shard in this request, if something does.
+    pub(crate) fn ask(&self, args: &Args<'_>) -> Option<Run> {
+        let Plan::Move(Move { ask: Some(ask), .. }) = self.plan else { return None };
+        (ask.is_needed)(args).then_some(ask.run)
+    }
+
+    /// True if every shard must be asked in this request, wherever its keys live.
+    #[inline]
+    pub fn asks_all(&self, args: &Args<'_>) -> bool {
+        matches!(self.plan, Plan::Move(Move { ask: Some(_), .. })) && self.ask(args).is_some()
     }
 
     /// True if in this request no key of the first run lacks what goes with it.

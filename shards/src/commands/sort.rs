@@ -2,14 +2,17 @@
 //!
 //! The elements are copied out first, one behind the other; what is sorted are small rows that
 //! name their places. Only as much is brought into order as LIMIT asks for.
+//!
+//! Where patterns name keys that may live on any shard, every shard gets a copy of the elements
+//! and says what those keys hold that are its own, as a hash by pattern and element.
 
 use crate::carried::copy_out;
-use crate::commands::{Args, DANGEROUS, ELEMENTS, Flags, Group, KeySpec, Move, Plan, Row};
+use crate::commands::{Args, Ask, DANGEROUS, ELEMENTS, Flags, Group, KeySpec, Move, Plan, Row};
 use crate::error::Error;
 use crate::keyspace::Class;
 use crate::route;
 use crate::shard::Scope;
-use crate::value::{Kind as _, List, Side, Value};
+use crate::value::{Hash, Kind as _, List, Side, Value};
 use pinion_io::resp::Reply;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -49,6 +52,8 @@ enum Get<'a> {
 /// The name of a key, with the element in its middle, and perhaps a field of the hash it holds.
 #[derive(Clone, Copy, Debug)]
 struct Pattern<'a> {
+    /// Index of its word.
+    index: usize,
     before: &'a [u8],
     after: &'a [u8],
     field: Option<&'a [u8]>,
@@ -70,19 +75,27 @@ struct Ranked {
 
 impl<'a> Pattern<'a> {
     /// The pattern, if it has a place for the element.
-    fn parse(word: &'a [u8]) -> Option<Self> {
+    fn parse(index: usize, word: &'a [u8]) -> Option<Self> {
         let star = memchr::memchr(b'*', word)?;
         let (before, rest) = (&word[..star], &word[star + 1..]);
         let arrow = rest.windows(2).position(|two| two == b"->");
         Some(match arrow.filter(|at| at + 2 < rest.len()) {
-            Some(at) => Self { before, after: &rest[..at], field: Some(&rest[at + 2..]) },
-            None => Self { before, after: rest, field: None },
+            Some(at) => Self { index, before, after: &rest[..at], field: Some(&rest[at + 2..]) },
+            None => Self { index, before, after: rest, field: None },
         })
     }
 
     /// True if every key it names lives with `key`: in the slot of a hash tag before the element.
     fn is_with(self, key: &[u8]) -> bool {
         route::has_tag(self.before) && route::slot(self.before) == route::slot(key)
+    }
+
+    /// Makes `name` the key for `element`.
+    fn key(self, element: &[u8], name: &mut Vec<u8>) {
+        name.clear();
+        name.extend_from_slice(self.before);
+        name.extend_from_slice(element);
+        name.extend_from_slice(self.after);
     }
 
     /// Adds what the key for `element` holds to `texts`; false if there is nothing of that kind.
@@ -93,25 +106,38 @@ impl<'a> Pattern<'a> {
         name: &mut Vec<u8>,
         texts: &mut Texts,
     ) -> bool {
-        name.clear();
-        name.extend_from_slice(self.before);
-        name.extend_from_slice(element);
-        name.extend_from_slice(self.after);
-        let key = scope.key(name);
-        let (rules, now) = (scope.rules, scope.now);
-        let value = scope.keyspace.get(key, now);
         let mut digits = itoa::Buffer::new();
-        let text = match (value, self.field) {
-            (Some(Value::Hash(hash)), Some(field)) => {
-                hash.find(rules, now, field).map(|pair| pair.value.text(&mut digits))
+        let (rules, now) = (scope.rules, scope.now);
+        self.key(element, name);
+        let text = if scope.told(0).is_some() {
+            let owner = route::owner(name, scope.shards);
+            self.told_name(element, name);
+            match scope.told(owner) {
+                Some(Value::Hash(told)) => told.find(rules, now, name),
+                _ => None,
             }
-            (Some(value), None) => value.text(&mut digits).ok(),
-            _ => None,
+            .map(|pair| pair.value.text(&mut digits))
+        } else {
+            let key = scope.key(name);
+            match (scope.keyspace.get(key, now), self.field) {
+                (Some(Value::Hash(hash)), Some(field)) => {
+                    hash.find(rules, now, field).map(|pair| pair.value.text(&mut digits))
+                }
+                (Some(value), None) => value.text(&mut digits).ok(),
+                _ => None,
+            }
         };
         if let Some(text) = text {
             texts.push(text);
         }
         text.is_some()
+    }
+
+    /// Makes `name` that of the field under which a shard tells what it knows.
+    fn told_name(self, element: &[u8], name: &mut Vec<u8>) {
+        name.clear();
+        name.extend_from_slice(&(self.index as u32).to_le_bytes());
+        name.extend_from_slice(element);
     }
 }
 
@@ -119,6 +145,11 @@ impl Texts {
     fn push(&mut self, text: &[u8]) {
         self.bytes.extend_from_slice(text);
         self.ends.push(self.bytes.len());
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
     }
 
     fn len(&self) -> usize {
@@ -133,12 +164,8 @@ impl Texts {
 
 impl<'a> Options<'a> {
     /// From word 2 on; `may_store` where STORE is one of them.
-    fn parse(scope: &mut Scope<'_>, args: &Args<'a>, may_store: bool) -> Result<Self, Error> {
+    fn parse(args: &Args<'a>, may_store: bool) -> Result<Self, Error> {
         let mut options = Self::default();
-        // Elsewhere than in the first key's slot, other shards would have to be asked; and so they
-        // would where that key was brought here.
-        let (is_alone, is_here) = (scope.shards == 1, scope.is_here(1));
-        let is_near = |pattern: Pattern<'_>| is_alone || (is_here && pattern.is_with(args.at(1)));
         let mut index = 2;
         while index < args.len() {
             let left = args.len() - index - 1;
@@ -156,20 +183,18 @@ impl<'a> Options<'a> {
                 index += 1;
             } else if args.is(index, "BY") && left >= 1 {
                 // Once they are to stay as they are, a later pattern changes nothing.
-                options.by = match Pattern::parse(args.at(index + 1)) {
+                options.by = match Pattern::parse(index + 1, args.at(index + 1)) {
                     None => By::Nothing,
                     Some(_) if matches!(options.by, By::Nothing) => By::Nothing,
-                    Some(pattern) if is_near(pattern) => By::Pattern(pattern),
-                    Some(_) => return Err(Error::Text(BY_ELSEWHERE)),
+                    Some(pattern) => By::Pattern(pattern),
                 };
                 index += 1;
             } else if args.is(index, "GET") && left >= 1 {
                 let word = args.at(index + 1);
-                options.gets.push(match Pattern::parse(word) {
+                options.gets.push(match Pattern::parse(index + 1, word) {
                     None if word == b"#" => Get::Element,
                     None => Get::Nothing,
-                    Some(pattern) if is_near(pattern) => Get::Pattern(pattern),
-                    Some(_) => return Err(Error::Text(GET_ELSEWHERE)),
+                    Some(pattern) => Get::Pattern(pattern),
                 });
                 index += 1;
             } else {
@@ -178,6 +203,19 @@ impl<'a> Options<'a> {
             index += 1;
         }
         Ok(options)
+    }
+
+    /// The patterns that name keys.
+    fn patterns(&self) -> impl Iterator<Item = Pattern<'a>> {
+        let by = match self.by {
+            By::Pattern(pattern) => Some(pattern),
+            By::Element | By::Nothing => None,
+        };
+        let gets = self.gets.iter().filter_map(|get| match get {
+            Get::Pattern(pattern) => Some(*pattern),
+            Get::Element | Get::Nothing => None,
+        });
+        by.into_iter().chain(gets)
     }
 
     /// The places that are answered, of `len`.
@@ -189,13 +227,43 @@ impl<'a> Options<'a> {
     }
 }
 
-const BY_ELSEWHERE: &str = "ERR BY option of SORT denied in cluster mode when keys formed by the \
-                            pattern may be in different slots.";
-const GET_ELSEWHERE: &str = "ERR GET option of SORT denied in cluster mode when keys formed by the \
-                             pattern may be in different slots.";
+/// True if the patterns of a request name keys that may live elsewhere than its elements, or than
+/// where these are stored.
+fn asks(args: &Args<'_>) -> bool {
+    let Ok(options) = Options::parse(args, true) else { return false };
+    let source = args.at(1);
+    let moves = options.store.is_some_and(|store| route::slot(store) != route::slot(source));
+    options.patterns().any(|pattern| moves || !pattern.is_with(source))
+}
+
+/// Sends along what the keys of this shard hold that the patterns name for the elements.
+fn tell(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<(), Error> {
+    let (mut told, rules, now) = (Hash::default(), scope.rules, scope.now);
+    // What is wrong with the request is said where it is put together.
+    if let Ok(options) = Options::parse(args, true)
+        && let Ok((elements, _)) = elements(scope, args, &options)
+    {
+        let (mut name, mut found) = (Vec::new(), Texts::default());
+        for pattern in options.patterns() {
+            for element in (0..elements.len()).map(|index| elements.at(index)) {
+                pattern.key(element, &mut name);
+                if route::owner(&name, scope.shards) != scope.shard {
+                    continue;
+                }
+                found.clear();
+                if pattern.look_up(scope, element, &mut name, &mut found) {
+                    pattern.told_name(element, &mut name);
+                    told.set(rules, now, (&name, found.at(0)), false);
+                }
+            }
+        }
+    }
+    scope.carry(Some(told.into_object()), None);
+    Ok(())
+}
 
 fn sort(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let options = Options::parse(scope, args, true)?;
+    let options = Options::parse(args, true)?;
     let Some(store) = options.store else { return answer(scope, args, &options, reply) };
     // A command's keys are found where the word STORE first stands. If that was the argument of
     // another option, the destination may live anywhere.
@@ -217,7 +285,7 @@ fn sort(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
 }
 
 fn sort_ro(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let options = Options::parse(scope, args, false)?;
+    let options = Options::parse(args, false)?;
     answer(scope, args, &options, reply)
 }
 
@@ -256,8 +324,7 @@ fn each(
                 Get::Element => visit(Some(element)),
                 Get::Nothing => visit(None),
                 Get::Pattern(pattern) => {
-                    found.bytes.clear();
-                    found.ends.clear();
+                    found.clear();
                     let there = pattern.look_up(scope, element, &mut name, found);
                     visit(there.then(|| found.at(0)));
                 }
@@ -398,7 +465,10 @@ fn arrange<T>(
 /// The key after the last word STORE.
 const STORE: KeySpec = KeySpec::after_last("STORE", 2, &["OW", "UPDATE"]);
 /// Where the result is to be; without STORE, where the one key is.
-const STORED: Move = Move { to: 1, take: copy_out, put: sort, settle: None, back: None };
+const STORED: Move =
+    Move { to: 1, take: copy_out, put: sort, settle: None, back: None, ask: Some(ASK) };
+const ANSWERED: Move = Move { to: 0, put: sort_ro, ..STORED };
+const ASK: Ask = Ask { is_needed: asks, run: tell };
 
 /// The rows.
 pub(in crate::commands) const ROWS: &[Row] = &[
@@ -407,7 +477,7 @@ pub(in crate::commands) const ROWS: &[Row] = &[
         .categories(DANGEROUS | ELEMENTS)
         .keys(&[KeySpec::one(1, &["RO", "ACCESS"]), STORE])
         .about("1.0.0", "Answers or stores elements in order, by themselves or by other keys"),
-    Row::new("sort_ro", -2, Group::Generic, Plan::One(sort_ro))
+    Row::new("sort_ro", -2, Group::Generic, Plan::Move(ANSWERED))
         .flags(&[Flags::READONLY, Flags::MOVABLEKEYS])
         .categories(DANGEROUS | ELEMENTS)
         .keys(&[KeySpec::one(1, &["RO", "ACCESS"])])
@@ -433,7 +503,7 @@ mod tests {
 
     #[test]
     fn patterns_have_a_place_for_the_element() {
-        assert!(Pattern::parse(b"nosort").is_none());
+        assert!(Pattern::parse(3, b"nosort").is_none());
         for (word, before, after, field) in [
             ("w*", "w", "", None),
             ("a*b*c", "a", "b*c", None),
@@ -442,7 +512,7 @@ mod tests {
             ("h*->", "h", "->", None),
             ("h->*", "h->", "", None),
         ] {
-            let pattern = Pattern::parse(word.as_bytes()).unwrap();
+            let pattern = Pattern::parse(3, word.as_bytes()).unwrap();
             assert_eq!((pattern.before, pattern.after), (before.as_bytes(), after.as_bytes()));
             assert_eq!(pattern.field, field.map(str::as_bytes), "{word}");
         }
@@ -450,7 +520,7 @@ mod tests {
 
     #[test]
     fn keys_of_a_pattern_are_near_by_a_tag_before_the_element() {
-        let near = |word: &str| Pattern::parse(word.as_bytes()).unwrap().is_with(b"{tag}key");
+        let near = |word: &str| Pattern::parse(3, word.as_bytes()).unwrap().is_with(b"{tag}key");
         assert!(near("{tag}*") && near("w{tag}*->f"));
         assert!(!near("{other}*") && !near("*{tag}") && !near("{tag*}") && !near("{}*{tag}"));
         assert!(!near("key*"));

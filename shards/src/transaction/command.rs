@@ -1,6 +1,6 @@
 //! One command of a transaction: what its steps run at each owner, and what comes of that.
 
-use crate::carried::{Carried, first_there};
+use crate::carried::{Carried, TOLD, first_there};
 use crate::commands::{Move, Plan, Row, Run, Words, parse_int};
 use crate::fold::{Fold, Parts, fold};
 use crate::shard::{Millis, Ran, Task};
@@ -15,6 +15,8 @@ pub(super) enum Phase {
     Check,
     /// Take values out, or copy them.
     Take,
+    /// Say what is known of the keys that the values name.
+    Ask,
     /// Run it with the values.
     Put,
     /// Take away what was moved, or give back what was refused.
@@ -59,7 +61,7 @@ pub(super) enum Shape {
     /// A part to each.
     Parts { task: Task, check: Option<Run>, fold: Fold, shares: Vec<Share>, places: Vec<u16> },
     /// On one, with values from the others.
-    Moved { plan: Move, to: u16, shares: Vec<Share>, carried: Vec<Carried> },
+    Moved { plan: Move, to: u16, shares: Vec<Share>, asked: Vec<Share>, carried: Vec<Carried> },
     /// On the owner of the first key that is there.
     First { task: Task, shares: Vec<Share>, found: Option<u32> },
 }
@@ -98,6 +100,9 @@ impl Command {
         if phase == Phase::Park {
             return self.write_park(part, owner, to).map(|task| (task, none));
         }
+        if matches!(self.shape, Shape::Moved { .. }) {
+            return self.write_moved(row, phase, part, to);
+        }
         match (&mut self.shape, phase) {
             (Shape::Whole { task, .. }, _) => {
                 to.extend(args.from(0));
@@ -112,24 +117,6 @@ impl Command {
                     Some(check) if phase == Phase::Check => Some((Task::Run(row, *check), none)),
                     _ => Some((*task, none)),
                 }
-            }
-            (Shape::Moved { plan, shares, carried, .. }, _) => {
-                let all = plan.settle.is_some() || plan.back.is_some();
-                let (run, carried) = match phase {
-                    Phase::Take => (plan.take, none),
-                    Phase::Put if self.reply.is_empty() => (plan.put, std::mem::take(carried)),
-                    // The values come back in the order of their keys: there is one such key.
-                    Phase::Follow if !carried.is_empty() => (plan.back?, std::mem::take(carried)),
-                    Phase::Follow if has_moved(&self.reply) => (plan.settle?, none),
-                    _ => return None,
-                };
-                if phase == Phase::Take && !all {
-                    let keys = shares[part].indexes.iter().map(|&index| args.at(index as usize));
-                    to.extend(std::iter::once(args.at(0)).chain(keys));
-                } else {
-                    to.extend(args.from(0));
-                }
-                Some((Task::Run(row, run), carried))
             }
             (Shape::First { shares, .. }, Phase::Look) => {
                 let keys = shares[part].indexes.iter().map(|&index| args.at(index as usize));
@@ -148,8 +135,41 @@ impl Command {
                 subset(&[key], to);
                 Some((*task, none))
             }
-            (Shape::Nothing, _) => None,
+            (Shape::Nothing | Shape::Moved { .. }, _) => None,
         }
+    }
+
+    /// The same where values are brought together.
+    fn write_moved(
+        &mut self,
+        row: &'static Row,
+        phase: Phase,
+        part: usize,
+        to: &mut Words,
+    ) -> Option<(Task, Vec<Carried>)> {
+        let args = self.words.args();
+        let Shape::Moved { plan, shares, carried, .. } = &mut self.shape else { return None };
+        let all = plan.settle.is_some() || plan.back.is_some();
+        let none = Vec::new();
+        let (run, carried) = match phase {
+            Phase::Take => (plan.take, none),
+            Phase::Ask => {
+                let sent = carried.iter().filter(|value| value.index < TOLD).map(Carried::copy);
+                (row.ask(&args)?, sent.collect())
+            }
+            Phase::Put if self.reply.is_empty() => (plan.put, std::mem::take(carried)),
+            // The values come back in the order of their keys: there is one such key.
+            Phase::Follow if !carried.is_empty() => (plan.back?, std::mem::take(carried)),
+            Phase::Follow if has_moved(&self.reply) => (plan.settle?, none),
+            _ => return None,
+        };
+        if phase == Phase::Take && !all {
+            let keys = shares[part].indexes.iter().map(|&index| args.at(index as usize));
+            to.extend(std::iter::once(args.at(0)).chain(keys));
+        } else {
+            to.extend(args.from(0));
+        }
+        Some((Task::Run(row, run), carried))
     }
 
     /// Has a command wait that found nothing, or go on waiting.
@@ -208,6 +228,12 @@ impl Command {
                 for (value, &index) in values.iter_mut().zip(indexes) {
                     value.index = index;
                 }
+                carried.append(&mut values);
+                carried.sort_unstable_by_key(|value| value.index);
+            }
+            (Shape::Moved { carried, .. }, Phase::Ask) => {
+                debug_assert_eq!(values.len(), 1, "every shard says what it knows");
+                values.iter_mut().for_each(|value| value.index = TOLD + part as u32);
                 carried.append(&mut values);
                 carried.sort_unstable_by_key(|value| value.index);
             }

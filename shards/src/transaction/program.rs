@@ -7,7 +7,7 @@ use super::command::{Command, Phase, Shape, Share, Wait};
 use super::locks::{Mode, Wanted};
 use super::part::{Part, Piece, Watcher};
 use crate::carried::Carried;
-use crate::commands::{Flags, Plan, Row, Spread, Words};
+use crate::commands::{Flags, Move, Plan, Row, Spread, Words};
 use crate::error::Error;
 use crate::fold::Fold;
 use crate::keyspace::Cursor;
@@ -157,12 +157,22 @@ impl Program {
                 self.want(owner, Wanted::All(Mode::Shared));
                 return Ok(Shape::Whole { task: Task::Run(row, run), owner });
             }
+            Plan::Channel(run) => {
+                let owner = self.owner(ground.route.owner(words.args().at(1)));
+                return Ok(Shape::Whole { task: Task::Run(row, run), owner });
+            }
             Plan::One(run) | Plan::First(run) | Plan::Each { run, .. } => Task::Run(row, run),
             Plan::Move(plan) => Task::Run(row, plan.put),
             Plan::Wait(try_run, _) => Task::Once(row, try_run),
             Plan::Watch => Task::Watch(row, self.watcher),
             Plan::Container(_) | Plan::Session => unreachable!("a shard runs it"),
         };
+        if let Plan::Move(plan) = row.plan
+            && ground.route.shards() > 1
+            && row.asks_all(&words.args())
+        {
+            return Ok(self.asked(row, plan, words, shares, ground));
+        }
         match &shares[..] {
             [] => Ok(Shape::Whole { task, owner: self.owner(usize::from(ground.home)) }),
             [share] => Ok(Shape::Whole { task, owner: share.owner }),
@@ -180,6 +190,35 @@ impl Program {
         });
         let shares = shares.collect();
         Shape::Parts { task, check: None, fold, shares, places: Vec::new() }
+    }
+
+    /// Values brought from where they live to where the command runs, with what all shards know of
+    /// the keys that they name.
+    fn asked(
+        &mut self,
+        row: &Row,
+        plan: Move,
+        words: &Words,
+        shares: Vec<Share>,
+        ground: &Ground,
+    ) -> Shape {
+        let asked = (0..ground.route.shards()).map(|index| {
+            let owner = self.owner(index);
+            self.want(owner, Wanted::All(Mode::Shared));
+            Share::new(owner, Vec::new())
+        });
+        let asked = asked.collect();
+        let target = target(row, plan, words);
+        let to = shares[holder(&shares, target)].owner;
+        // The values are brought from all the keys that are read, be it to where they are.
+        let read = row.keys.first().into_iter().flat_map(|keys| keys.indexes(&words.args()));
+        let read: Vec<_> = read.map(|index| index as u32).collect();
+        let shares = shares.into_iter().filter_map(|share| {
+            let own = share.indexes.iter().copied().filter(|index| read.contains(index));
+            let own: Vec<_> = own.collect();
+            (!own.is_empty()).then(|| Share::new(share.owner, own))
+        });
+        Shape::Moved { plan, to, shares: shares.collect(), asked, carried: Vec::new() }
     }
 
     /// Gives each owner its steps of the command that comes next.
@@ -201,8 +240,11 @@ impl Program {
                     }
                 }
             }
-            Shape::Moved { plan, to, shares, .. } => {
-                let taken = self.round(0, shares, Phase::Take);
+            Shape::Moved { plan, to, shares, asked, .. } => {
+                let mut taken = self.round(0, shares, Phase::Take);
+                if !asked.is_empty() {
+                    taken = self.round(taken + 1, asked, Phase::Ask);
+                }
                 let put = self.step(taken + 1, *to, 0, Phase::Put);
                 if plan.settle.is_some() || plan.back.is_some() {
                     self.round(put + 1, shares, Phase::Follow);
@@ -301,6 +343,19 @@ fn first_key(shares: &[Share]) -> usize {
     shares.first().and_then(|share| share.indexes.first()).map_or(0, |&index| index as usize)
 }
 
+/// Index of the key at whose owner a command runs.
+fn target(row: &Row, plan: Move, words: &Words) -> u32 {
+    let runs = &row.keys[usize::from(plan.to)..];
+    let target = runs.iter().chain(row.keys).find_map(|run| run.indexes(&words.args()).next());
+    target.expect("a command of several keys has the one it goes to") as u32
+}
+
+/// Which share has a key.
+fn holder(shares: &[Share], key: u32) -> usize {
+    let holds = |share: &Share| share.indexes.contains(&key);
+    shares.iter().position(holds).expect("a key has an owner")
+}
+
 /// How a command lies over several owners.
 fn spread(
     row: &'static Row,
@@ -316,13 +371,9 @@ fn spread(
             Ok(Shape::First { task, shares, found: None })
         }
         Plan::Move(plan) | Plan::Wait(_, Spread::Move(plan)) => {
-            let runs = &row.keys[usize::from(plan.to)..];
-            let target = runs.iter().find_map(|run| run.indexes(&words.args()).next());
-            let target = target.expect("a command of several keys has the one it goes to");
-            let is_to = |share: &Share| share.indexes.contains(&(target as u32));
-            let to = shares.iter().position(is_to).expect("a key has an owner");
-            let to = shares.remove(to).owner;
-            Ok(Shape::Moved { plan, to, shares, carried: Vec::new() })
+            let to = holder(&shares, target(row, plan, words));
+            let (to, asked) = (shares.remove(to).owner, Vec::new());
+            Ok(Shape::Moved { plan, to, shares, asked, carried: Vec::new() })
         }
         Plan::Wait(_, Spread::Merged { check }) => {
             // What stands before the keys goes along with each.
@@ -339,8 +390,9 @@ fn spread(
             let (fold, places) = (Fold::Concat, Vec::new());
             Ok(Shape::Parts { task, check, fold, shares: each, places })
         }
-        Plan::One(_) | Plan::Every { .. } | Plan::Scan(_) | Plan::Container(_) | Plan::Session => {
+        Plan::One(_) | Plan::Every { .. } | Plan::Scan(_) | Plan::Channel(_) => {
             Err(Error::CrossShard)
         }
+        Plan::Container(_) | Plan::Session => unreachable!("a shard runs it"),
     }
 }

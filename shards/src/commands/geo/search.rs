@@ -128,7 +128,7 @@ const MOVABLE: &[Flags] = &[Flags::WRITE, Flags::DENYOOM, Flags::MOVABLEKEYS];
 
 /// Where the result is to be; without STORE and STOREDIST, where the one key is.
 const fn stored(put: Run) -> Plan {
-    Plan::Move(Move { to: 1, take: copy_out, put, settle: None, back: None })
+    Plan::Move(Move { to: 1, take: copy_out, put, settle: None, back: None, ask: None })
 }
 
 /// The rows.

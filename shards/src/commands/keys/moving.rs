@@ -151,13 +151,21 @@ fn move_key(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
 
 /// To the owner of the second key, and gone from that of the first.
 const fn moves(put: Run) -> Plan {
-    Plan::Move(Move { to: 1, take: take_first, put, settle: Some(drop_first), back: None })
+    Plan::Move(Move {
+        to: 1,
+        take: take_first,
+        put,
+        settle: Some(drop_first),
+        back: None,
+        ask: None,
+    })
 }
 
 /// The value itself goes over; nothing of it is copied, and no write to it can be lost.
-const RENAME: Move = Move { to: 1, take: take_out, put: rename, settle: None, back: None };
+const RENAME: Move =
+    Move { to: 1, take: take_out, put: rename, settle: None, back: None, ask: None };
 
-const COPY: Move = Move { to: 1, take: copy_out, put: copy, settle: None, back: None };
+const COPY: Move = Move { to: 1, take: copy_out, put: copy, settle: None, back: None, ask: None };
 
 pub(in crate::commands) const ROWS: &[Row] = &[
     Row::new("rename", 3, Group::Generic, Plan::Move(RENAME))

@@ -217,7 +217,7 @@ fn take_brpoplpush(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) ->
 
 /// Out of the list of the first key, and to the owner of the second; back if that refuses it.
 const fn moves(take: Run, put: Run, back: Run) -> Move {
-    Move { to: 1, take, put, settle: None, back: Some(back) }
+    Move { to: 1, take, put, settle: None, back: Some(back), ask: None }
 }
 
 const LMOVE: Move = moves(take_lmove, lmove, lmove_back);

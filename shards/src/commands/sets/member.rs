@@ -204,7 +204,7 @@ fn drop_member(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
 }
 
 const SMOVE: Move =
-    Move { to: 1, take: take_member, put: smove, settle: Some(drop_member), back: None };
+    Move { to: 1, take: take_member, put: smove, settle: Some(drop_member), back: None, ask: None };
 
 pub(in crate::commands) const ROWS: &[Row] = &[
     Row::new("sadd", -3, Group::Set, Plan::One(sadd))
