@@ -27,6 +27,8 @@ pub struct Connection {
     pub parser: Parser,
     /// Requests that were parsed when it came to a stand, to go before `input`.
     pub deferred: Vec<u8>,
+    /// What it speaks.
+    pub wire: Wire,
     /// Why no further request runs.
     pub stall: Stall,
     /// How input comes.
@@ -51,6 +53,18 @@ pub struct Connection {
     pub kept: Vec<u8>,
     /// Over the soft output limit since this instant (ms), or 0.
     pub over_soft_since: u64,
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Wire {
+    /// Its first bytes will tell.
+    #[default]
+    Fresh,
+    /// Redis's protocol.
+    Redis,
+    /// HTTP.
+    Http,
 }
 
 /// Why a connection runs no further request.
@@ -97,6 +111,7 @@ impl Connection {
             input: Vec::new(),
             parser: Parser::default(),
             deferred: Vec::new(),
+            wire: Wire::default(),
             stall: Stall::None,
             intake: Intake::Chunks,
             sending: 0,

@@ -1,6 +1,7 @@
 //! Questions that every core answers and home folds: CLIENT LIST, CLIENT KILL, INFO and such.
 
 use crate::commands::{Context, Filter, KillReply, Sections, Selection, line, report};
+use crate::http::{self, Page, Shape};
 use crate::session::Session;
 use crate::stats::CoreStats;
 use pinion_io::resp::Reply;
@@ -56,6 +57,8 @@ pub enum Errand {
     ClientUnblock(u64, Retire),
     /// INFO.
     Info(Sections),
+    /// A page of HTTP, and how its answer is to be.
+    Page(Page, Shape),
     /// CONFIG RESETSTAT.
     ResetStats,
     /// DEBUG SET-ACTIVE-EXPIRE.
@@ -126,7 +129,7 @@ impl Errand {
             }
             Self::ClientKill(filter, _) => Answer::Count(kill(filter, core)),
             Self::ClientUnblock(id, why) => Answer::Count(unblock(*id, *why, core)),
-            Self::Info(_) => Answer::Figures(Box::new(figures(core))),
+            Self::Info(_) | Self::Page(..) => Answer::Figures(Box::new(figures(core))),
             Self::ResetStats => {
                 core.stats.reset();
                 core.shard.reset_stats();
@@ -164,14 +167,11 @@ impl Errand {
             },
             Self::ClientUnblock(..) => reply.int(sum(&answers) as i64),
             Self::Info(sections) => {
-                let cores = answers.into_iter().filter_map(|answer| match answer {
-                    Answer::Figures(figures) => Some(*figures),
-                    _ => None,
-                });
-                let mut cores: Vec<_> = cores.collect();
-                cores.sort_unstable_by_key(|figures| figures.core);
-                let text = report(*sections, &cores, at_home);
+                let text = report(*sections, &figures_of(answers), at_home);
                 reply.verbatim(b"txt", text.as_bytes());
+            }
+            Self::Page(page, shape) => {
+                reply.raw(&http::show(*page, *shape, &figures_of(answers), at_home));
             }
             Self::ResetStats | Self::SetActiveExpiry(_) => reply.ok(),
             Self::Channels(..) => {
@@ -194,6 +194,17 @@ impl Errand {
             Self::Patterns => reply.int(most(1, answers)[0] as i64),
         }
     }
+}
+
+/// The figures of all cores, in their order.
+fn figures_of(answers: Vec<Answer>) -> Vec<CoreFigures> {
+    let cores = answers.into_iter().filter_map(|answer| match answer {
+        Answer::Figures(figures) => Some(*figures),
+        _ => None,
+    });
+    let mut cores: Vec<_> = cores.collect();
+    cores.sort_unstable_by_key(|figures| figures.core);
+    cores
 }
 
 /// Closes the clients that a filter chooses; the one that asks only after its reply.

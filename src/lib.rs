@@ -8,6 +8,7 @@ pub mod core;
 pub mod dispatch;
 pub mod errand;
 pub mod hop;
+pub mod http;
 pub mod log;
 pub mod pipeline;
 mod process;

@@ -8,6 +8,7 @@ mod support;
 
 mod server {
     mod clients;
+    mod http;
     mod limits;
     mod long;
     mod process;

@@ -19,6 +19,7 @@ pub use client_list::{Filter, Ids, KillReply, Kind, Selection};
 pub use info::Sections;
 pub(crate) use info::report;
 
+pub(crate) use connection::is_password;
 pub use table::{FindError, Found, find, session_rows};
 
 use crate::config::Settings;

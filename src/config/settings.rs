@@ -51,6 +51,8 @@ pub struct Settings {
     pub password: String,
     /// Refuse clients from other machines while there is no password.
     pub protected_mode: bool,
+    /// Answer HTTP on the main port.
+    pub http: bool,
     /// Databases.
     pub databases: u64,
     /// Serving threads, 0 for one a core.

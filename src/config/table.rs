@@ -82,6 +82,12 @@ pub static FLAGS: &[Flag] = &[
     )
     .config("protected-mode")
     .live(),
+    Flag::new(
+        "primary_port_http_enabled",
+        Value::Switch(|settings| &mut settings.http),
+        "yes",
+        "Answer HTTP on the main port: a page at /, figures at /metrics, and /healthz",
+    ),
     // What a client may ask for.
     Flag::new(
         "max_bulk_len",

@@ -17,7 +17,7 @@ pub(super) static SWITCHES: &[&str] = &[
     "lua_allow_undeclared_auto_correct", "lua_auto_async", "lua_enable_redis_log",
     "lua_resp2_legacy_float", "managed_service_info", "mget_dedup_keys", "migrate_connections",
     "multi_exec_squash", "no_tls_on_admin_port", "omit_basic_usage", "pipeline_parse_in_proactor",
-    "pipeline_prioritize_large_batches", "primary_port_http_enabled", "rdb_ignore_expiry",
+    "pipeline_prioritize_large_batches", "rdb_ignore_expiry",
     "rdb_load_dry_run", "rdb_sbf_chunked", "replica_delete_expired", "replica_partial_sync",
     "replicaof_no_one_start_journal", "s3_ec2_metadata", "s3_sign_payload", "s3_use_helio_client",
     "s3_use_https", "search_reject_legacy_field", "serialization_tagged_chunks",

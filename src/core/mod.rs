@@ -17,6 +17,7 @@ mod cron;
 mod events;
 mod fill;
 mod flush;
+mod http;
 mod inbox;
 mod jobs;
 mod later;
