@@ -81,6 +81,8 @@ pub enum Stall {
     Blocked(u64),
     /// A shard has put its reply off, or writes it in pieces.
     Later,
+    /// Its request waits for the end of CLIENT PAUSE.
+    Paused,
     /// What it queued runs, and may change the session; or it is about to watch keys.
     Exec,
     /// Too many replies are awaited, or too many bytes wait for a slow reader.
@@ -169,7 +171,7 @@ impl Connection {
         let sent = !self.pipeline.has_output() && self.sending == 0;
         let left = self.ended && self.stall == Stall::None && !self.resumes;
         // Nobody is there for what comes late.
-        let waits = matches!(self.stall, Stall::Blocked(_) | Stall::Later);
+        let waits = matches!(self.stall, Stall::Blocked(_) | Stall::Later | Stall::Paused);
         let left_waiting = self.ended && waits;
         self.killed
             || sent && left_waiting

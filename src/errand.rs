@@ -1,13 +1,18 @@
 //! Questions that every core answers and home folds: CLIENT LIST, CLIENT KILL, INFO and such.
 
-use crate::commands::{Context, Filter, KillReply, Sections, Selection, line, report};
+use crate::commands::{
+    AllHistograms, AllSpikes, Context, Filter, KillReply, Sections, Selection, SpikeQuestion, line,
+    report, write_histograms, write_log, write_spikes,
+};
 use crate::http::{self, Page, Shape};
+use crate::pause::Pause;
 use crate::session::Session;
+use crate::slow::{Entry, Kind, Slow};
 use crate::stats::CoreStats;
 use pinion_io::resp::Reply;
-use pinion_shards::channels::Kind;
+use pinion_shards::channels;
 use pinion_shards::{Millis, Retire, Shard, ShardStats};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// One core, as an errand sees it.
 pub struct CoreView<'a> {
@@ -21,6 +26,10 @@ pub struct CoreView<'a> {
     pub shard: &'a mut Shard,
     /// Its figures.
     pub stats: &'a mut CoreStats,
+    /// What it remembers of slow commands.
+    pub slow: &'a mut Slow,
+    /// The pause of its clients.
+    pub pause: &'a mut Pause,
 }
 
 /// The clients of a core: the loop's slab stands behind it, and a list in tests.
@@ -42,6 +51,8 @@ pub struct ClientView<'a> {
     pub kill: &'a mut bool,
     /// True if its command waits for a key.
     pub is_blocked: bool,
+    /// True if its request waits for the end of a pause.
+    pub is_postponed: bool,
     /// Set to say why that wait ends.
     pub unblock: &'a mut Option<Retire>,
 }
@@ -61,12 +72,28 @@ pub enum Errand {
     Page(Page, Shape),
     /// CONFIG RESETSTAT.
     ResetStats,
+    /// CLIENT PAUSE, until then, of all commands or those that write.
+    Pause(Millis, bool),
+    /// CLIENT UNPAUSE.
+    Unpause,
+    /// The newest entries of a log, so many at most.
+    Log(Kind, usize),
+    /// How many entries a log has.
+    LogLen(Kind),
+    /// Forgets a log.
+    LogReset(Kind),
+    /// A question about spikes.
+    Spikes(SpikeQuestion),
+    /// Forgets the spikes of these events, or of all.
+    SpikesReset(Vec<String>),
+    /// LATENCY HISTOGRAM of these commands, or of all.
+    Histograms(Vec<String>),
     /// DEBUG SET-ACTIVE-EXPIRE.
     SetActiveExpiry(bool),
     /// PUBSUB CHANNELS and SHARDCHANNELS, of those that fit a pattern if there is one.
-    Channels(Kind, Option<Box<[u8]>>),
+    Channels(channels::Kind, Option<Box<[u8]>>),
     /// PUBSUB NUMSUB and SHARDNUMSUB, of these.
-    Subscribers(Kind, Vec<Box<[u8]>>),
+    Subscribers(channels::Kind, Vec<Box<[u8]>>),
     /// PUBSUB NUMPAT.
     Patterns,
 }
@@ -86,10 +113,18 @@ pub enum Answer {
     Counts(Vec<u64>),
     /// Its figures.
     Figures(Box<CoreFigures>),
+    /// Entries of a log.
+    Entries(Vec<Entry>),
+    /// Spikes of each event.
+    Spikes(AllSpikes),
+    /// Events whose spikes were forgotten.
+    Events(Vec<&'static str>),
+    /// Histograms of each command.
+    Histograms(AllHistograms),
 }
 
 /// What a core tells of itself for INFO.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct CoreFigures {
     /// Which core.
     pub core: usize,
@@ -105,6 +140,8 @@ pub struct CoreFigures {
     pub blocked: u64,
     /// Those that watch keys.
     pub watching: u64,
+    /// The pause of its clients.
+    pub pause: Pause,
     /// Bytes held for them.
     pub client_bytes: u64,
     /// The most input held for one of them.
@@ -129,7 +166,8 @@ impl Errand {
             }
             Self::ClientKill(filter, _) => Answer::Count(kill(filter, core)),
             Self::ClientUnblock(id, why) => Answer::Count(unblock(*id, *why, core)),
-            Self::Info(_) | Self::Page(..) => Answer::Figures(Box::new(figures(core))),
+            Self::Info(sections) => Answer::Figures(Box::new(figures(*sections, core))),
+            Self::Page(..) => Answer::Figures(Box::new(figures(Sections::default(), core))),
             Self::ResetStats => {
                 core.stats.reset();
                 core.shard.reset_stats();
@@ -147,6 +185,26 @@ impl Errand {
                 Answer::Counts(counts.collect())
             }
             Self::Patterns => Answer::Counts(vec![core.shard.patterns()]),
+            Self::Log(kind, count) => Answer::Entries(core.slow.log(*kind, *count)),
+            Self::LogLen(kind) => Answer::Count(core.slow.log_len(*kind)),
+            Self::Pause(until, all) => {
+                *core.pause = core.pause.and(*until, *all);
+                Answer::Done
+            }
+            Self::Unpause => {
+                *core.pause = Pause::default();
+                Answer::Done
+            }
+            Self::LogReset(kind) => {
+                core.slow.reset_log(*kind);
+                Answer::Done
+            }
+            Self::Spikes(_) => Answer::Spikes(core.slow.spikes().clone()),
+            Self::SpikesReset(names) => Answer::Events(core.slow.reset_spikes(names)),
+            Self::Histograms(_) => {
+                let own = core.stats.histograms();
+                Answer::Histograms(own.map(|(row, own)| (row.name, own.clone())).collect())
+            }
         }
     }
 
@@ -154,11 +212,7 @@ impl Errand {
     pub fn finish(&self, answers: Vec<Answer>, at_home: &Context<'_>, reply: &mut Reply<'_>) {
         match self {
             Self::ClientList(selection) => {
-                let lines = answers.into_iter().flat_map(|answer| match answer {
-                    Answer::Clients(lines) => lines,
-                    _ => Vec::new(),
-                });
-                reply.verbatim(b"txt", join(selection, lines.collect()).as_bytes());
+                reply.verbatim(b"txt", join(selection, lines_of(answers)).as_bytes());
             }
             Self::ClientKill(_, kind) => match (kind, sum(&answers)) {
                 (KillReply::Ok, 0) => reply.error(b"ERR No such client"),
@@ -173,7 +227,38 @@ impl Errand {
             Self::Page(page, shape) => {
                 reply.raw(&http::show(*page, *shape, &figures_of(answers), at_home));
             }
-            Self::ResetStats | Self::SetActiveExpiry(_) => reply.ok(),
+            Self::ResetStats
+            | Self::SetActiveExpiry(_)
+            | Self::LogReset(_)
+            | Self::Pause(..)
+            | Self::Unpause => reply.ok(),
+            Self::Log(kind, count) => {
+                let entries = answers.into_iter().flat_map(|answer| match answer {
+                    Answer::Entries(entries) => entries,
+                    _ => Vec::new(),
+                });
+                let count = at_home.settings.log_len_max(*kind).min(*count);
+                write_log(entries.collect(), count, reply);
+            }
+            Self::LogLen(kind) => {
+                let len = sum(&answers).min(at_home.settings.log_len_max(*kind));
+                reply.int(len as i64);
+            }
+            Self::Spikes(question) => {
+                let threshold_ms = at_home.settings.latency_threshold_ms;
+                let spikes = all_spikes(answers);
+                write_spikes(question, &spikes, threshold_ms, at_home.now / 1000, reply);
+            }
+            Self::SpikesReset(_) => {
+                let events = answers.into_iter().flat_map(|answer| match answer {
+                    Answer::Events(events) => events,
+                    _ => Vec::new(),
+                });
+                reply.int(events.collect::<HashSet<_>>().len() as i64);
+            }
+            Self::Histograms(names) => {
+                write_histograms(names, &all_histograms(answers), reply);
+            }
             Self::Channels(..) => {
                 let names = answers.into_iter().flat_map(|answer| match answer {
                     Answer::Names(names) => names,
@@ -194,6 +279,15 @@ impl Errand {
             Self::Patterns => reply.int(most(1, answers)[0] as i64),
         }
     }
+}
+
+/// The clients that all cores have chosen.
+fn lines_of(answers: Vec<Answer>) -> Vec<(u64, String)> {
+    let lines = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Clients(lines) => lines,
+        _ => Vec::new(),
+    });
+    lines.collect()
 }
 
 /// The figures of all cores, in their order.
@@ -257,18 +351,41 @@ fn sum(answers: &[Answer]) -> usize {
     answers.iter().map(count).sum()
 }
 
-fn figures(core: &mut CoreView<'_>) -> CoreFigures {
+fn all_spikes(answers: Vec<Answer>) -> AllSpikes {
+    let mut all = AllSpikes::new();
+    for answer in answers {
+        let Answer::Spikes(spikes) = answer else { continue };
+        for (event, own) in spikes {
+            all.entry(event).or_default().merge(&own);
+        }
+    }
+    all
+}
+
+fn all_histograms(answers: Vec<Answer>) -> AllHistograms {
+    let mut all = AllHistograms::new();
+    for answer in answers {
+        let Answer::Histograms(histograms) = answer else { continue };
+        for (name, own) in histograms {
+            all.entry(name).or_default().merge(&own);
+        }
+    }
+    all
+}
+
+fn figures(sections: Sections, core: &mut CoreView<'_>) -> CoreFigures {
     let mut figures = CoreFigures {
         core: core.core,
-        stats: core.stats.clone(),
+        stats: core.stats.copied(sections.want_histograms()),
         shard: core.shard.stats(),
+        pause: *core.pause,
         rates: core.stats.rates(core.now),
         ..CoreFigures::default()
     };
     core.clients.each(&mut |client| {
         let (input, output) = (client.input_bytes as u64, client.output_bytes as u64);
         figures.clients += 1;
-        figures.blocked += u64::from(client.is_blocked);
+        figures.blocked += u64::from(client.is_blocked || client.is_postponed);
         figures.watching += u64::from(client.session.watching() > 0);
         figures.client_bytes += size_of::<Session>() as u64 + input + output;
         figures.input_bytes_max = figures.input_bytes_max.max(input);
@@ -313,6 +430,7 @@ mod tests {
                     output_bytes: 20,
                     kill,
                     is_blocked,
+                    is_postponed: false,
                     unblock: &mut unblock,
                 });
                 *kill |= unblock.is_some();
@@ -335,7 +453,8 @@ mod tests {
         for (core, ids) in cores.iter().enumerate() {
             let mut clients = List(ids.iter().map(|id| (session(*id), false)).collect());
             let mut shard = Shard::new(core, cores.len(), 16, 0);
-            let mut stats = CoreStats::new();
+            let (mut stats, mut slow) = (CoreStats::new(), Slow::new(&settings));
+            let mut pause = Pause::default();
             stats.commands = 100;
             answers.push(errand.visit(&mut CoreView {
                 core,
@@ -343,6 +462,8 @@ mod tests {
                 clients: &mut clients,
                 shard: &mut shard,
                 stats: &mut stats,
+                slow: &mut slow,
+                pause: &mut pause,
             }));
             let gone = clients.0.iter().filter(|(session, kill)| *kill || session.closing);
             closed.extend(gone.map(|(session, _)| session.id));

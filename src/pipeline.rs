@@ -24,6 +24,8 @@ pub struct Pipeline {
     /// length in `message_bytes`.
     messages: VecDeque<(u32, u32)>,
     message_bytes: VecDeque<u8>,
+    /// Bytes of the reply written last.
+    written: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +52,7 @@ impl Pipeline {
         let to = if direct { &mut self.out } else { &mut self.stash };
         let start = to.len();
         write(&mut Reply::new(to, protocol));
+        self.written = to.len() - start;
         let failed = (to.get(start) == Some(&b'-')).then(|| to[start..].to_vec());
         if !answers {
             to.truncate(start);
@@ -65,6 +68,12 @@ impl Pipeline {
             }
         }
         failed
+    }
+
+    /// Bytes of the reply written last, whether the client wanted it or not.
+    #[inline]
+    pub fn written(&self) -> usize {
+        self.written
     }
 
     /// Keeps a place for a reply that comes from elsewhere; returns its sequence number.

@@ -3,6 +3,7 @@
 use crate::census::Census;
 use crate::config::Config;
 use crate::process::allocated;
+use crate::slow::Numbers;
 use crate::tickets::Tickets;
 use pinion_shards::Millis;
 use std::fmt::Write as _;
@@ -33,6 +34,8 @@ pub struct Server {
     pub census: Census,
     /// The order of transactions.
     pub tickets: Tickets,
+    /// The numbers of entries in the logs of slow commands.
+    pub log_numbers: Numbers,
     next_client_id: AtomicU64,
 }
 
@@ -54,6 +57,7 @@ impl Server {
             memory_peak: AtomicU64::new(0),
             census: Census::new(cores),
             tickets: Tickets::new(cores),
+            log_numbers: Numbers::default(),
             next_client_id: AtomicU64::new(1),
         }
     }

@@ -4,7 +4,7 @@ use crate::commands::Found;
 use crate::config::Settings;
 use pinion_io::resp::Protocol;
 use pinion_shards::Millis;
-use pinion_shards::commands::{Args, Row, Words};
+use pinion_shards::commands::{Args, Flags, Row, Words};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -227,6 +227,13 @@ impl Session {
     /// True if EXEC can only refuse.
     pub fn is_spoiled(&self) -> bool {
         self.transaction.as_ref().is_some_and(|transaction| transaction.spoiled)
+    }
+
+    /// True if a queued command writes.
+    pub fn queues_write(&self) -> bool {
+        let queue = self.transaction.as_ref().and_then(|transaction| transaction.queue.as_ref());
+        let mut rows = queue.into_iter().flatten().map(|queued| queued.found.row());
+        rows.any(|row| row.flags.has(Flags::WRITE) || row.name == "pfcount")
     }
 
     /// Ends the queuing, and gives what was queued.

@@ -1,10 +1,9 @@
 //! Figures of one core: plain counters, read by an errand and summed.
 
+use crate::histogram::Histogram;
 use pinion_shards::commands::Row;
 
-/// Commands that are run between two looks at the clock, at most.
-pub const RUN_COMMANDS_MAX: usize = 16;
-/// Kinds of error counted by name; more are counted in sum only (Redis: 128).
+/// Kinds of error counted by name; more are counted together (Redis has the same bound).
 pub const ERROR_KINDS_MAX: usize = 128;
 /// Rates are means over this many samples ...
 const SAMPLES: usize = 16;
@@ -14,7 +13,7 @@ const SAMPLE_MS: u64 = 100;
 const COMMAND_SLOTS: usize = 1024;
 
 /// Figures of one core since its start or the last CONFIG RESETSTAT.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct CoreStats {
     /// Commands run.
     pub commands: u64,
@@ -40,9 +39,10 @@ pub struct CoreStats {
     pub batches_borrowed: u64,
     /// Times that a full lane paused reading.
     pub lane_waits: u64,
-    /// Longest run of at most `RUN_COMMANDS_MAX` commands, in microseconds.
+    /// Longest run of a group of requests, in microseconds.
     pub run_us_worst: u64,
-    /// Runs by time: bucket n counts those of less than 2^n microseconds, and not less than half.
+    /// Such runs by time: bucket n counts those of less than 2^n microseconds, and not less than
+    /// half.
     pub run_us: [u64; 32],
     /// Turns of the loop.
     pub ticks: u64,
@@ -52,6 +52,10 @@ pub struct CoreStats {
     pub calls: CallTable,
     /// Error replies by their first word.
     pub errors: Vec<(Box<str>, u64)>,
+    /// Error replies of kinds beyond `ERROR_KINDS_MAX`.
+    pub errors_other: u64,
+    /// How long commands took, if that is kept.
+    pub latencies: Latencies,
     rates: Rates,
 }
 
@@ -83,6 +87,8 @@ impl CoreStats {
             parks: 0,
             calls: CallTable::new(),
             errors: Vec::new(),
+            errors_other: 0,
+            latencies: Latencies::default(),
             rates: Rates::default(),
         }
     }
@@ -94,13 +100,43 @@ impl CoreStats {
         self.calls.call(row);
     }
 
-    /// Notes that the commands counted since the last `ran` (at most `RUN_COMMANDS_MAX`) took
-    /// `us` microseconds together; each is charged an equal part.
+    /// Counts a command that has ended later than it began, or elsewhere.
     #[inline]
-    pub fn ran(&mut self, us: u64) {
+    pub fn command_late(&mut self, row: &'static Row) {
+        let last = self.calls.last;
+        self.command(row);
+        self.calls.last = last;
+    }
+
+    /// Notes that the command counted last ran here for so long; which it was, if one was counted
+    /// since and it does not take its time elsewhere.
+    #[inline]
+    pub fn ran(&mut self, nanos: u64) -> Option<&'static Row> {
+        let slot = usize::from(std::mem::replace(&mut self.calls.last, NO_SLOT));
+        let calls = self.calls.slots.get_mut(slot)?;
+        calls.time_ns += nanos;
+        self.latencies.add(slot, nanos);
+        calls.row
+    }
+
+    /// Says of the command counted last that it is yet to end, or takes its time elsewhere.
+    #[inline]
+    pub fn goes_on(&mut self) {
+        self.calls.last = NO_SLOT;
+    }
+
+    /// Notes how long a command ran that was counted before.
+    pub fn charge(&mut self, row: &'static Row, nanos: u64) {
+        let slot = self.calls.slot(row);
+        self.calls.slots[slot].time_ns += nanos;
+        self.latencies.add(slot, nanos);
+    }
+
+    /// Notes how long a group of requests took.
+    #[inline]
+    pub fn ran_group(&mut self, us: u64) {
         self.run_us_worst = self.run_us_worst.max(us);
         self.run_us[bucket(us)] += 1;
-        self.calls.charge(us);
     }
 
     /// Counts an error reply; `line` is its text, with or without the `-`. `refused` says that
@@ -117,6 +153,26 @@ impl CoreStats {
             *count += 1;
         } else if self.errors.len() < ERROR_KINDS_MAX {
             self.errors.push((word.into(), 1));
+        } else {
+            self.errors_other += 1;
+        }
+    }
+
+    /// The histogram of each command that has one.
+    pub fn histograms(&self) -> impl Iterator<Item = (&'static Row, &Histogram)> {
+        let slots = self.latencies.histograms.iter().enumerate();
+        slots.filter_map(|(slot, own)| Some((self.calls.slots[slot].row?, own.as_deref()?)))
+    }
+
+    /// The same figures, for somebody else to keep; histograms only if they are asked for.
+    pub fn copied(&self, histograms: bool) -> Self {
+        let latencies = &self.latencies;
+        Self {
+            calls: self.calls.clone(),
+            errors: self.errors.clone(),
+            latencies: if histograms { latencies.clone() } else { Latencies::default() },
+            rates: self.rates.clone(),
+            ..*self
         }
     }
 
@@ -135,7 +191,9 @@ impl CoreStats {
 
     /// Sets every figure back to zero.
     pub fn reset(&mut self) {
+        let enabled = self.latencies.enabled;
         *self = Self::new();
+        self.latencies.enabled = enabled;
     }
 }
 
@@ -160,18 +218,51 @@ pub struct Calls {
     pub failed: u64,
 }
 
+/// How long commands took, a histogram for each that ran.
+#[derive(Clone, Debug, Default)]
+pub struct Latencies {
+    /// False keeps none, as `latency-tracking no` asks.
+    pub enabled: bool,
+    /// By slot of the table of calls.
+    histograms: Vec<Option<Box<Histogram>>>,
+}
+
+impl Latencies {
+    #[inline]
+    fn add(&mut self, slot: usize, nanos: u64) {
+        if !self.enabled {
+            return;
+        }
+        match self.histograms.get_mut(slot) {
+            Some(Some(histogram)) => histogram.add(nanos),
+            _ => self.add_first(slot, nanos),
+        }
+    }
+
+    #[cold]
+    fn add_first(&mut self, slot: usize, nanos: u64) {
+        if self.histograms.len() <= slot {
+            self.histograms.resize(COMMAND_SLOTS, None);
+        }
+        self.histograms[slot].get_or_insert_default().add(nanos);
+    }
+}
+
+/// No slot of the table.
+const NO_SLOT: u16 = u16::MAX;
+
 /// Calls of every command, found by the address of its row.
 #[derive(Clone, Debug)]
 pub struct CallTable {
     slots: Box<[Calls]>,
-    run: [u16; RUN_COMMANDS_MAX],
-    run_len: usize,
+    /// That of the command counted last, until it is known how long that took.
+    last: u16,
 }
 
 impl CallTable {
     fn new() -> Self {
         let slots = vec![Calls::default(); COMMAND_SLOTS].into_boxed_slice();
-        Self { slots, run: [0; RUN_COMMANDS_MAX], run_len: 0 }
+        Self { slots, last: NO_SLOT }
     }
 
     /// Those that did anything.
@@ -183,22 +274,7 @@ impl CallTable {
     fn call(&mut self, row: &'static Row) {
         let slot = self.slot(row);
         self.slots[slot].calls += 1;
-        if self.run_len < RUN_COMMANDS_MAX {
-            self.run[self.run_len] = slot as u16;
-            self.run_len += 1;
-        }
-    }
-
-    #[inline]
-    fn charge(&mut self, us: u64) {
-        if self.run_len == 0 {
-            return;
-        }
-        let each = us * 1000 / self.run_len as u64;
-        for &slot in &self.run[..self.run_len] {
-            self.slots[usize::from(slot)].time_ns += each;
-        }
-        self.run_len = 0;
+        self.last = slot as u16;
     }
 
     fn error(&mut self, row: &'static Row, refused: bool) {
@@ -273,19 +349,30 @@ mod tests {
     static TWO: Row = Row::new("two", 1, Group::String, Plan::Session);
 
     #[test]
-    fn a_run_is_charged_to_its_commands() {
+    fn time_is_charged_to_the_command_that_took_it() {
         let mut stats = CoreStats::new();
+        stats.latencies.enabled = true;
         stats.command(&ONE);
+        assert_eq!(stats.ran(10_000).unwrap().name, "one");
+        assert!(stats.ran(5_000).is_none(), "nothing was counted since");
         stats.command(&ONE);
+        stats.goes_on();
+        assert!(stats.ran(5_000).is_none());
+        stats.charge(&ONE, 10_000);
         stats.command(&TWO);
-        stats.ran(30);
+        stats.ran(30_000);
+        stats.ran_group(30);
+        let counts: Vec<_> = stats.histograms().map(|(row, own)| (row.name, own.total())).collect();
+        assert!(counts.contains(&("one", 2)) && counts.contains(&("two", 1)), "{counts:?}");
+        assert_eq!(stats.copied(true).histograms().count(), 2);
+        assert_eq!(stats.copied(false).histograms().count(), 0);
         stats.error(Some(&TWO), b"-WRONGTYPE no\r\n", false);
         stats.error(None, b"ERR x", true);
         let of = |row: &'static Row| {
             *stats.calls.iter().find(|calls| std::ptr::eq(calls.row.unwrap(), row)).unwrap()
         };
         assert_eq!((of(&ONE).calls, of(&ONE).time_ns), (2, 20_000));
-        assert_eq!((of(&TWO).calls, of(&TWO).failed), (1, 1));
+        assert_eq!((of(&TWO).calls, of(&TWO).failed, of(&TWO).time_ns), (1, 1, 30_000));
         assert_eq!(stats.run_us_worst, 30);
         assert_eq!(stats.run_us[5], 1);
         assert_eq!(stats.errors, [("WRONGTYPE".into(), 1), ("ERR".into(), 1)]);

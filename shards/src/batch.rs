@@ -5,7 +5,7 @@
 //! the batch goes home, where each reply is put in its place by its tag. A batch is used again
 //! for ever; it allocates only to grow.
 
-use crate::commands::Args;
+use crate::commands::{Args, Row};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCH_KEEP_BYTES_MAX, PREFETCH_DEPTH};
 use crate::shard::{Call, Millis, Ran, Sender, Shard, Task};
 use crate::transaction::Part;
@@ -37,6 +37,8 @@ struct Entry<T> {
     reply_end: usize,
     db: u16,
     protocol: Protocol,
+    /// How long it ran, in nanoseconds.
+    took: u32,
     tag: T,
 }
 
@@ -47,6 +49,12 @@ pub struct Outcome<'a> {
     pub reply: &'a [u8],
     /// Whether it has replied.
     pub ran: Ran,
+    /// Which command it was, if it was one.
+    pub row: Option<&'static Row>,
+    /// Its words; none where they are not known any more.
+    pub args: Args<'a>,
+    /// How long it ran, in nanoseconds.
+    pub took: u64,
 }
 
 /// A command to be added to a batch.
@@ -114,6 +122,7 @@ impl<T: Copy> Batch<T> {
             reply_end: 0,
             db: order.db,
             protocol: order.protocol,
+            took: 0,
             tag: order.tag,
         });
     }
@@ -128,6 +137,7 @@ impl<T: Copy> Batch<T> {
         let mut parts = self.parts.drain(..).peekable();
         let answers = &mut self.answers;
         let mut index = 0;
+        let mut before = shard.instant();
         for chunk in self.entries.chunks_mut(PREFETCH_DEPTH) {
             for entry in chunk.iter().filter(|entry| entry.hash != 0) {
                 shard.prefetch_bucket(entry.db, entry.hash);
@@ -138,6 +148,7 @@ impl<T: Copy> Batch<T> {
             for entry in chunk {
                 while let Some((_, part)) = parts.next_if(|(before, _)| *before == index) {
                     answers.extend(shard.take_part(now, part));
+                    before = shard.instant();
                 }
                 let first = entry.first as usize;
                 let words = &self.ranges[first..first + entry.words as usize];
@@ -154,6 +165,9 @@ impl<T: Copy> Batch<T> {
                     self.unfinished.push((index, ran));
                 }
                 entry.reply_end = self.replies.len();
+                let after = shard.instant();
+                entry.took = u32::try_from(after.saturating_sub(before)).unwrap_or(u32::MAX);
+                before = after;
                 index += 1;
             }
         }
@@ -176,7 +190,10 @@ impl<T: Copy> Batch<T> {
             let ran = own.map_or(Ran::Done, |(_, ran)| ran);
             let reply = &self.replies[start..entry.reply_end];
             start = entry.reply_end;
-            see(entry.tag, Outcome { reply, ran });
+            let first = entry.first as usize;
+            let words = &self.ranges[first..first + entry.words as usize];
+            let (row, args) = (entry.task.row(), Args::new(&self.arena, words));
+            see(entry.tag, Outcome { reply, ran, row, args, took: entry.took.into() });
         }
     }
 

@@ -38,6 +38,7 @@ mod waiting;
 pub use carried::Carried;
 pub use reading::{Source, Step, Walk};
 pub use shard::{
-    Call, DatabaseStats, Late, LateCall, Millis, Ran, Scope, Sender, Shard, ShardStats, Task,
+    Call, Cost, DatabaseStats, Late, LateCall, Meter, Millis, Ran, Scope, Sender, Shard,
+    ShardStats, Task,
 };
 pub use waiting::{Null, Retire, Wait, Waiter};

@@ -2,7 +2,7 @@
 
 use crate::carried::Carried;
 use crate::channels::{self, Channels, News};
-use crate::commands::{Args, Row, Run, Try};
+use crate::commands::{Args, Flags, Row, Run, Try, Words};
 use crate::glob;
 use crate::keyspace::{Class, Key, Keyspace};
 use crate::reading::{self, Readings};
@@ -71,9 +71,16 @@ pub struct Shard {
     pub(crate) rules: Rules,
     reading: Option<reading::Plan>,
     outgoing: Vec<Carried>,
+    meter: Meter,
+    /// Time stands still for keys: only commands that write remove what is due.
+    paused: bool,
     index: usize,
     shards: usize,
 }
+
+/// Nanoseconds since any fixed instant, by which a shard tells how long its commands take. It comes
+/// from outside, as time does; nothing but figures depends on it.
+pub type Meter = fn() -> u64;
 
 /// What became of a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -140,9 +147,39 @@ impl Shard {
             reading: None,
             rules: Rules::new(seed),
             outgoing: Vec::new(),
+            meter: || 0,
+            paused: false,
             index,
             shards,
         }
+    }
+
+    /// Has keys that are due stay until `false`, as CLIENT PAUSE does.
+    pub fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+        self.keyspace.set_still(paused);
+    }
+
+    /// While keys stand still: has them go for a command that writes, or is served late.
+    #[cold]
+    pub(crate) fn set_still_for(&mut self, row: Option<&Row>) {
+        self.keyspace.set_still(row.is_some_and(|row| !row.flags.has(Flags::WRITE)));
+    }
+
+    #[inline]
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Measures commands from now on.
+    pub fn set_meter(&mut self, meter: Meter) {
+        self.meter = meter;
+    }
+
+    /// What the meter shows.
+    #[inline]
+    pub(crate) fn instant(&self) -> u64 {
+        (self.meter)()
     }
 
     /// A coordinator of transactions for the core of this shard.
@@ -194,6 +231,9 @@ impl Shard {
         incoming: &mut Vec<Carried>,
         reply: &mut Reply<'_>,
     ) -> Ran {
+        if self.paused {
+            self.set_still_for(call.task.row());
+        }
         let mark = reply.len();
         let mut ran = Ran::Done;
         let result = match call.task {
@@ -313,6 +353,9 @@ impl Shard {
     /// more to do, and the next call should come as soon as clients leave time.
     pub fn tick(&mut self, now: Millis) -> bool {
         let freeing = self.keyspace.free_some();
+        if self.paused {
+            return freeing;
+        }
         let sweeping = self.keyspace.sweep_parts(&self.rules, now);
         let more = self.keyspace.sweep(now).more || sweeping || freeing;
         self.serve_put_off(now);
@@ -432,6 +475,19 @@ pub struct Late {
     pub part: Option<Box<Part>>,
     /// What the core asked to be told.
     pub news: Option<News>,
+    /// What the command cost that replies.
+    pub cost: Cost,
+}
+
+/// What a command cost that had to wait.
+#[derive(Clone, Debug, Default)]
+pub struct Cost {
+    /// Which it was, where the shard knows.
+    pub row: Option<&'static Row>,
+    /// Its words.
+    pub words: Words,
+    /// How long it ran at last, in nanoseconds; how long it waited is not counted.
+    pub took: u64,
 }
 
 /// The call that a late reply belongs to.
@@ -451,8 +507,8 @@ pub enum LateCall {
 }
 
 impl Late {
-    pub(crate) fn waited(waiter: Waiter, reply: Vec<u8>) -> Self {
-        Self { reply, ..Self::empty(Sender(waiter.home), LateCall::Waited(waiter.id)) }
+    pub(crate) fn waited(waiter: Waiter, reply: Vec<u8>, cost: Cost) -> Self {
+        Self { reply, cost, ..Self::empty(Sender(waiter.home), LateCall::Waited(waiter.id)) }
     }
 
     pub(crate) fn later(sender: Sender, shard: usize, number: u64) -> Self {
@@ -475,7 +531,8 @@ impl Late {
     }
 
     fn empty(to: Sender, call: LateCall) -> Self {
-        Self { to, call, reply: Vec::new(), more: false, ran: Ran::Done, part: None, news: None }
+        let (part, news, cost) = (None, None, Cost::default());
+        Self { to, call, reply: Vec::new(), more: false, ran: Ran::Done, part, news, cost }
     }
 }
 

@@ -9,7 +9,7 @@
 use crate::commands::{Args, Group, Row, Try, Words};
 use crate::error::Error;
 use crate::keyspace::Key;
-use crate::shard::{Late, Millis, Shard};
+use crate::shard::{Cost, Late, Millis, Shard};
 use crate::value::Value;
 use pinion_io::resp::{Protocol, Reply};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -209,7 +209,8 @@ impl Shard {
             return;
         }
         if let Some(text) = why.reply(parked.protocol) {
-            self.waits.say(Late::waited(waiter, text));
+            let cost = Cost { row: Some(parked.row), words: parked.words, took: 0 };
+            self.waits.say(Late::waited(waiter, text, cost));
         }
     }
 
@@ -304,6 +305,10 @@ impl Shard {
         let words = std::mem::take(&mut parked.words);
         let args = words.args();
         let hash = parked.row.first_key(&args).map_or(0, |index| self.hash(args.at(index)));
+        if self.is_paused() {
+            self.set_still_for(None);
+        }
+        let began = self.instant();
         let mut text = Vec::new();
         let mut reply = Reply::new(&mut text, protocol);
         let mut incoming = Vec::new();
@@ -323,8 +328,10 @@ impl Shard {
         };
         self.waits.parked.get_mut(&number).expect("it is tried, not gone").words = words;
         if !stays {
-            let waiter = self.forget(number).waiter;
-            self.waits.say(Late::waited(waiter, text));
+            let took = self.instant().saturating_sub(began);
+            let Parked { waiter, row, words, .. } = self.forget(number);
+            let cost = Cost { row: Some(row), words, took };
+            self.waits.say(Late::waited(waiter, text, cost));
         }
     }
 

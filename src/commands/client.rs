@@ -6,7 +6,7 @@ use crate::errand::{ClientView, Errand};
 use crate::session::ReplyMode;
 use pinion_io::resp::Reply;
 use pinion_shards::Retire;
-use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
+use pinion_shards::commands::{Args, Flags, Group, Plan, Row, parse_int};
 use pinion_shards::error::Error;
 
 /// A name of a client, if it is one: printable, and without spaces.
@@ -36,6 +36,7 @@ fn info(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Out
         output_bytes: 0,
         kill: &mut kill,
         is_blocked: false,
+        is_postponed: false,
         unblock: &mut unblock,
     };
     reply.verbatim(b"txt", line(&view, now).as_bytes());
@@ -71,6 +72,34 @@ fn kill(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
             Ok(Outcome::Done)
         }
     }
+}
+
+/// Longest pause, in milliseconds: beyond it the sum with the clock has no meaning.
+const PAUSE_MS_MAX: i64 = i64::MAX / 2;
+
+/// CLIENT PAUSE milliseconds [WRITE | ALL]
+fn pause(at: &mut Context<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let all = match args.len() {
+        3 => true,
+        4 if args.is(3, "WRITE") => false,
+        4 if args.is(3, "ALL") => true,
+        4 => return Err(Error::Text("ERR CLIENT PAUSE mode must be WRITE or ALL")),
+        _ => return Err(Error::Arity("client|pause")),
+    };
+    let ms = parse_int(args.at(2))
+        .ok_or(Error::Text("ERR timeout is not an integer or out of range"))?;
+    if ms < 0 {
+        return Err(Error::Text("ERR timeout is negative"));
+    }
+    if ms > PAUSE_MS_MAX {
+        return Err(Error::Text("ERR timeout is out of range"));
+    }
+    Ok(Outcome::Start(Job::Errand(Errand::Pause(at.now + ms as u64, all))))
+}
+
+/// CLIENT UNPAUSE
+fn unpause(_: &mut Context<'_>, _: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
+    Ok(Outcome::Start(Job::Errand(Errand::Unpause)))
 }
 
 /// CLIENT UNBLOCK id [TIMEOUT | ERROR]
@@ -232,6 +261,8 @@ const HELP: &[&str] = &[
     "    Keep this connection when client memory runs short.",
     "NO-TOUCH (ON|OFF)",
     "    Do not count this connection's reads as use of a key.",
+    "PAUSE <timeout> [WRITE|ALL]",
+    "    Have commands wait for so many milliseconds: those that write, or all.",
     "REPLY (ON|OFF|SKIP)",
     "    Choose which replies this connection gets.",
     "SETINFO <option> <value>",
@@ -242,6 +273,8 @@ const HELP: &[&str] = &[
     "    Name this connection.",
     "UNBLOCK <clientid> [TIMEOUT|ERROR]",
     "    End the wait of a connection whose command waits for a key.",
+    "UNPAUSE",
+    "    End what PAUSE began.",
 ];
 
 const USUAL: &[Flags] = &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
@@ -302,6 +335,14 @@ static SUBCOMMANDS: &[SessionRow] = &[
     SessionRow::new(
         row("client|unblock", -3, ADMIN).about("5.0.0", "Ends the wait of another connection"),
         unblock,
+    ),
+    SessionRow::new(
+        row("client|pause", -3, ADMIN).about("3.0.0", "Has commands wait for a time"),
+        pause,
+    ),
+    SessionRow::new(
+        row("client|unpause", 2, ADMIN).about("6.2.0", "Ends the pause of commands"),
+        unpause,
     ),
     SessionRow::new(
         row("client|help", 2, &[Flags::LOADING, Flags::STALE])

@@ -210,7 +210,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     for (set, flag) in [
         (session.is_subscriber(), 'P'),
         (queued.is_some(), 'x'),
-        (client.is_blocked, 'b'),
+        (client.is_blocked || client.is_postponed, 'b'),
         (session.closing, 'c'),
         (matches!(session.peer, Peer::Unix(_)), 'U'),
         (session.no_evict, 'e'),
@@ -280,6 +280,7 @@ mod tests {
             output_bytes: 6,
             kill: &mut false,
             is_blocked: true,
+            is_postponed: false,
             unblock: &mut None,
         };
         let line = line(&view, 13_999);

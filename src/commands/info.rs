@@ -2,6 +2,7 @@
 
 use super::{Context, Job, Outcome, SessionRow, info_memory};
 use crate::errand::{CoreFigures, Errand};
+use crate::histogram::Histogram;
 use crate::process::{Cpu, kernel};
 use crate::server::REDIS_VERSION;
 use crate::stats::Calls;
@@ -34,6 +35,7 @@ static SECTIONS: &[(&str, &str, bool, WriteSection)] = &[
     ("modules", "Modules", true, |_, _| ()),
     ("commandstats", "Commandstats", false, command_stats),
     ("errorstats", "Errorstats", true, error_stats),
+    ("latencystats", "Latencystats", false, latency_stats),
     ("cluster", "Cluster", true, |lines, _| lines.add("cluster_enabled", 0)),
     ("keyspace", "Keyspace", true, keyspace),
     ("pinion", "Pinion", false, pinion),
@@ -56,6 +58,12 @@ impl Sections {
                 Self(chosen.0 | at.map_or(0, |at| 1 << at))
             }
         })
+    }
+
+    /// True if what they show comes from histograms.
+    pub(crate) fn want_histograms(self) -> bool {
+        let at = SECTIONS.iter().position(|section| section.0 == "latencystats");
+        at.is_some_and(|at| self.0 & 1 << at != 0)
     }
 
     /// Those that INFO alone shows.
@@ -162,6 +170,11 @@ fn clients(lines: &mut Lines, report: &Report<'_>) {
     lines.add("clients_in_timeout_table", 0);
     lines.add("total_watched_keys", report.sum(|core| core.shard.watched_keys));
     lines.add("total_blocking_keys_on_nokey", report.sum(|core| core.shard.needed_keys));
+    let pause = report.cores.first().map(|core| core.pause).unwrap_or_default();
+    let left = pause.until().map_or(0, |until| until.saturating_sub(report.at.now));
+    lines.add("paused_reason", if pause.until().is_some() { "client_pause" } else { "none" });
+    lines.add("paused_actions", pause.actions());
+    lines.add("paused_timeout_milliseconds", left);
 }
 
 fn persistence(lines: &mut Lines, report: &Report<'_>) {
@@ -291,6 +304,21 @@ fn error_stats(lines: &mut Lines, report: &Report<'_>) {
     }
     for (word, count) in errors {
         lines.add(&format!("errorstat_{word}"), format_args!("count={count}"));
+    }
+}
+
+fn latency_stats(lines: &mut Lines, report: &Report<'_>) {
+    let mut commands: BTreeMap<&str, Histogram> = BTreeMap::new();
+    for (row, own) in report.cores.iter().flat_map(|core| core.stats.histograms()) {
+        commands.entry(row.name).or_default().merge(own);
+    }
+    for (name, histogram) in commands {
+        let percentiles = report.at.settings.latency_percentiles.iter().map(|&percent| {
+            let us = histogram.percentile(percent) as f64 / 1000.0;
+            format!("p{percent}={us:.3}")
+        });
+        let percentiles: Vec<_> = percentiles.collect();
+        lines.add(&format!("latency_percentiles_usec_{name}"), percentiles.join(","));
     }
 }
 

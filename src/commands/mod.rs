@@ -9,8 +9,10 @@ mod connection;
 mod debug;
 mod info;
 mod info_memory;
+mod latency;
 mod pubsub;
 mod server;
+mod slowlog;
 mod table;
 mod transaction;
 
@@ -18,6 +20,9 @@ pub(crate) use client_list::line;
 pub use client_list::{Filter, Ids, KillReply, Kind, Selection};
 pub use info::Sections;
 pub(crate) use info::report;
+pub use latency::SpikeQuestion;
+pub(crate) use latency::{AllHistograms, AllSpikes, write_histograms, write_spikes};
+pub(crate) use slowlog::write_log;
 
 pub(crate) use connection::is_password;
 pub use table::{FindError, Found, find, session_rows};

@@ -1,7 +1,8 @@
 //! Finds the row of a request, here or among the shards' rows.
 
 use super::{
-    SessionRow, client, command, config, connection, debug, info, pubsub, server, transaction,
+    SessionRow, client, command, config, connection, debug, info, latency, pubsub, server, slowlog,
+    transaction,
 };
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Plan, Row};
@@ -17,6 +18,8 @@ static FAMILIES: &[&[SessionRow]] = &[
     debug::ROWS,
     transaction::ROWS,
     pubsub::ROWS,
+    slowlog::ROWS,
+    latency::ROWS,
 ];
 
 /// Longest part of a client's words that an error quotes, in bytes (Redis: 128).

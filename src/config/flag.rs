@@ -13,6 +13,8 @@ pub enum Value {
     Switch(fn(&mut Settings) -> &mut bool),
     /// A whole number within bounds.
     Count(fn(&mut Settings) -> &mut u64, u64, u64),
+    /// The same with a sign.
+    Signed(fn(&mut Settings) -> &mut i64, i64, i64),
     /// The same, of elements or bytes in memory.
     Size(fn(&mut Settings) -> &mut usize, usize, usize),
     /// An amount of memory within bounds: a number, and perhaps `b`, `k`, `kb`, `m`, `mb`, `g` or
@@ -138,6 +140,15 @@ impl Flag {
             Value::Size(at, min, max) => {
                 *at(settings) = parse_count(text, min as u64, max as u64)? as usize;
             }
+            Value::Signed(at, min, max) => {
+                let number: i64 =
+                    text.parse().map_err(|_| "argument couldn't be parsed into an integer")?;
+                if !(min..=max).contains(&number) {
+                    let refusal = format!("argument must be between {min} and {max} inclusive");
+                    return Err(refusal.into());
+                }
+                *at(settings) = number;
+            }
             Value::Bytes(at, min, max) => {
                 let bytes = parse_bytes(text).ok_or("argument must be a memory value")?;
                 *at(settings) = within(bytes, min, max)?;
@@ -167,6 +178,7 @@ impl Flag {
             Value::Switch(at) => (if *at(settings) { "yes" } else { "no" }).to_owned(),
             Value::Count(at, ..) | Value::Bytes(at, ..) => at(settings).to_string(),
             Value::Size(at, ..) => at(settings).to_string(),
+            Value::Signed(at, ..) => at(settings).to_string(),
             Value::Text(at) | Value::Choice(at, _) => at(settings).clone(),
             Value::Parsed { show, .. } => show(settings),
             Value::Constant(only) => only.to_owned(),

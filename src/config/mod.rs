@@ -1,6 +1,7 @@
 //! The settings: one table of flags, read at start and partly changeable while serving.
 
 mod flag;
+mod operation;
 mod settings;
 mod sources;
 mod table;
@@ -8,7 +9,7 @@ mod unbuilt;
 
 pub(crate) use flag::parse_bytes;
 pub use flag::{Flag, Refusal, Value};
-pub use settings::{BufferLimit, Pin, Settings};
+pub use settings::{BufferLimit, LogSetting, Pin, Settings};
 pub use sources::{Start, read};
 pub use table::FLAGS;
 

@@ -1,6 +1,7 @@
 //! A snapshot of every setting, typed.
 
 use super::table::FLAGS;
+use crate::slow::Kind;
 use pinion_shards::Shard;
 use pinion_shards::keyspace::Class;
 use pinion_shards::value::Encodings;
@@ -26,6 +27,15 @@ pub struct BufferLimit {
     pub soft_bytes: u64,
     /// ... held for this many seconds.
     pub soft_seconds: u64,
+}
+
+/// What a log of commands keeps.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LogSetting {
+    /// From so many microseconds or bytes on; -1 for nothing.
+    pub from: i64,
+    /// Entries, at most.
+    pub len_max: u64,
 }
 
 /// Every setting. A field's meaning, default and name stand in the table of flags.
@@ -83,6 +93,14 @@ pub struct Settings {
     pub memory_bytes_max: u64,
     /// What to do at the memory limit.
     pub memory_policy: String,
+    /// What the logs of slow and large commands keep: slow, large requests, large replies.
+    pub command_logs: [LogSetting; 3],
+    /// Milliseconds from which an event is a spike, 0 for never.
+    pub latency_threshold_ms: u64,
+    /// Keep histograms of how long each command takes.
+    pub latency_tracking: bool,
+    /// What INFO tells of these, in percent.
+    pub latency_percentiles: Vec<f64>,
     /// The bounds of the compact forms of values.
     pub encodings: Encodings,
     /// Which events of keys are published, and how.
@@ -103,6 +121,11 @@ impl Settings {
     pub fn tell(&self, shard: &mut Shard) {
         shard.set_encodings(&self.encodings);
         shard.set_notify(self.notify);
+    }
+
+    /// Entries that a log of commands shows at most.
+    pub fn log_len_max(&self, kind: Kind) -> usize {
+        usize::try_from(self.command_logs[kind as usize].len_max).unwrap_or(usize::MAX)
     }
 
     /// What was asked for and is only reported so far, one sentence each, for the log.

@@ -236,7 +236,7 @@ fn built(flag: &Flag) -> Vec<Arg> {
             let [on, off] = switch(flag.name);
             return vec![on.help(help).hide(flag.hidden), off];
         }
-        Value::Count(..) | Value::Size(..) => "NUMBER",
+        Value::Count(..) | Value::Size(..) | Value::Signed(..) => "NUMBER",
         Value::Bytes(..) => "BYTES",
         Value::Choice(..) => "WORD",
         Value::Text(_) | Value::Parsed { .. } | Value::Constant(_) => "VALUE",

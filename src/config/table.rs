@@ -1,6 +1,7 @@
 //! The table of flags: every setting once, with its names, bounds, default and meaning.
 
 use super::flag::{Flag, Refusal, Value, parse_bytes};
+use super::operation;
 use super::settings::{BufferLimit, Pin, Settings};
 use pinion_shards::keyspace::Class;
 use pinion_shards::limits::{DATABASES_MAX, SHARDS_MAX, STRING_BYTES_MAX};
@@ -11,7 +12,26 @@ const I32_MAX: u64 = i32::MAX as u64;
 const SIZE_MAX: usize = i64::MAX as usize;
 
 /// Every setting, by subject.
-pub static FLAGS: &[Flag] = &[
+pub static FLAGS: &[Flag] =
+    &join::<{ TABLE.len() + operation::TABLE.len() }>(&[TABLE, operation::TABLE]);
+
+const fn join<const LEN: usize>(tables: &[&[Flag]]) -> [Flag; LEN] {
+    let mut flags = [tables[0][0]; LEN];
+    let (mut table, mut count) = (0, 0);
+    while table < tables.len() {
+        let mut index = 0;
+        while index < tables[table].len() {
+            flags[count] = tables[table][index];
+            index += 1;
+            count += 1;
+        }
+        table += 1;
+    }
+    assert!(count == LEN, "every flag has a place");
+    flags
+}
+
+const TABLE: &[Flag] = &[
     // Where clients come in.
     Flag::new(
         "port",

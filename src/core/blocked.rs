@@ -65,7 +65,7 @@ impl Work {
             self.stall(request, Stall::Lane(owner as u16));
             return false;
         }
-        let Some(Place { sequence, db, protocol, .. }) = self.reserve(request, row) else {
+        let Some(Place { sequence, db, protocol, .. }) = self.begin_wait(request, row) else {
             return true;
         };
         let (socket, hash) = (request.socket, request.hash);
@@ -78,10 +78,13 @@ impl Work {
             let ran = self.owner.value().run(self.now, &call, &mut reply);
             if ran == Ran::Done {
                 self.blocked.count = id;
+                self.count_waited(socket);
+                self.stats.command(row);
                 self.fill_for(Some(row), socket, sequence, &text);
             } else {
                 self.block(socket, row, sequence, Some(owner));
-                self.deliver_tried(id, &Outcome { reply: &text, ran }, owner);
+                let outcome = Outcome { reply: &text, ran, row: Some(row), args: *args, took: 0 };
+                self.deliver_tried(id, &outcome, owner);
             }
             return true;
         }
@@ -91,6 +94,13 @@ impl Work {
         let (bytes, ranges) = args.parts();
         self.hops.push(owner, &order, bytes, ranges.iter().copied());
         true
+    }
+
+    /// Counts a command of a client that is done after it may have waited.
+    fn count_waited(&mut self, socket: SocketId) {
+        if let Some(connection) = self.connection(socket) {
+            connection.session.commands_total += 1;
+        }
     }
 
     /// Has a client wait, at `owner` or at several; the number of its wait.
@@ -126,14 +136,17 @@ impl Work {
         match outcome.ran {
             Ran::Parked(until) => self.set_deadline(id, until),
             Ran::Later(number) => self.wait_for(shard, number, Ticket::Wait { id }),
-            Ran::Done => self.unblock(id, outcome.reply),
+            Ran::Done => self.unblock(id, outcome),
         }
     }
 
     /// Gives a client that waited its reply, and lets it go on.
-    pub(super) fn unblock(&mut self, id: u64, reply: &[u8]) {
+    pub(super) fn unblock(&mut self, id: u64, outcome: &Outcome<'_>) {
         let Some(client) = self.blocked.remove(id) else { return };
-        self.fill_for(Some(client.row), client.socket, client.sequence, reply);
+        self.fill_for(Some(client.row), client.socket, client.sequence, outcome.reply);
+        self.stats.command_late(client.row);
+        self.count_waited(client.socket);
+        self.charge(Some(client.row), client.socket, outcome);
         if let Some(connection) = self.connection(client.socket) {
             connection.stall = Stall::None;
             self.go_on(client.socket);

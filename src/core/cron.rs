@@ -72,7 +72,8 @@ impl Cron {
         if self.stopping_since.is_some() {
             return Wait::AtMost(STOP_MIN);
         }
-        let ends = [jobs.next_end(), work.blocked.next_end()];
+        let pause = work.pause_left().map(|left| work.steady + Duration::from_millis(left));
+        let ends = [jobs.next_end(), work.blocked.next_end(), pause];
         if let Some(end) = ends.into_iter().flatten().min() {
             return Wait::AtMost(end.min(self.next).saturating_sub(work.steady));
         }

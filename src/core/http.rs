@@ -7,6 +7,10 @@ use crate::errand::Errand;
 use crate::http::{self, Sniff};
 use pinion_io::resp::Protocol;
 use pinion_io::ring::SocketId;
+use pinion_shards::commands::{Group, Plan, Row, Words};
+
+/// What the figures of commands call a request.
+static REQUEST: Row = Row::new("http", 1, Group::Server, Plan::Session);
 
 impl Core {
     /// True if a connection that has gathered bytes speaks Redis's protocol; answers it if it
@@ -54,7 +58,9 @@ impl Core {
                     connection.jobs += 1;
                     let sequence = connection.pipeline.reserve(false);
                     let job = Job::Errand(Errand::Page(page, asked.shape));
-                    self.work.asked.push(jobs::Asked { socket, sequence, job });
+                    let (row, mut words) = (&REQUEST, Words::default());
+                    words.extend([row.name.as_bytes()].into_iter());
+                    self.work.asked.push(jobs::Asked { socket, sequence, job, row, words });
                 }
                 (Some(status), _) | (None, Err(status)) => {
                     let answer = http::refuse(status, asked.shape, now);

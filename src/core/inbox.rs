@@ -88,6 +88,14 @@ pub(super) struct Request {
     pub(super) prefetched: bool,
 }
 
+impl Request {
+    /// Bytes of the request as it came.
+    #[inline]
+    pub(super) fn bytes(&self) -> u64 {
+        u64::from(self.end - self.start)
+    }
+}
+
 /// What a request turned out to be.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What {

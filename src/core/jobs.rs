@@ -5,13 +5,16 @@ use crate::commands::{Context, Job};
 use crate::connection::{Connection, Stall};
 use crate::errand::{Answer, ClientView, Clients, CoreView, Errand};
 use crate::hop::Parcel;
+use pinion_io::clock::nanos;
 use pinion_io::resp::Reply;
 use pinion_io::ring::SocketId;
 use pinion_io::runtime;
-use pinion_shards::Retire;
+use pinion_shards::batch::Outcome;
+use pinion_shards::commands::{Row, Words};
+use pinion_shards::{Ran, Retire};
 use slab::Slab;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,6 +25,18 @@ pub(super) struct Asked {
     pub(super) socket: SocketId,
     pub(super) sequence: u32,
     pub(super) job: Job,
+    /// The command that asked, and its words.
+    pub(super) row: &'static Row,
+    pub(super) words: Words,
+}
+
+/// A command whose job goes on.
+#[derive(Debug)]
+struct Command {
+    row: &'static Row,
+    words: Words,
+    /// How long it ran, in nanoseconds.
+    took: u64,
 }
 
 /// Jobs under way.
@@ -30,6 +45,8 @@ pub(super) struct Jobs {
     errands: Slab<Under>,
     /// Sleeps, the first to end on top, by the steady clock; each client has at most one.
     sleeps: BinaryHeap<Reverse<Sleep>>,
+    /// The commands of these sleeps.
+    sleepers: HashMap<(SocketId, u32), Command>,
 }
 
 /// A client that sleeps until `end`, and the place of its reply.
@@ -54,19 +71,23 @@ struct Under {
     sequence: u32,
     errand: Arc<Errand>,
     answers: Vec<Answer>,
+    command: Command,
 }
 
 impl Core {
     /// Starts what this tick's commands asked for.
     pub(super) fn start_jobs(&mut self) {
         for asked in std::mem::take(&mut self.work.asked) {
-            let Asked { socket, sequence, job } = asked;
+            let Asked { socket, sequence, job, row, words } = asked;
+            let mut command = Command { row, words, took: 0 };
             match job {
                 Job::Sleep(time) => {
                     let end = self.work.steady.saturating_add(time);
+                    command.took = time.as_nanos() as u64;
+                    self.jobs.sleepers.insert((socket, sequence), command);
                     self.jobs.sleeps.push(Reverse(Sleep { end, sequence, socket }));
                 }
-                Job::Errand(errand) => self.start_errand(socket, sequence, errand),
+                Job::Errand(errand) => self.start_errand((socket, sequence), errand, command),
                 Job::Stop => {
                     tracing::info!("a client asked the server to stop");
                     self.work.server.stopping.store(true, Ordering::Release);
@@ -76,10 +97,17 @@ impl Core {
         }
     }
 
-    fn start_errand(&mut self, socket: SocketId, sequence: u32, errand: Errand) {
+    fn start_errand(
+        &mut self,
+        (socket, sequence): (SocketId, u32),
+        errand: Errand,
+        mut command: Command,
+    ) {
         let errand = Arc::new(errand);
+        let began = nanos();
         let answers = vec![self.work.visit(&errand)];
-        let under = Under { socket, sequence, errand: Arc::clone(&errand), answers };
+        command.took = nanos().saturating_sub(began);
+        let under = Under { socket, sequence, errand: Arc::clone(&errand), answers, command };
         let id = self.jobs.errands.insert(under);
         for core in (0..self.work.hops.cores()).filter(|&core| core != self.work.index) {
             let parcel = Parcel::Errand { id: id as u32, errand: Arc::clone(&errand) };
@@ -98,7 +126,8 @@ impl Core {
         if self.jobs.errands[id].answers.len() < self.work.hops.cores() {
             return;
         }
-        let under = self.jobs.errands.remove(id);
+        let mut under = self.jobs.errands.remove(id);
+        let began = nanos();
         let (server, settings) = (Arc::clone(&self.work.server), Arc::clone(&self.work.settings));
         let (now, core) = (self.work.now, self.work.index);
         let Some(connection) = self.work.connection(under.socket) else { return };
@@ -107,7 +136,8 @@ impl Core {
         let mut reply = Reply::new(&mut text, session.protocol);
         let context = Context { session, server: &server, settings: &settings, now, core };
         under.errand.finish(under.answers, &context, &mut reply);
-        self.finish(under.socket, under.sequence, &text);
+        under.command.took += nanos().saturating_sub(began);
+        self.finish(under.socket, under.sequence, &text, Some(&under.command));
     }
 
     /// Answers the clients whose jobs have ended; false if there is none.
@@ -117,15 +147,22 @@ impl Core {
             && end <= self.work.steady
         {
             self.jobs.sleeps.pop();
-            self.finish(socket, sequence, b"+OK\r\n");
+            let command = self.jobs.sleepers.remove(&(socket, sequence));
+            self.finish(socket, sequence, b"+OK\r\n", command.as_ref());
             any = true;
         }
         any
     }
 
     /// Gives a job's client its reply, and lets it go on.
-    fn finish(&mut self, socket: SocketId, sequence: u32, reply: &[u8]) {
+    fn finish(&mut self, socket: SocketId, sequence: u32, reply: &[u8], command: Option<&Command>) {
         self.work.fill(socket, sequence, reply);
+        if let Some(Command { row, words, took }) = command {
+            self.work.stats.command_late(row);
+            let (row, args) = (Some(*row), words.args());
+            let outcome = Outcome { reply, ran: Ran::Done, row, args, took: *took };
+            self.work.charge(row, socket, &outcome);
+        }
         let Some(connection) = self.work.connection(socket) else { return };
         connection.jobs -= 1;
         if connection.jobs == 0 && connection.stall == Stall::Job {
@@ -143,15 +180,21 @@ impl Work {
             dirty: &mut self.dirty,
             unblocked: Vec::new(),
         };
+        let mut pause = self.paused.pause;
         let answer = errand.visit(&mut CoreView {
             core: self.index,
             now: self.now,
             clients: &mut table,
             shard: self.owner.value(),
             stats: &mut self.stats,
+            slow: &mut self.slow,
+            pause: &mut pause,
         });
         for (wait, why) in table.unblocked {
             self.retire(wait, why);
+        }
+        if pause != self.paused.pause {
+            self.set_pause(pause);
         }
         answer
     }
@@ -180,6 +223,7 @@ impl Clients for Table<'_> {
                 session: &mut connection.session,
                 kill: &mut connection.killed,
                 is_blocked: wait.is_some(),
+                is_postponed: connection.stall == Stall::Paused,
                 unblock: &mut unblock,
             });
             self.unblocked.extend(wait.zip(unblock));

@@ -66,7 +66,11 @@ impl Work {
     /// Takes what a shard says late.
     pub(super) fn take_late(&mut self, late: Late) {
         let (shard, number) = match late.call {
-            LateCall::Waited(id) => return self.unblock(id, &late.reply),
+            LateCall::Waited(id) => {
+                let Late { ref reply, ran, ref cost, .. } = late;
+                let (row, args, took) = (cost.row, cost.words.args(), cost.took);
+                return self.unblock(id, &Outcome { reply, ran, row, args, took });
+            }
             LateCall::Offered(shard, id) => {
                 return self.coordinator.offered(shard, id, &mut &self.server.tickets);
             }
@@ -90,6 +94,9 @@ impl Work {
         };
         debug_assert!(!matches!(late.ran, Ran::Later(_)), "what was put off is not put off again");
         if let Ticket::Client { socket, sequence } = ticket {
+            let Late { ref reply, ran, ref cost, .. } = late;
+            let (row, args, took) = (cost.row, cost.words.args(), cost.took);
+            self.charge(row, socket, &Outcome { reply, ran, row, args, took });
             self.fill_piece(socket, sequence, late.reply, late.more);
             if !late.more
                 && let Some(connection) = self.connection(socket)
@@ -99,8 +106,9 @@ impl Work {
                 self.go_on(socket);
             }
         } else {
-            let Late { reply, ran, .. } = late;
-            self.deliver(ticket, Outcome { reply: &reply, ran }, usize::from(shard));
+            let Late { reply, ran, cost, .. } = late;
+            let (row, args, took) = (cost.row, cost.words.args(), cost.took);
+            self.deliver(ticket, Outcome { reply: &reply, ran, row, args, took }, shard.into());
         }
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! Nothing here awaits except the loop itself, and only while jobs run beside it.
 
+mod account;
 mod blocked;
 mod channels;
 mod cron;
@@ -22,6 +23,7 @@ mod inbox;
 mod jobs;
 mod later;
 mod parcels;
+mod pause;
 mod run;
 mod transact;
 
@@ -30,6 +32,7 @@ use crate::connection::Connection;
 use crate::hop::{Hops, Parcel};
 use crate::server::Server;
 use crate::session::Peer;
+use crate::slow::Slow;
 use crate::stats::CoreStats;
 use blocked::Blocked;
 use channels::Listeners;
@@ -37,7 +40,8 @@ use cron::Cron;
 use inbox::Inbox;
 use jobs::Jobs;
 use later::Laters;
-use pinion_io::clock::Clock;
+use pause::Paused;
+use pinion_io::clock::{Clock, nanos};
 use pinion_io::mesh::{Owner, Post, Rest};
 use pinion_io::ring::{Ring, SocketId, Wait};
 use pinion_io::runtime::Background;
@@ -92,6 +96,7 @@ struct Work {
     coordinator: Coordinator<Client>,
     execs: Execs,
     blocked: Blocked,
+    paused: Paused,
     laters: Laters,
     channels: Listeners,
     connections: Vec<Option<Box<Connection>>>,
@@ -108,6 +113,7 @@ struct Work {
     /// Jobs that commands asked for in this tick.
     asked: Vec<jobs::Asked>,
     stats: CoreStats,
+    slow: Slow,
     now: Millis,
     /// The instant of this tick on the steady clock.
     steady: Duration,
@@ -178,6 +184,7 @@ impl Core {
             coordinator,
             execs: Execs::new(),
             blocked: Blocked::default(),
+            paused: Paused::default(),
             laters: Laters::default(),
             channels: Listeners::new(hops_cores),
             connections: Vec::new(),
@@ -188,12 +195,15 @@ impl Core {
             spare: Vec::new(),
             asked: Vec::new(),
             stats: CoreStats::new(),
+            slow: Slow::new(&server.config.settings()),
             now: server.started,
             steady: Duration::ZERO,
             clock,
             server,
         };
         work.settings.tell(work.owner.value());
+        work.owner.value().set_meter(nanos);
+        work.stats.latencies.enabled = work.settings.latency_tracking;
         Ok(Self { ring, inbox: Inbox::default(), work, jobs: Jobs::default(), cron, background })
     }
 
@@ -211,6 +221,7 @@ impl Core {
         busy |= self.drain();
         busy |= self.finish_jobs();
         busy |= self.work.end_waits();
+        busy |= self.work.end_pause();
         let reading = self.work.read_on();
         busy |= self.resume();
         let more = self.run_inbox(inbox::TICK_REQUESTS_MAX);
@@ -273,6 +284,8 @@ impl Work {
             self.settings = self.server.config.settings();
             self.settings_version = version;
             self.settings.tell(self.owner.value());
+            self.slow.follow(&self.settings);
+            self.stats.latencies.enabled = self.settings.latency_tracking;
         }
     }
 
@@ -321,11 +334,5 @@ impl Work {
             connection.resumes = true;
             self.resumable.push(socket);
         }
-    }
-
-    /// Microseconds on the steady clock.
-    #[inline]
-    fn steady_us(&self) -> u64 {
-        self.clock.steady().as_micros() as u64
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Core;
 use crate::hop::{Parcel, Ticket};
+use pinion_io::clock::nanos;
 use pinion_shards::batch::{Batch, Outcome};
 use pinion_shards::{Ran, Sender};
 use std::mem;
@@ -22,10 +23,10 @@ impl Core {
     fn take_parcel(&mut self, from: usize, mut parcel: Box<Parcel>) {
         match *parcel {
             Parcel::Request(ref mut batch) => {
-                let started = self.work.steady_us();
+                let started = nanos();
                 let sender = Sender(from as u16);
                 batch.run(self.work.owner.value(), self.work.now, sender);
-                self.work.stats.ran(self.work.steady_us().saturating_sub(started));
+                self.work.stats.ran_group(nanos().saturating_sub(started) / 1000);
                 self.work.bring_late();
                 let batch = mem::take(batch);
                 *parcel = Parcel::Reply(batch);
@@ -70,10 +71,16 @@ impl super::Work {
     /// Puts what became of a command in its place.
     pub(super) fn deliver(&mut self, ticket: Ticket, outcome: Outcome<'_>, shard: usize) {
         if let Ran::Later(number) = outcome.ran {
+            if let Ticket::Client { socket, .. } = ticket {
+                self.charge(outcome.row, socket, &outcome);
+            }
             return self.wait_for(shard, number, ticket);
         }
         match ticket {
-            Ticket::Client { socket, sequence } => self.fill(socket, sequence, outcome.reply),
+            Ticket::Client { socket, sequence } => {
+                self.fill_for(outcome.row, socket, sequence, outcome.reply);
+                self.charge(outcome.row, socket, &outcome);
+            }
             Ticket::Wait { id } => self.deliver_tried(id, &outcome, shard),
             Ticket::Subscription { id } => self.join_answered(id),
             Ticket::Nobody => {}

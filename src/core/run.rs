@@ -6,10 +6,11 @@ use crate::commands::{Context, Found, Outcome, SessionRow};
 use crate::connection::Stall;
 use crate::dispatch;
 use crate::hop::Ticket;
+use pinion_io::clock::nanos;
 use pinion_io::resp::ProtocolError;
 use pinion_io::ring::SocketId;
 use pinion_shards::batch::Order;
-use pinion_shards::commands::{Args, Flags, Plan, Row, Run};
+use pinion_shards::commands::{Args, Flags, Plan, Row, Run, Words};
 use pinion_shards::error::Error;
 use pinion_shards::keyspace::Cursor;
 use pinion_shards::limits::PREFETCH_DEPTH;
@@ -26,8 +27,9 @@ impl Core {
             return self.inbox.clear(&mut self.ring);
         }
         let requests = std::mem::take(&mut self.inbox.requests);
-        let mut started = self.work.steady_us();
+        let mut before = nanos();
         for group in requests.chunks(PREFETCH_DEPTH) {
+            let began = before;
             self.work.prefetch(group);
             for request in group {
                 let args = self.inbox.args(&self.ring, request);
@@ -35,11 +37,13 @@ impl Core {
                     let raw = self.inbox.raw(&self.ring, request);
                     self.work.defer(request, raw);
                 }
+                // The end of one is the start of the next.
+                let after = nanos();
+                self.work.ran(request, &args, after.saturating_sub(before));
+                before = after;
             }
             self.work.bring_late();
-            let ended = self.work.steady_us();
-            self.work.stats.ran(ended.saturating_sub(started));
-            started = ended;
+            self.work.stats.ran_group(before.saturating_sub(began) / 1000);
         }
         self.inbox.requests = requests;
         self.inbox.clear(&mut self.ring);
@@ -83,16 +87,25 @@ impl Work {
                 self.refuse(request, args, refusal);
                 true
             }
-            Ok(found) if connection.session.is_queuing() && dispatch::is_queued(found) => {
+            Ok(found) if self.paused.pause.until().is_some() && self.postpones(request, found) => {
+                false
+            }
+            Ok(found) if self.is_queuing(request.socket) && dispatch::is_queued(found) => {
                 self.queue(request, args, found);
                 true
             }
             Ok(Found::Shard(row)) => self.run_on_shards(request, args, row),
             Ok(Found::Session(row)) => {
-                self.count(request, &row.row);
+                self.begin(request, &row.row);
                 self.run_in_session(request, args, row)
             }
         }
+    }
+
+    #[inline]
+    fn is_queuing(&self, socket: SocketId) -> bool {
+        let connection = self.connections[socket.index as usize].as_ref();
+        connection.is_some_and(|connection| connection.session.is_queuing())
     }
 
     /// Queues a command for EXEC, or says why not.
@@ -119,6 +132,12 @@ impl Work {
     #[inline]
     pub(super) fn count(&mut self, request: &Request, row: &'static Row) {
         self.stats.command(row);
+        self.begin(request, row);
+    }
+
+    /// Notes which command a client is about to run.
+    #[inline]
+    fn begin(&mut self, request: &Request, row: &'static Row) {
         if let Some(connection) = self.connections[request.socket.index as usize].as_mut() {
             connection.session.last_command = Some(row);
             connection.session.commands_total += 1;
@@ -231,6 +250,8 @@ impl Work {
             return true;
         }
         let place = self.reserve(request, row).expect("the request's connection");
+        // Its owner says how long it took.
+        self.stats.goes_on();
         let order = Order {
             task,
             hash: request.hash,
@@ -291,6 +312,9 @@ impl Work {
     ) -> bool {
         let asked = self.ask_session(request.socket, args, row);
         let (outcome, mut text) = asked.expect("the request's connection");
+        if !matches!(outcome, Outcome::Start(_) | Outcome::Exec) {
+            self.stats.command(&row.row);
+        }
         match outcome {
             Outcome::Done | Outcome::Unwatch => self.answer(request, |reply| reply.raw(&text)),
             Outcome::Start(job) => {
@@ -302,7 +326,15 @@ impl Work {
                 connection.jobs += 1;
                 let answers = connection.session.takes_reply();
                 let sequence = connection.pipeline.reserve(!answers);
-                self.asked.push(jobs::Asked { socket, sequence, job });
+                let words = Words::of(args);
+                self.asked.push(jobs::Asked { socket, sequence, job, row: &row.row, words });
+            }
+            Outcome::Exec => {
+                let begun = self.run_exec(request);
+                if begun {
+                    self.stats.command(&row.row);
+                }
+                return begun;
             }
             Outcome::Subscribe(change) => {
                 let connection = self.connection(request.socket).expect("the request's connection");
@@ -315,7 +347,6 @@ impl Work {
                 self.leave_channels(request.socket);
                 self.answer(request, |reply| reply.raw(&text));
             }
-            Outcome::Exec => return self.run_exec(request),
         }
         text.clear();
         self.keep_buffer(text);

@@ -7,12 +7,13 @@ use crate::commands::{Found, Outcome};
 use crate::connection::Stall;
 use crate::hop::Ticket;
 use crate::session::Queued;
+use pinion_io::clock::nanos;
 use pinion_io::resp::{Protocol, Reply};
 use pinion_io::ring::SocketId;
-use pinion_shards::batch::Order;
+use pinion_shards::batch::{Order, Outcome as Ended};
 use pinion_shards::commands::{Args, Row, Words, parse_int};
-use pinion_shards::transaction::{self, Finished, Message};
-use pinion_shards::{Call, Task};
+use pinion_shards::transaction::{self, Finished, Message, Replied};
+use pinion_shards::{Call, Ran, Task};
 use slab::Slab;
 
 /// Whose a transaction is.
@@ -62,6 +63,12 @@ impl Work {
         self.place(request.socket)
     }
 
+    /// Keeps a place for the reply of a command that may wait, and counts when it is done.
+    pub(super) fn begin_wait(&mut self, request: &Request, row: &'static Row) -> Option<Place> {
+        self.connection(request.socket)?.session.last_command = Some(row);
+        self.place(request.socket)
+    }
+
     /// Keeps a place for a reply.
     fn place(&mut self, socket: SocketId) -> Option<Place> {
         let connection = self.connection(socket)?;
@@ -94,6 +101,7 @@ impl Work {
             return false;
         }
         let Some(place) = self.reserve(request, row) else { return true };
+        self.stats.goes_on();
         let client = Client::Command { socket: request.socket, sequence: place.sequence };
         self.begin_one(request, args, (row, client), &place);
         true
@@ -130,7 +138,7 @@ impl Work {
         if self.stalls(request) {
             return false;
         }
-        let Some(place) = self.reserve(request, row) else { return true };
+        let Some(place) = self.begin_wait(request, row) else { return true };
         let id = self.block(request.socket, row, place.sequence, None);
         let client = (Client::Wait(id), place.protocol);
         let command = (row, place.db, Words::of(args));
@@ -160,6 +168,7 @@ impl Work {
             connection.session.watch(keys);
         }
         let Some(place) = self.reserve(request, row) else { return true };
+        self.stats.goes_on();
         let (socket, sequence, watcher) =
             (request.socket, place.sequence, self.watcher(request.socket));
         if let Some(connection) = self.connection(socket) {
@@ -199,20 +208,20 @@ impl Work {
         let mut db = place.db;
         let commands: Vec<_> = queue
             .iter_mut()
-            .map(|queued| {
-                stats.command(queued.found.row());
-                match queued.found {
-                    Found::Shard(row) => (Some(row), db, std::mem::take(&mut queued.words)),
-                    Found::Session(session) => {
-                        let selected = queued.words.args().try_at(1).and_then(parse_int);
-                        if session.row.name == "select"
-                            && let Some(selected) = selected.and_then(|db| u64::try_from(db).ok())
-                            && selected < databases
-                        {
-                            db = selected as u16;
-                        }
-                        (None, db, Words::default())
+            .map(|queued| match queued.found {
+                Found::Shard(row) => {
+                    stats.command_late(row);
+                    (Some(row), db, std::mem::take(&mut queued.words))
+                }
+                Found::Session(session) => {
+                    let selected = queued.words.args().try_at(1).and_then(parse_int);
+                    if session.row.name == "select"
+                        && let Some(selected) = selected.and_then(|db| u64::try_from(db).ok())
+                        && selected < databases
+                    {
+                        db = selected as u16;
                     }
+                    (None, db, Words::default())
                 }
             })
             .collect();
@@ -270,18 +279,20 @@ impl Work {
     fn take_finished(&mut self, client: Client, finished: Finished) {
         match (client, finished) {
             (Client::Command { socket, sequence }, Finished::Replied(mut replies)) => {
-                let (row, reply) = replies.pop().expect("it was one command");
-                self.fill_for(row, socket, sequence, &reply);
+                let replied = replies.pop().expect("it was one command");
+                self.fill_for(replied.row, socket, sequence, &replied.reply);
+                self.charge(replied.row, socket, &outcome(&replied));
             }
             (Client::Wait(id), Finished::Parked(until)) => self.set_deadline(id, until),
             (Client::Wait(id), Finished::Replied(mut replies)) => {
-                let (_, reply) = replies.pop().expect("it was one command");
-                self.unblock(id, &reply);
+                let replied = replies.pop().expect("it was one command");
+                self.unblock(id, &outcome(&replied));
             }
             (Client::Exec(exec), finished) => self.finish_exec(exec, finished),
             (Client::Watch { socket, sequence, watcher }, Finished::Replied(mut replies)) => {
-                let (row, reply) = replies.pop().expect("it was one command");
-                self.fill_for(row, socket, sequence, &reply);
+                let replied = replies.pop().expect("it was one command");
+                self.fill_for(replied.row, socket, sequence, &replied.reply);
+                self.charge(replied.row, socket, &outcome(&replied));
                 self.go_on_from(socket, watcher);
             }
             (Client::Command { .. } | Client::Watch { .. } | Client::Wait(_), _) => {
@@ -299,13 +310,14 @@ impl Work {
         if let Finished::Replied(replies) = finished {
             reply.array(replies.len());
             self.note_running(exec.socket, Some(replies.len()));
-            for ((row, reply), queued) in replies.into_iter().zip(&exec.queue) {
+            for (replied, queued) in replies.into_iter().zip(&exec.queue) {
                 match queued.found {
                     Found::Shard(_) => {
-                        if reply.first() == Some(&b'-') {
-                            self.stats.error(row, &reply, false);
+                        if replied.reply.first() == Some(&b'-') {
+                            self.stats.error(replied.row, &replied.reply, false);
                         }
-                        text.extend_from_slice(&reply);
+                        text.extend_from_slice(&replied.reply);
+                        self.charge(replied.row, exec.socket, &outcome(&replied));
                     }
                     Found::Session(_) => self.run_queued(&exec, queued, &mut text, &mut place),
                 }
@@ -355,11 +367,17 @@ impl Work {
         place: &mut Option<u32>,
     ) {
         let Found::Session(row) = queued.found else { return };
-        let socket = exec.socket;
+        let (socket, began) = (exec.socket, nanos());
         let Some((outcome, said)) = self.ask_session(socket, &queued.words.args(), row) else {
             return;
         };
         text.extend_from_slice(&said);
+        if !matches!(outcome, Outcome::Start(_)) {
+            self.stats.command_late(&row.row);
+            let (took, args) = (nanos().saturating_sub(began), queued.words.args());
+            let ended = Ended { reply: &said, ran: Ran::Done, row: Some(&row.row), args, took };
+            self.charge(Some(&row.row), socket, &ended);
+        }
         match outcome {
             Outcome::Start(job) => {
                 self.fill_next(exec, place.take(), text);
@@ -368,7 +386,8 @@ impl Work {
                 connection.stall = Stall::Job;
                 connection.jobs += 1;
                 let sequence = connection.pipeline.reserve(!exec.answers);
-                self.asked.push(jobs::Asked { socket, sequence, job });
+                let words = queued.words.clone();
+                self.asked.push(jobs::Asked { socket, sequence, job, row: &row.row, words });
             }
             Outcome::Subscribe(change) => {
                 self.fill_next(exec, place.take(), text);
@@ -393,4 +412,10 @@ impl Work {
             }
         }
     }
+}
+
+/// What became of a command, as the rest of the core sees it.
+fn outcome(replied: &Replied) -> Ended<'_> {
+    let Replied { row, reply, words, took } = replied;
+    Ended { reply, ran: Ran::Done, row: *row, args: words.args(), took: *took }
 }

@@ -466,10 +466,10 @@ impl Mesh {
                 }
                 Finished::Refused => self.hear(at, ticket, Heard::Refused),
                 Finished::Replied(mut replies) if replies.len() == 1 => {
-                    self.hear(at, ticket, Heard::Said(replies.remove(0).1));
+                    self.hear(at, ticket, Heard::Said(replies.remove(0).reply));
                 }
                 Finished::Replied(replies) => {
-                    let each = replies.into_iter().map(|(_, reply)| reply).collect();
+                    let each = replies.into_iter().map(|replied| replied.reply).collect();
                     self.hear(at, ticket, Heard::Each(each));
                 }
             }

@@ -46,6 +46,8 @@ pub struct Keyspace {
     events: Events,
     /// Hashes of keys that must stay as they are, in whatever database.
     locks: Vec<u64>,
+    /// What is due stays where it is, and counts as gone.
+    still: bool,
     random: Random,
     counters: Counters,
 }
@@ -178,6 +180,7 @@ impl Keyspace {
             watches: Watches::default(),
             events: Events::default(),
             locks: Vec::new(),
+            still: false,
             random: Random(seed),
             counters: Counters::default(),
         }
@@ -455,9 +458,18 @@ impl Keyspace {
         Some(place)
     }
 
+    /// Has what is due stay where it is from now on, or go again. While it stays, nothing may be
+    /// put under a key that counts as gone.
+    pub(crate) fn set_still(&mut self, still: bool) {
+        self.still = still;
+    }
+
     /// Removes a key whose time has come.
     #[cold]
     fn expire(&mut self, db: u16, place: Place) {
+        if self.still {
+            return;
+        }
         let bytes = self.databases[usize::from(db)].entry(place).key().to_vec();
         let key = Key { db, hash: self.hasher.hash(&bytes), bytes: &bytes };
         if self.is_locked(key.hash) {

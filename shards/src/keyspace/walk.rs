@@ -59,7 +59,7 @@ impl Keyspace {
                 let table = &self.databases[index];
                 table.any_place(random).and_then(|place| table.occupied_from(place))
             })?;
-            if !self.databases[index].entry(place).is_due(now) {
+            if self.still || !self.databases[index].entry(place).is_due(now) {
                 return Some(Record { entry: self.databases[index].entry(place) });
             }
             self.expire(db, place);

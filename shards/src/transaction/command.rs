@@ -1,5 +1,6 @@
 //! One command of a transaction: what its steps run at each owner, and what comes of that.
 
+use super::coordinator::Replied;
 use crate::carried::{Carried, TOLD, first_there};
 use crate::commands::{Move, Plan, Row, Run, Words, parse_int};
 use crate::fold::{Fold, Parts, fold};
@@ -39,6 +40,8 @@ pub(super) struct Command {
     /// Its reply, once that is known.
     pub(super) reply: Vec<u8>,
     pub(super) wait: Option<Wait>,
+    /// How long its steps ran, in nanoseconds.
+    pub(super) took: u64,
 }
 
 /// Of a command that waits if there is nothing for it.
@@ -322,6 +325,11 @@ impl Command {
     /// Gives the words away.
     pub(super) fn into_words(self) -> Words {
         self.words
+    }
+
+    /// Gives away what became of it.
+    pub(super) fn into_replied(self) -> Replied {
+        Replied { row: self.row, reply: self.reply, words: self.words, took: self.took }
     }
 }
 

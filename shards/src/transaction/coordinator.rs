@@ -52,11 +52,24 @@ pub enum Message {
 #[derive(Debug)]
 pub enum Finished {
     /// Each command has replied.
-    Replied(Vec<(Option<&'static Row>, Vec<u8>)>),
+    Replied(Vec<Replied>),
     /// A watched key had changed: nothing was done.
     Refused,
     /// It waits, until this time if there is one, and ends when that is told (`end_wait`).
     Parked(Option<Millis>),
+}
+
+/// What became of one command.
+#[derive(Debug)]
+pub struct Replied {
+    /// Which it was; none where it was not for a shard.
+    pub row: Option<&'static Row>,
+    /// What it replied.
+    pub reply: Vec<u8>,
+    /// Its words.
+    pub words: Words,
+    /// How long it ran, in nanoseconds.
+    pub took: u64,
 }
 
 /// Who asks.
@@ -231,8 +244,7 @@ impl<C: Copy> Coordinator<C> {
         for piece in &mut part.pieces {
             let reply = &part.replies[start..piece.reply_end];
             start = piece.reply_end;
-            let carried = std::mem::take(&mut piece.carried);
-            transaction.program.take(piece.step as usize, reply, carried, piece.ran);
+            transaction.program.take(piece, reply);
         }
         transaction.left -= 1;
         part.clear();
@@ -259,7 +271,7 @@ impl<C: Copy> Coordinator<C> {
         let random = &mut self.random;
         let replies = transaction.program.commands.into_iter().map(|mut command| {
             command.finish(transaction.protocol, random.bits());
-            (command.row, command.reply)
+            command.into_replied()
         });
         let finished = Finished::Replied(replies.collect());
         self.finished.push_back((transaction.client, finished));

@@ -57,7 +57,7 @@ mod part;
 mod program;
 mod waits;
 
-pub use coordinator::{Coordinator, Finished, Message, Request, Tickets};
+pub use coordinator::{Coordinator, Finished, Message, Replied, Request, Tickets};
 pub use locks::{Mode, Wanted};
 pub use part::{Begin, Part, Piece, TransactionId, Watcher};
 

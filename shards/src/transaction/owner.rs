@@ -4,7 +4,7 @@ use super::locks::{Locks, Mode, UnitId, Wanted};
 use super::part::{Part, TransactionId, Watcher};
 use crate::commands::{Args, Flags, Row, Words};
 use crate::keyspace::Key;
-use crate::shard::{Call, Late, Millis, Ran, Sender, Shard, Task};
+use crate::shard::{Call, Cost, Late, Millis, Ran, Sender, Shard, Task};
 use crate::waiting::{Retire, Waiter};
 use pinion_io::resp::{Protocol, Reply};
 use std::collections::HashMap;
@@ -234,10 +234,12 @@ impl Shard {
                 args: part.args(index),
             };
             let mut reply = Reply::new(&mut replies, piece.protocol);
+            let began = self.instant();
             let ran = self.run_one(now, &call, &mut incoming, &mut reply);
+            let took = self.instant().saturating_sub(began);
             debug_assert!(!matches!(ran, Ran::Later(_)), "a part replies at once");
             let piece = &mut part.pieces[index];
-            piece.ran = ran;
+            (piece.ran, piece.took) = (ran, took);
             piece.carried = self.take_outgoing();
             piece.reply_end = replies.len();
         }
@@ -272,6 +274,7 @@ impl Shard {
             Call { task: held.task, sender: held.sender, db: held.db, hash: held.hash, args };
         let mut reply = Vec::new();
         let mut out = Reply::new(&mut reply, held.protocol);
+        let began = self.instant();
         // For a client that is gone nothing is done, and nothing waits.
         self.readings.lend(unit);
         let ran = match held.retired {
@@ -285,7 +288,9 @@ impl Shard {
             self.readings.rename(number, held.number);
         } else {
             let mut late = Late::later(held.sender, self.index(), held.number);
-            (late.reply, late.ran) = (reply, ran);
+            let took = self.instant().saturating_sub(began);
+            let cost = Cost { row: held.task.row(), words: held.words.clone(), took };
+            (late.reply, late.ran, late.cost) = (reply, ran, cost);
             self.waits.say(late);
         }
         if let (Task::Try(.., waiter), Some(why)) = (held.task, held.retired) {

@@ -75,6 +75,8 @@ pub struct Piece {
     pub ran: Ran,
     /// In the answer: where its reply ends, in `Part::replies`.
     pub reply_end: usize,
+    /// In the answer: how long it ran, in nanoseconds.
+    pub took: u64,
 }
 
 impl Part {

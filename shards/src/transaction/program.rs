@@ -6,7 +6,6 @@
 use super::command::{Command, Phase, Shape, Share, Wait};
 use super::locks::{Mode, Wanted};
 use super::part::{Part, Piece, Watcher};
-use crate::carried::Carried;
 use crate::commands::{Flags, Move, Plan, Row, Spread, Words};
 use crate::error::Error;
 use crate::fold::Fold;
@@ -101,7 +100,7 @@ impl Program {
         shape: Shape,
         wait: Option<Wait>,
     ) {
-        self.commands.push(Command { row, db, words, shape, reply: Vec::new(), wait });
+        self.commands.push(Command { row, db, words, shape, reply: Vec::new(), wait, took: 0 });
     }
 
     /// Adds a command; with `wait`, it waits if there is nothing for it.
@@ -328,13 +327,18 @@ impl Program {
         let hash = key.map_or(0, |key| hasher.hash(args.at(key)));
         let (db, ran) = (command.db, Ran::Done);
         let step = step as u32;
-        to.pieces.push(Piece { task, db, protocol, hash, words, step, carried, ran, reply_end: 0 });
+        let (reply_end, took) = (0, 0);
+        let piece = Piece { task, db, protocol, hash, words, step, carried, ran, reply_end, took };
+        to.pieces.push(piece);
     }
 
     /// Takes the answer to a step.
-    pub(super) fn take(&mut self, step: usize, reply: &[u8], carried: Vec<Carried>, ran: Ran) {
-        let Step { command, part, phase, .. } = self.steps[step];
-        self.commands[command as usize].take(phase, part as usize, (reply, carried, ran));
+    pub(super) fn take(&mut self, piece: &mut Piece, reply: &[u8]) {
+        let Step { command, part, phase, .. } = self.steps[piece.step as usize];
+        let command = &mut self.commands[command as usize];
+        command.took += piece.took;
+        let carried = std::mem::take(&mut piece.carried);
+        command.take(phase, part as usize, (reply, carried, piece.ran));
     }
 }
 

@@ -4,7 +4,7 @@
 //! this happens once, is decided here, by trying it as a transaction.
 
 use super::command::{Command, Wait};
-use super::coordinator::{Coordinator, Finished, Message, Tickets};
+use super::coordinator::{Coordinator, Finished, Message, Replied, Tickets};
 use super::program::Program;
 use crate::commands::{Row, Words};
 use crate::shard::Task;
@@ -29,6 +29,8 @@ pub(super) struct Waiting<C> {
     db: u16,
     /// Its words, but while it is tried.
     words: Words,
+    /// How long it ran whenever it was tried, in nanoseconds.
+    took: u64,
     /// Shards where it is parked.
     owners: Vec<u16>,
     /// Shards that have said there may be something, since it was last tried.
@@ -69,6 +71,7 @@ impl<C: Copy> Coordinator<C> {
             row,
             db,
             words,
+            took: 0,
             owners,
             offers: Vec::new(),
             tried: false,
@@ -94,16 +97,20 @@ impl<C: Copy> Coordinator<C> {
 
     /// Takes what came of a try.
     pub(super) fn tried(&mut self, id: u64, mut command: Command, protocol: Protocol) {
+        let random = self.random();
         let waiting = self.waits.waiting.get_mut(&id).expect("who is tried is known");
         waiting.tried = false;
         if let Some(until) = command.parked() {
             waiting.parked = true;
             self.finished.push_back((waiting.client, Finished::Parked(until)));
         } else if !waiting.parked || !command.found_nothing() {
-            let random = self.random();
             command.finish(protocol, random);
-            return self.end(id, Some(command.reply));
+            waiting.took += command.took;
+            let reply = std::mem::take(&mut command.reply);
+            waiting.words = command.into_words();
+            return self.end(id, Some(reply));
         }
+        waiting.took += command.took;
         waiting.words = command.into_words();
         match waiting.ended {
             Some(why) => self.end(id, why.reply(protocol)),
@@ -150,7 +157,8 @@ impl<C: Copy> Coordinator<C> {
             }
         }
         let reply = reply.unwrap_or_default();
-        let finished = Finished::Replied(vec![(Some(waiting.row), reply)]);
+        let Waiting { row, words, took, .. } = waiting;
+        let finished = Finished::Replied(vec![Replied { row: Some(row), reply, words, took }]);
         self.finished.push_back((waiting.client, finished));
     }
 

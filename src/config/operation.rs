@@ -1,0 +1,102 @@
+//! Settings that those who operate a server ask for: what is logged and measured.
+
+use super::flag::{Flag, Refusal, Value};
+use super::settings::Settings;
+
+const I64_MAX: u64 = i64::MAX as u64;
+
+const fn log_from(
+    name: &'static str,
+    value: Value,
+    default: &'static str,
+    meaning: &'static str,
+) -> Flag {
+    Flag::new(name, value, default, meaning).live().hidden()
+}
+
+pub(super) const TABLE: &[Flag] = &[
+    log_from(
+        "slowlog_log_slower_than",
+        Value::Signed(|settings| &mut settings.command_logs[0].from, -1, i64::MAX),
+        "10000",
+        "Microseconds from which a command is in the slow log; -1 for none",
+    )
+    .config("slowlog-log-slower-than")
+    .earlier("commandlog-execution-slower-than"),
+    log_from(
+        "slowlog_max_len",
+        Value::Count(|settings| &mut settings.command_logs[0].len_max, 0, I64_MAX),
+        "128",
+        "Entries of the slow log, at most",
+    )
+    .config("slowlog-max-len")
+    .earlier("commandlog-slow-execution-max-len"),
+    log_from(
+        "commandlog_request_larger_than",
+        Value::Signed(|settings| &mut settings.command_logs[1].from, -1, i64::MAX),
+        "1048576",
+        "Bytes from which a request is in the log of large requests; -1 for none",
+    )
+    .config("commandlog-request-larger-than"),
+    log_from(
+        "commandlog_large_request_max_len",
+        Value::Count(|settings| &mut settings.command_logs[1].len_max, 0, I64_MAX),
+        "128",
+        "Entries of the log of large requests, at most",
+    )
+    .config("commandlog-large-request-max-len"),
+    log_from(
+        "commandlog_reply_larger_than",
+        Value::Signed(|settings| &mut settings.command_logs[2].from, -1, i64::MAX),
+        "1048576",
+        "Bytes from which a reply is in the log of large replies; -1 for none",
+    )
+    .config("commandlog-reply-larger-than"),
+    log_from(
+        "commandlog_large_reply_max_len",
+        Value::Count(|settings| &mut settings.command_logs[2].len_max, 0, I64_MAX),
+        "128",
+        "Entries of the log of large replies, at most",
+    )
+    .config("commandlog-large-reply-max-len"),
+    log_from(
+        "latency_monitor_threshold",
+        Value::Count(|settings| &mut settings.latency_threshold_ms, 0, I64_MAX),
+        "0",
+        "Milliseconds from which an event is a spike; 0 for never",
+    )
+    .config("latency-monitor-threshold"),
+    Flag::new(
+        "latency_tracking",
+        Value::Switch(|settings| &mut settings.latency_tracking),
+        "yes",
+        "Keep histograms of how long each command takes",
+    )
+    .config("latency-tracking")
+    .live(),
+    log_from(
+        "latency_tracking_info_percentiles",
+        Value::Parsed { set: set_percentiles, show: show_percentiles },
+        "50 99 99.9",
+        "What INFO tells of these histograms, in percent",
+    )
+    .config("latency-tracking-info-percentiles"),
+];
+
+fn set_percentiles(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let percentile = |word: &str| {
+        let percent = word.parse::<f64>().ok().filter(|percent| (0.0..=100.0).contains(percent));
+        percent.ok_or(
+            "latency-tracking-info-percentiles should contain a valid list of numbers \
+                       between 0.0 and 100.0",
+        )
+    };
+    settings.latency_percentiles =
+        text.split_whitespace().map(percentile).collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+fn show_percentiles(settings: &Settings) -> String {
+    let percentiles: Vec<_> = settings.latency_percentiles.iter().map(f64::to_string).collect();
+    percentiles.join(" ")
+}
