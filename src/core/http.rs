@@ -59,7 +59,7 @@ impl Core {
                     let sequence = connection.pipeline.reserve(false);
                     let job = Job::Errand(Errand::Page(page, asked.shape));
                     let (row, mut words) = (&REQUEST, Words::default());
-                    words.extend([row.name.as_bytes()].into_iter());
+                    words.extend([row.name.as_bytes()]);
                     self.work.asked.push(jobs::Asked { socket, sequence, job, row, words });
                 }
                 (Some(status), _) | (None, Err(status)) => {

@@ -69,7 +69,7 @@ fn pages_are_answered_one_after_the_other() {
         "pinion_keys{db=\"0\"} 40",
         "pinion_commands_total{command=\"set\"} 40",
         "# TYPE pinion_commands_total counter",
-        "pinion_clients 2",
+        "pinion_clients_max 64000",
     ] {
         assert!(body.lines().any(|its| its == line), "{line} in {body}");
     }
