@@ -1,9 +1,11 @@
 //! One client's connection: a session, its input so far, its replies, and why it may stand still.
 
+use crate::memcached::Progress;
 use crate::pipeline::Pipeline;
 use crate::session::Session;
 use pinion_io::resp::Parser;
 use pinion_io::ring::SocketId;
+use std::borrow::Cow;
 
 /// Replies that one connection may await from other cores: at first, least, and most.
 const AWAITED_FIRST: usize = 128;
@@ -29,6 +31,8 @@ pub struct Connection {
     pub deferred: Vec<u8>,
     /// What it speaks.
     pub wire: Wire,
+    /// What is under way of memcached's protocol.
+    pub memcached: Progress,
     /// Why no further request runs.
     pub stall: Stall,
     /// How input comes.
@@ -65,6 +69,18 @@ pub enum Wire {
     Redis,
     /// HTTP.
     Http,
+    /// memcached's text protocol.
+    Memcached,
+}
+
+impl Wire {
+    /// An error of Redis's protocol, as it is told here.
+    pub fn refusal(self, error: &'static [u8]) -> Cow<'static, [u8]> {
+        match (self, error) {
+            (Self::Memcached, [b'-', error @ ..]) => [b"SERVER_ERROR ", error].concat().into(),
+            _ => error.into(),
+        }
+    }
 }
 
 /// Why a connection runs no further request.
@@ -114,6 +130,7 @@ impl Connection {
             parser: Parser::default(),
             deferred: Vec::new(),
             wire: Wire::default(),
+            memcached: Progress::default(),
             stall: Stall::None,
             intake: Intake::Chunks,
             sending: 0,

@@ -5,6 +5,7 @@ use crate::commands::{
     report, write_histograms, write_log, write_spikes,
 };
 use crate::http::{self, Page, Shape};
+use crate::memcached;
 use crate::pause::Pause;
 use crate::session::Session;
 use crate::slow::{Entry, Kind, Slow};
@@ -68,6 +69,8 @@ pub enum Errand {
     ClientUnblock(u64, Retire),
     /// INFO.
     Info(Sections),
+    /// `stats` of memcached's protocol.
+    MemcachedStats,
     /// A page of HTTP, and how its answer is to be.
     Page(Page, Shape),
     /// CONFIG RESETSTAT.
@@ -167,7 +170,9 @@ impl Errand {
             Self::ClientKill(filter, _) => Answer::Count(kill(filter, core)),
             Self::ClientUnblock(id, why) => Answer::Count(unblock(*id, *why, core)),
             Self::Info(sections) => Answer::Figures(Box::new(figures(*sections, core))),
-            Self::Page(..) => Answer::Figures(Box::new(figures(Sections::default(), core))),
+            Self::Page(..) | Self::MemcachedStats => {
+                Answer::Figures(Box::new(figures(Sections::default(), core)))
+            }
             Self::ResetStats => {
                 core.stats.reset();
                 core.shard.reset_stats();
@@ -224,6 +229,9 @@ impl Errand {
                 let text = report(*sections, &figures_of(answers), at_home);
                 reply.verbatim(b"txt", text.as_bytes());
             }
+            Self::MemcachedStats => {
+                reply.raw(memcached::stats(&figures_of(answers), at_home).as_bytes());
+            }
             Self::Page(page, shape) => {
                 reply.raw(&http::show(*page, *shape, &figures_of(answers), at_home));
             }
@@ -233,12 +241,8 @@ impl Errand {
             | Self::Pause(..)
             | Self::Unpause => reply.ok(),
             Self::Log(kind, count) => {
-                let entries = answers.into_iter().flat_map(|answer| match answer {
-                    Answer::Entries(entries) => entries,
-                    _ => Vec::new(),
-                });
                 let count = at_home.settings.log_len_max(*kind).min(*count);
-                write_log(entries.collect(), count, reply);
+                write_log(entries_of(answers), count, reply);
             }
             Self::LogLen(kind) => {
                 let len = sum(&answers).min(at_home.settings.log_len_max(*kind));
@@ -288,6 +292,15 @@ fn lines_of(answers: Vec<Answer>) -> Vec<(u64, String)> {
         _ => Vec::new(),
     });
     lines.collect()
+}
+
+/// The log entries of all cores.
+fn entries_of(answers: Vec<Answer>) -> Vec<Entry> {
+    let entries = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Entries(entries) => entries,
+        _ => Vec::new(),
+    });
+    entries.collect()
 }
 
 /// The figures of all cores, in their order.

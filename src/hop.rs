@@ -7,6 +7,7 @@
 //! outbox, whose length the connections bound: each has at most one job.
 
 use crate::config::Settings;
+use crate::connection::Wire;
 use crate::errand::{Answer, Errand};
 use crate::stats::CoreStats;
 use pinion_io::limits::LANE_LEN;
@@ -75,8 +76,8 @@ pub enum Parcel {
     },
     /// What a shard says late, for the receiver.
     Late(Late),
-    /// A fresh connection for the receiver.
-    Socket(OwnedFd),
+    /// A fresh connection for the receiver, and what it speaks.
+    Socket(OwnedFd, Wire),
 }
 
 /// This core's side of the mesh.

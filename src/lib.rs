@@ -11,6 +11,7 @@ pub mod histogram;
 pub mod hop;
 pub mod http;
 pub mod log;
+pub mod memcached;
 pub mod pause;
 pub mod pipeline;
 mod process;

@@ -11,6 +11,7 @@ mod server {
     mod http;
     mod limits;
     mod long;
+    mod memcached;
     mod process;
     mod queues;
     mod slow;

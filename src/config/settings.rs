@@ -63,6 +63,8 @@ pub struct Settings {
     pub protected_mode: bool,
     /// Answer HTTP on the main port.
     pub http: bool,
+    /// TCP port for memcached's protocol, 0 for none.
+    pub memcached_port: u64,
     /// Databases.
     pub databases: u64,
     /// Serving threads, 0 for one a core.

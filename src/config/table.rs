@@ -108,6 +108,12 @@ const TABLE: &[Flag] = &[
         "yes",
         "Answer HTTP on the main port: a page at /, figures at /metrics, and /healthz",
     ),
+    Flag::new(
+        "memcached_port",
+        Value::Count(|settings| &mut settings.memcached_port, 0, 65_535),
+        "0",
+        "TCP port for memcached's text protocol, over database 0; 0 for none",
+    ),
     // What a client may ask for.
     Flag::new(
         "max_bulk_len",

@@ -52,7 +52,7 @@ pub(super) static VALUES: &[&str] = &[
     "max_eviction_per_heartbeat", "max_log_size", "max_multi_bulk_len", "max_segment_to_consider",
     "max_squashed_cmd_num", "MAXSEARCHRESULTS", "mem_defrag_check_sec_interval",
     "mem_defrag_page_utilization_threshold", "mem_defrag_threshold", "mem_defrag_waste_threshold",
-    "memcached_port", "migration_buckets_cpu_budget", "migration_buckets_serialization_threshold",
+    "migration_buckets_cpu_budget", "migration_buckets_serialization_threshold",
     "migration_buckets_sleep_usec", "migration_finalization_timeout_ms",
     "multi_eval_squash_buffer", "num_shards", "pause_wait_timeout",
     "pidfile", "pipeline_buffer_limit", "pipeline_queue_limit", "pipeline_squash",

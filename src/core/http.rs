@@ -13,20 +13,21 @@ use pinion_shards::commands::{Group, Plan, Row, Words};
 static REQUEST: Row = Row::new("http", 1, Group::Server, Plan::Session);
 
 impl Core {
-    /// True if a connection that has gathered bytes speaks Redis's protocol; answers it if it
-    /// speaks another.
-    pub(super) fn is_redis(&mut self, socket: SocketId) -> bool {
+    /// None if a connection that has gathered bytes speaks Redis's protocol. If it speaks another
+    /// it is answered, as far as it may be, and its next request is known to miss so many bytes.
+    pub(super) fn serve_other(&mut self, socket: SocketId) -> Option<usize> {
         let http = self.work.settings.http;
-        let Some(connection) = self.work.connection(socket) else { return false };
+        let connection = self.work.connection(socket)?;
         if connection.wire == Wire::Fresh {
             connection.wire = wire_of(&connection.input, http);
         }
         match connection.wire {
-            Wire::Redis => return true,
+            Wire::Redis => return None,
             Wire::Fresh => {}
             Wire::Http => self.serve_http(socket),
+            Wire::Memcached => return Some(self.serve_memcached(socket)),
         }
-        false
+        Some(0)
     }
 
     /// Answers the HTTP requests that a connection has gathered, as far as it may.

@@ -112,6 +112,24 @@ struct Pass<'a> {
     limits: Limits,
 }
 
+impl Request {
+    /// One of another protocol, with the hash of its first key or 0: nothing of it lies here.
+    pub(super) fn aside(socket: SocketId, hash: u64) -> Self {
+        Self {
+            socket,
+            source: 0,
+            start: 0,
+            end: 0,
+            first: 0,
+            words: 0,
+            what: What::Command(Err(FindError::UnknownCommand)),
+            hash,
+            owner: 0,
+            prefetched: false,
+        }
+    }
+}
+
 impl Inbox {
     pub(super) fn push(&mut self, socket: SocketId, chunk: Chunk) {
         self.arrived.push_back((socket, Arrival::Chunk(chunk)));
@@ -229,8 +247,10 @@ impl Core {
             }
             return;
         }
-        if connection.wire != Wire::Redis && !self.is_redis(socket) {
-            return self.want_more(socket, 0);
+        if connection.wire != Wire::Redis
+            && let Some(need) = self.serve_other(socket)
+        {
+            return self.want_more(socket, need);
         }
         let Some(connection) = self.work.connection(socket) else { return };
         let input = std::mem::take(&mut connection.input);

@@ -50,9 +50,9 @@ impl Core {
                     self.work.take_late(late);
                 }
             }
-            Parcel::Socket(_) => {
-                if let Parcel::Socket(socket) = *parcel {
-                    self.adopt(socket);
+            Parcel::Socket(..) => {
+                if let Parcel::Socket(socket, wire) = *parcel {
+                    self.adopt(socket, wire);
                 }
             }
         }
