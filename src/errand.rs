@@ -4,6 +4,8 @@ use crate::commands::{
     AllHistograms, AllSpikes, Context, Filter, KillReply, Sections, SpikeQuestion, line, report,
     write_histograms, write_log, write_spikes,
 };
+use crate::http::{self, Page, Shape};
+use crate::memcached;
 use crate::pause::Pause;
 use crate::session::Session;
 use crate::slow::{Entry, Kind, Slow};
@@ -67,6 +69,10 @@ pub enum Errand {
     ClientUnblock(u64, Retire),
     /// INFO.
     Info(Sections),
+    /// `stats` of memcached's protocol.
+    MemcachedStats,
+    /// A page of HTTP, and how its answer is to be.
+    Page(Page, Shape),
     /// CONFIG RESETSTAT.
     ResetStats,
     /// CLIENT PAUSE, until then, of all commands or those that write.
@@ -169,6 +175,9 @@ impl Errand {
             Self::ClientKill(filter, _) => Answer::Count(kill(filter, core)),
             Self::ClientUnblock(id, why) => Answer::Count(unblock(*id, *why, core)),
             Self::Info(sections) => Answer::Figures(Box::new(figures(*sections, core))),
+            Self::Page(..) | Self::MemcachedStats => {
+                Answer::Figures(Box::new(figures(Sections::default(), core)))
+            }
             Self::ResetStats => {
                 core.stats.reset();
                 core.shard.reset_stats();
@@ -213,11 +222,7 @@ impl Errand {
     pub fn finish(&self, answers: Vec<Answer>, at_home: &Context<'_>, reply: &mut Reply<'_>) {
         match self {
             Self::ClientList(selection) => {
-                let lines = answers.into_iter().flat_map(|answer| match answer {
-                    Answer::Clients(lines) => lines,
-                    _ => Vec::new(),
-                });
-                reply.verbatim(b"txt", join(selection, lines.collect()).as_bytes());
+                reply.verbatim(b"txt", join(selection, lines_of(answers)).as_bytes());
             }
             Self::ClientKill(_, kind) => match (kind, sum(&answers)) {
                 (KillReply::Ok, 0) => reply.error(b"ERR No such client"),
@@ -228,6 +233,12 @@ impl Errand {
             Self::Info(sections) => {
                 let text = report(*sections, &all_figures(answers), at_home);
                 reply.verbatim(b"txt", text.as_bytes());
+            }
+            Self::MemcachedStats => {
+                reply.raw(memcached::stats(&all_figures(answers), at_home).as_bytes());
+            }
+            Self::Page(page, shape) => {
+                reply.raw(&http::show(*page, *shape, &all_figures(answers), at_home));
             }
             Self::ResetStats
             | Self::SetActiveExpiry(_)
@@ -277,6 +288,15 @@ impl Errand {
             Self::Patterns => reply.int(most(1, answers)[0] as i64),
         }
     }
+}
+
+/// The clients that all cores have chosen.
+fn lines_of(answers: Vec<Answer>) -> Vec<(u64, String)> {
+    let lines = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Clients(lines) => lines,
+        _ => Vec::new(),
+    });
+    lines.collect()
 }
 
 /// Closes the clients that a filter chooses; the one that asks only after its reply.

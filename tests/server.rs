@@ -8,8 +8,10 @@ mod support;
 
 mod server {
     mod clients;
+    mod http;
     mod limits;
     mod long;
+    mod memcached;
     mod process;
     mod queues;
     mod slow;

@@ -72,6 +72,10 @@ pub const GLOB_STARS_MAX: usize = 1000;
 pub const RANDOM_PICKS_MAX: usize = 100;
 /// Members that one SRANDMEMBER or ZRANDMEMBER picks where the same may come twice.
 pub const RANDOM_MEMBERS_MAX: usize = 1 << 24;
+/// Longest value that memcached's clients may store, in bytes, as in memcached itself.
+pub const MEMCACHED_VALUE_BYTES_MAX: usize = 1024 * 1024;
+/// States of values whose numbers a shard keeps for memcached's `cas`; the oldest go first.
+pub const MEMCACHED_TOKENS_MAX: usize = 1 << 16;
 /// Keys that one SCAN looks at, whatever count the client asks for.
 pub const SCAN_COUNT_MAX: usize = 10_000;
 

@@ -1,6 +1,7 @@
 //! Commands about the connection itself: who speaks, in which protocol, to which database.
 
 use super::{Context, Outcome, SessionRow, client};
+use crate::config::Settings;
 use crate::server::REDIS_VERSION;
 use pinion_io::resp::{Protocol, Reply};
 use pinion_shards::commands::{Args, Flags, Group, Plan, Row, parse_int};
@@ -77,12 +78,17 @@ fn auth(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
 
 /// Lets the client in if the password is right; any is, for the user `default`, where none is set.
 fn authenticate(at: &mut Context<'_>, user: &[u8], password: &[u8]) -> Result<(), Error> {
-    let wanted = at.settings.password.as_bytes();
-    if user != b"default" || !(wanted.is_empty() || same(wanted, password)) {
+    if user != b"default" || !is_password(at.settings, password) {
         return Err(Error::Text("WRONGPASS invalid username-password pair or user is disabled."));
     }
     at.session.authenticated = true;
     Ok(())
+}
+
+/// True if this is the password that is asked for, or none is.
+pub(crate) fn is_password(settings: &Settings, given: &[u8]) -> bool {
+    let wanted = settings.password.as_bytes();
+    wanted.is_empty() || same(wanted, given)
 }
 
 /// Compares in a time that depends on the lengths only, so that answers do not tell how much of a

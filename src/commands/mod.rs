@@ -25,6 +25,7 @@ pub use latency::SpikeQuestion;
 pub(crate) use latency::{AllHistograms, AllSpikes, write_histograms, write_spikes};
 pub(crate) use slowlog::write_log;
 
+pub(crate) use connection::is_password;
 pub use table::{FindError, Found, find, session_rows};
 
 use crate::config::Settings;

@@ -77,6 +77,10 @@ pub struct Settings {
     pub password: String,
     /// Refuse clients from other machines while there is no password.
     pub protected_mode: bool,
+    /// Answer HTTP on the main port.
+    pub http: bool,
+    /// TCP port for memcached's protocol, 0 for none.
+    pub memcached_port: u64,
     /// Databases.
     pub databases: u64,
     /// Serving threads, 0 for one a core.

@@ -113,6 +113,18 @@ const TABLE: &[Flag] = &[
     )
     .config("protected-mode")
     .live(),
+    Flag::new(
+        "primary_port_http_enabled",
+        Value::Switch(|settings| &mut settings.http),
+        "yes",
+        "Answer HTTP on the main port: a page at /, figures at /metrics, and /healthz",
+    ),
+    Flag::new(
+        "memcached_port",
+        Value::Count(|settings| &mut settings.memcached_port, 0, 65_535),
+        "0",
+        "TCP port for memcached's text protocol, over database 0; 0 for none",
+    ),
     // What a client may ask for.
     Flag::new(
         "max_bulk_len",
@@ -406,7 +418,7 @@ fn show_list_node(settings: &Settings) -> String {
 
 fn set_notify(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     let classes = Class::parse(text);
-    settings.notify = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdnoc'.")?;
+    settings.notify = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
     Ok(())
 }
 

@@ -18,9 +18,11 @@ mod cron;
 mod events;
 mod fill;
 mod flush;
+mod http;
 mod inbox;
 mod jobs;
 mod later;
+mod memcached;
 mod parcels;
 mod pause;
 mod run;
@@ -28,7 +30,7 @@ mod tracking;
 mod transact;
 
 use crate::config::Settings;
-use crate::connection::Connection;
+use crate::connection::{Connection, Wire};
 use crate::hop::{Hops, Parcel};
 use crate::server::Server;
 use crate::session::Peer;
@@ -68,8 +70,8 @@ pub struct Start {
     pub processors: Arc<[usize]>,
     /// Its place in the mesh, with its shard.
     pub post: Post<Shard, Parcel>,
-    /// Listening sockets it accepts on.
-    pub listeners: Vec<OwnedFd>,
+    /// Listening sockets it accepts on, and what is spoken there.
+    pub listeners: Vec<(OwnedFd, Wire)>,
     /// What all cores share.
     pub server: Arc<Server>,
 }
@@ -83,6 +85,8 @@ pub struct Core {
     jobs: Jobs,
     cron: Cron,
     background: Background,
+    /// What is spoken on each listening socket.
+    wires: Vec<Wire>,
 }
 
 /// What commands and parcels work on.
@@ -164,8 +168,10 @@ impl Core {
         let Start { index, processor, processors, post, listeners, server } = start;
         let mut ring = Ring::new(Arc::clone(&post.doorbell))?;
         let background = Background::new(post.doorbell);
-        for listener in listeners {
+        let mut wires = Vec::new();
+        for (listener, wire) in listeners {
             ring.listen(listener);
+            wires.push(wire);
         }
         let settings_version = server.config.version();
         let settings = server.config.settings();
@@ -208,7 +214,8 @@ impl Core {
         work.settings.tell(work.owner.value());
         work.owner.value().set_meter(nanos);
         work.stats.latencies.enabled = work.settings.latency_tracking;
-        Ok(Self { ring, inbox: Inbox::default(), work, jobs: Jobs::default(), cron, background })
+        let (inbox, jobs) = (Inbox::default(), Jobs::default());
+        Ok(Self { ring, inbox, work, jobs, cron, background, wires })
     }
 
     /// Does everything there is to do now.

@@ -52,9 +52,9 @@ impl Core {
             }
             Parcel::Flushed => self.work.hear_flushed(),
             Parcel::Invalidation(to, ref keys) => self.work.hand_invalidation(to, keys, true),
-            Parcel::Socket(_) => {
-                if let Parcel::Socket(socket) = *parcel {
-                    self.adopt(socket);
+            Parcel::Socket(..) => {
+                if let Parcel::Socket(socket, wire) = *parcel {
+                    self.adopt(socket, wire);
                 }
             }
         }

@@ -371,6 +371,9 @@ impl Work {
     }
 
     fn refuse(&mut self, request: &Request, args: &Args<'_>, refusal: dispatch::Refusal) {
+        if refusal.is_attack(args) {
+            return self.turn_away(request);
+        }
         let mut line = Vec::new();
         refusal.write(args, &mut pinion_io::resp::Reply::new(&mut line, Default::default()));
         if refusal.row().is_some_and(|row| row.name == "exec") {
@@ -384,6 +387,16 @@ impl Work {
         }
         self.stats.error(refusal.row(), &line, true);
         self.answer(request, |reply| reply.raw(&line));
+    }
+
+    /// Closes a connection that sends what a web page can have a browser send.
+    fn turn_away(&mut self, request: &Request) {
+        if let Some(connection) = self.connection(request.socket) {
+            tracing::warn!("closed {}, which sent POST or Host:", connection.session.peer);
+            // What came behind it does not run.
+            connection.session.closing = true;
+            connection.killed = true;
+        }
     }
 
     /// Answers a violation of the protocol; the connection closes behind it.

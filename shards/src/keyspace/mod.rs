@@ -11,6 +11,7 @@ mod cursor;
 mod due;
 mod events;
 mod graves;
+mod marks;
 mod open;
 mod strings;
 mod sweep;
@@ -31,6 +32,7 @@ use awaited::Awaited;
 use due::Due;
 use events::Events;
 use graves::Graves;
+use marks::Marks;
 use sweep::Sweep;
 use watches::Watches;
 
@@ -43,6 +45,7 @@ pub struct Keyspace {
     due: Due,
     awaited: Awaited,
     watches: Watches,
+    marks: Marks,
     events: Events,
     changes: Changes,
     /// Hashes of keys that must stay as they are, in whatever database.
@@ -188,6 +191,7 @@ impl Keyspace {
             due: Due::new(databases),
             awaited: Awaited::new(databases),
             watches: Watches::default(),
+            marks: Marks::default(),
             events: Events::default(),
             changes: Changes::default(),
             locks: Vec::new(),
@@ -413,6 +417,7 @@ impl Keyspace {
         self.graves.bury_table(table);
         self.due.forget(db);
         self.awaited.all_changed(db);
+        self.marks.all_changed(db);
         self.sweep.forget(db);
     }
 
@@ -433,6 +438,8 @@ impl Keyspace {
         self.due.swap(one, other);
         self.awaited.all_changed(one);
         self.awaited.all_changed(other);
+        self.marks.all_changed(one);
+        self.marks.all_changed(other);
         self.counters.changes += 1;
     }
 
@@ -513,7 +520,8 @@ impl Keyspace {
     #[inline]
     fn touched(&mut self, db: u16, key: &[u8], change: Change) {
         self.counters.changes += 1;
-        if !(self.awaited.is_empty() & self.watches.is_empty() & !self.changes.wanted) {
+        let unseen = self.awaited.is_empty() & self.watches.is_empty() & self.marks.is_empty();
+        if !(unseen & !self.changes.wanted) {
             self.tell(db, key, change);
         }
     }
@@ -526,6 +534,9 @@ impl Keyspace {
         }
         if !self.watches.is_empty() && change != Change::Aside {
             self.watches.changed(db, key);
+        }
+        if !matches!(change, Change::Expiry | Change::Aside) {
+            self.marks.changed(db, key);
         }
         if self.changes.wanted && change != Change::Aside {
             self.changes.keys.push(key.into());
