@@ -93,6 +93,9 @@ pub enum Errand {
     Histograms(Vec<String>),
     /// DEBUG SET-ACTIVE-EXPIRE.
     SetActiveExpiry(bool),
+    /// Users have changed: done once every core has seen to its clients. The reply is OK, or how
+    /// many users there were.
+    SeeUsers(Option<usize>),
     /// PUBSUB CHANNELS and SHARDCHANNELS, of those that fit a pattern if there is one.
     Channels(channels::Kind, Option<Box<[u8]>>),
     /// PUBSUB NUMSUB and SHARDNUMSUB, of these.
@@ -183,6 +186,8 @@ impl Errand {
                 core.shard.reset_stats();
                 Answer::Done
             }
+            // The core looks at its users before it looks at any errand.
+            Self::SeeUsers(_) => Answer::Done,
             Self::SetActiveExpiry(enabled) => {
                 core.shard.set_active_expiry(*enabled);
                 Answer::Done
@@ -240,7 +245,9 @@ impl Errand {
             Self::Page(page, shape) => {
                 reply.raw(&http::show(*page, *shape, &all_figures(answers), at_home));
             }
-            Self::ResetStats
+            Self::SeeUsers(Some(count)) => reply.int(*count as i64),
+            Self::SeeUsers(None)
+            | Self::ResetStats
             | Self::SetActiveExpiry(_)
             | Self::LogReset(_)
             | Self::Pause(..)
@@ -431,6 +438,7 @@ fn join(selection: &Filter, mut lines: Vec<(u64, String)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acl::Acl;
     use crate::config::{Config, Settings};
     use crate::server::Server;
     use crate::session::Peer;
@@ -459,7 +467,7 @@ mod tests {
 
     fn session(id: u64) -> Session {
         let end = || Peer::Tcp(format!("127.0.0.1:{}", 5000 + id).parse().unwrap());
-        Session::new(id, (end(), end()), 3, 0, 1000, true)
+        Session::new(id, (end(), end()), 3, 0, 1000, &Acl::new(""))
     }
 
     /// Runs an errand for client 1 over cores whose clients have these ids; the reply, and which

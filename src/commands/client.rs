@@ -30,6 +30,12 @@ fn id(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outco
 
 /// CLIENT INFO
 fn info(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    reply.verbatim(b"txt", own_line(at).as_bytes());
+    Ok(Outcome::Done)
+}
+
+/// The line about the client that asks.
+pub(super) fn own_line(at: &mut Context<'_>) -> String {
     let now = at.now;
     let (mut kill, mut unblock) = (false, None);
     let view = ClientView {
@@ -41,13 +47,12 @@ fn info(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Out
         is_postponed: false,
         unblock: &mut unblock,
     };
-    reply.verbatim(b"txt", line(&view, now).as_bytes());
-    Ok(Outcome::Done)
+    line(&view, now)
 }
 
 /// CLIENT LIST [TYPE type | ID id ... | filter value ...]
 fn list(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
-    match parse_list(args, at.session.id)? {
+    match parse_list(args, at.session.id, &at.server.acl)? {
         Ok(filter) => Ok(Outcome::Start(Job::Errand(Errand::ClientList(filter)))),
         Err(text) => {
             reply.error(&text);
@@ -64,7 +69,7 @@ fn kill(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
         let kill = Errand::ClientKill(filter, KillReply::Ok);
         return Ok(Outcome::Start(Job::Errand(kill)));
     }
-    match parse_kill(args, at.session.id)? {
+    match parse_kill(args, at.session.id, &at.server.acl)? {
         Ok(filter) => {
             let kill = Errand::ClientKill(filter, KillReply::Count);
             Ok(Outcome::Start(Job::Errand(kill)))

@@ -298,6 +298,11 @@ fn stats(lines: &mut Lines, report: &Report<'_>) {
     lines.add("tracking_total_prefixes", report.max(prefixes));
     lines.add("unexpected_error_replies", 0);
     lines.add("total_error_replies", sum(|core| core.stats.error_replies));
+    for (reason, count) in
+        ["auth", "cmd", "key", "channel"].iter().zip(report.at.server.acl.refused())
+    {
+        lines.add(&format!("acl_access_denied_{reason}"), count);
+    }
     lines.add("dump_payload_sanitizations", 0);
     lines.add("total_reads_processed", sum(|core| core.stats.reads));
     lines.add("total_writes_processed", sum(|core| core.stats.writes));

@@ -1,5 +1,6 @@
 //! Commands of the session and the server, and the one place where a request finds its row.
 
+mod acl;
 mod client;
 mod client_list;
 mod command;
@@ -11,6 +12,7 @@ mod info;
 mod info_memory;
 mod latency;
 mod pubsub;
+mod renames;
 mod server;
 mod slowlog;
 mod table;
@@ -19,13 +21,14 @@ mod transaction;
 
 pub(crate) use client_list::line;
 pub use client_list::{Filter, Ids, KillReply, Kind};
+pub(crate) use command_rows::{Entry, categories};
 pub use info::Sections;
 pub(crate) use info::report;
 pub use latency::SpikeQuestion;
 pub(crate) use latency::{AllHistograms, AllSpikes, write_histograms, write_spikes};
+pub use renames::Renames;
 pub(crate) use slowlog::write_log;
 
-pub(crate) use connection::is_password;
 pub use table::{FindError, Found, find, session_rows};
 
 use crate::config::Settings;

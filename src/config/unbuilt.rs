@@ -31,7 +31,7 @@ pub(super) static SWITCHES: &[&str] = &[
 /// Those that take a value.
 #[rustfmt::skip]
 pub(super) static VALUES: &[&str] = &[
-    "aclfile", "acllog_max_len", "admin_bind", "admin_port", "afl_loop_limit", "afl_target_port",
+    "admin_bind", "admin_port", "afl_loop_limit", "afl_target_port",
     "allocation_tracker", "announce_port", "async_dispatch_quota", "availability_zone",
     "cf_bucket_size", "cf_expansion_factor", "cf_initial_size", "cf_max_expansions",
     "cf_max_iterations", "cluster_announce_ip", "cluster_coordinator_connect_timeout_ms",

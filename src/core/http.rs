@@ -1,7 +1,7 @@
 //! Connections that speak HTTP: their bytes to answers.
 
 use super::{Core, jobs};
-use crate::commands::{Job, is_password};
+use crate::commands::Job;
 use crate::connection::{Stall, Wire};
 use crate::errand::Errand;
 use crate::http::{self, Sniff};
@@ -52,7 +52,7 @@ impl Core {
             };
             connection.input.drain(..len);
             connection.session.closing = asked.shape.close;
-            let refusal = asked.refusal(|given| is_password(&self.work.settings, given));
+            let refusal = asked.refusal(|given| self.work.server.acl.lets_default_in(given));
             match (refusal, asked.page) {
                 (None, Ok(page)) => {
                     connection.stall = Stall::Job;

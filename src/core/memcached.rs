@@ -2,7 +2,7 @@
 
 use super::inbox::Request;
 use super::{Core, jobs};
-use crate::commands::{Found, Job, is_password};
+use crate::commands::{Found, Job};
 use crate::connection::Stall;
 use crate::errand::Errand;
 use crate::memcached::{self, Ask, Step};
@@ -24,7 +24,6 @@ impl Core {
         let Some(connection) = self.work.connection(socket) else { return 0 };
         let input = std::mem::take(&mut connection.input);
         let (mut at, mut need) = (0, 0);
-        let settings = Arc::clone(&self.work.settings);
         self.work.mark_dirty(socket);
         while let Some(connection) = self.work.connection(socket)
             && connection.runs()
@@ -35,7 +34,7 @@ impl Core {
             if at == input.len() {
                 break;
             }
-            let locked_out = connection.session.is_locked_out(&settings);
+            let locked_out = connection.session.login.is_locked_out();
             match memcached::read(&input, at, locked_out) {
                 Step::More(missing) => {
                     need = missing;
@@ -189,9 +188,12 @@ impl Core {
     fn log_in(&mut self, socket: SocketId, words: &[u8], quiet: bool) {
         let space = words.iter().position(|byte| *byte == b' ');
         let password = space.map(|space| &words[space + 1..]);
-        let right = password.is_some_and(|given| is_password(&self.work.settings, given));
+        let default = Arc::clone(self.work.server.acl.users().default_user());
+        let right = password.is_some_and(|given| default.lets_in(given));
         if let Some(connection) = self.work.connection(socket) {
-            connection.session.authenticated = right;
+            if right {
+                connection.session.login.enter(default);
+            }
         }
         let line: &[u8] =
             if right { b"STORED\r\n" } else { b"CLIENT_ERROR authentication failure\r\n" };

@@ -22,6 +22,7 @@ mod http;
 mod inbox;
 mod jobs;
 mod later;
+mod logins;
 mod memcached;
 mod parcels;
 mod pause;
@@ -96,6 +97,7 @@ struct Work {
     server: Arc<Server>,
     settings: Arc<Settings>,
     settings_version: u64,
+    acl_version: u64,
     owner: Owner<Shard>,
     route: Route,
     hops: Hops,
@@ -189,6 +191,7 @@ impl Core {
             unix_path: Peer::Unix(settings.unixsocket.as_str().into()),
             settings,
             settings_version,
+            acl_version: 0,
             owner,
             coordinator,
             execs: Execs::new(),
@@ -229,6 +232,7 @@ impl Core {
         self.work.stats.ticks += 1;
         let began = nanos();
         self.work.refresh_settings();
+        self.work.refresh_logins(None);
         let mut busy = self.reap();
         busy |= self.drain();
         busy |= self.finish_jobs();
