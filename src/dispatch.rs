@@ -119,6 +119,13 @@ impl Refusal {
         }
     }
 
+    /// True for the words that begin lines of HTTP and are no command: a web page that a browser
+    /// shows on this machine may have it send them, with commands behind.
+    pub fn is_attack(self, args: &Args<'_>) -> bool {
+        matches!(self, Self::Unknown(FindError::UnknownCommand))
+            && (args.is(0, "POST") || args.is(0, "HOST:"))
+    }
+
     /// Writes the error, for a client of the user of this name.
     pub fn write(self, args: &Args<'_>, user: &[u8], reply: &mut Reply<'_>) {
         match self {

@@ -1,13 +1,15 @@
 //! Questions that every core answers and home folds: CLIENT LIST, CLIENT KILL, INFO and such.
 
 use crate::commands::{
-    AllHistograms, AllSpikes, Context, Filter, KillReply, Sections, Selection, SpikeQuestion, line,
-    report, write_histograms, write_log, write_spikes,
+    AllHistograms, AllSpikes, Context, Filter, KillReply, Sections, SpikeQuestion, line, report,
+    write_histograms, write_log, write_spikes,
 };
+use crate::http::{self, Page, Shape};
+use crate::memcached;
 use crate::pause::Pause;
 use crate::session::Session;
 use crate::slow::{Entry, Kind, Slow};
-use crate::stats::CoreStats;
+use crate::stats::{CoreStats, RATES};
 use pinion_io::resp::Reply;
 use pinion_shards::channels;
 use pinion_shards::{Millis, Retire, Shard, ShardStats};
@@ -60,13 +62,17 @@ pub struct ClientView<'a> {
 #[derive(Clone, Debug)]
 pub enum Errand {
     /// CLIENT LIST.
-    ClientList(Selection),
+    ClientList(Filter),
     /// CLIENT KILL.
     ClientKill(Filter, KillReply),
     /// CLIENT UNBLOCK, with the client's id and what to tell it.
     ClientUnblock(u64, Retire),
     /// INFO.
     Info(Sections),
+    /// `stats` of memcached's protocol.
+    MemcachedStats,
+    /// A page of HTTP, and how its answer is to be.
+    Page(Page, Shape),
     /// CONFIG RESETSTAT.
     ResetStats,
     /// CLIENT PAUSE, until then, of all commands or those that write.
@@ -132,14 +138,19 @@ pub struct CoreFigures {
     pub stats: CoreStats,
     /// Those of its shard.
     pub shard: ShardStats,
-    /// Commands, input bytes and output bytes a second of late.
-    pub rates: [u64; 3],
+    /// Commands, input bytes, output bytes, turns of the loop and nanoseconds in these a second, of
+    /// late.
+    pub rates: [u64; RATES],
     /// Clients it serves.
     pub clients: u64,
     /// Those that wait for a key.
     pub blocked: u64,
     /// Those that watch keys.
     pub watching: u64,
+    /// Those that subscribe to something.
+    pub subscribers: u64,
+    /// Those that cache what they read.
+    pub caching: u64,
     /// The pause of its clients.
     pub pause: Pause,
     /// Bytes held for them.
@@ -158,7 +169,7 @@ impl Errand {
                 let now = core.now;
                 let mut lines = Vec::new();
                 core.clients.each(&mut |client| {
-                    if selection.has(client.session) {
+                    if selection.has(client.session, now) {
                         lines.push((client.session.id, line(client, now)));
                     }
                 });
@@ -167,6 +178,9 @@ impl Errand {
             Self::ClientKill(filter, _) => Answer::Count(kill(filter, core)),
             Self::ClientUnblock(id, why) => Answer::Count(unblock(*id, *why, core)),
             Self::Info(sections) => Answer::Figures(Box::new(figures(*sections, core))),
+            Self::Page(..) | Self::MemcachedStats => {
+                Answer::Figures(Box::new(figures(Sections::default(), core)))
+            }
             Self::ResetStats => {
                 core.stats.reset();
                 core.shard.reset_stats();
@@ -185,7 +199,7 @@ impl Errand {
                 let counts = names.iter().map(|name| core.shard.subscribers(*kind, name));
                 Answer::Counts(counts.collect())
             }
-            Self::Patterns => Answer::Counts(vec![core.shard.patterns()]),
+            Self::Patterns => Answer::Counts(vec![core.shard.subscribed(channels::Kind::Pattern)]),
             Self::Log(kind, count) => Answer::Entries(core.slow.log(*kind, *count)),
             Self::LogLen(kind) => Answer::Count(core.slow.log_len(*kind)),
             Self::Pause(until, all) => {
@@ -213,11 +227,7 @@ impl Errand {
     pub fn finish(&self, answers: Vec<Answer>, at_home: &Context<'_>, reply: &mut Reply<'_>) {
         match self {
             Self::ClientList(selection) => {
-                let lines = answers.into_iter().flat_map(|answer| match answer {
-                    Answer::Clients(lines) => lines,
-                    _ => Vec::new(),
-                });
-                reply.verbatim(b"txt", join(selection, lines.collect()).as_bytes());
+                reply.verbatim(b"txt", join(selection, lines_of(answers)).as_bytes());
             }
             Self::ClientKill(_, kind) => match (kind, sum(&answers)) {
                 (KillReply::Ok, 0) => reply.error(b"ERR No such client"),
@@ -226,14 +236,14 @@ impl Errand {
             },
             Self::ClientUnblock(..) => reply.int(sum(&answers) as i64),
             Self::Info(sections) => {
-                let cores = answers.into_iter().filter_map(|answer| match answer {
-                    Answer::Figures(figures) => Some(*figures),
-                    _ => None,
-                });
-                let mut cores: Vec<_> = cores.collect();
-                cores.sort_unstable_by_key(|figures| figures.core);
-                let text = report(*sections, &cores, at_home);
+                let text = report(*sections, &all_figures(answers), at_home);
                 reply.verbatim(b"txt", text.as_bytes());
+            }
+            Self::MemcachedStats => {
+                reply.raw(memcached::stats(&all_figures(answers), at_home).as_bytes());
+            }
+            Self::Page(page, shape) => {
+                reply.raw(&http::show(*page, *shape, &all_figures(answers), at_home));
             }
             Self::SeeUsers(Some(count)) => reply.int(*count as i64),
             Self::SeeUsers(None)
@@ -243,12 +253,8 @@ impl Errand {
             | Self::Pause(..)
             | Self::Unpause => reply.ok(),
             Self::Log(kind, count) => {
-                let entries = answers.into_iter().flat_map(|answer| match answer {
-                    Answer::Entries(entries) => entries,
-                    _ => Vec::new(),
-                });
                 let count = at_home.settings.log_len_max(*kind).min(*count);
-                write_log(entries.collect(), count, reply);
+                write_log(all_entries(answers), count, reply);
             }
             Self::LogLen(kind) => {
                 let len = sum(&answers).min(at_home.settings.log_len_max(*kind));
@@ -289,6 +295,15 @@ impl Errand {
             Self::Patterns => reply.int(most(1, answers)[0] as i64),
         }
     }
+}
+
+/// The clients that all cores have chosen.
+fn lines_of(answers: Vec<Answer>) -> Vec<(u64, String)> {
+    let lines = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Clients(lines) => lines,
+        _ => Vec::new(),
+    });
+    lines.collect()
 }
 
 /// Closes the clients that a filter chooses; the one that asks only after its reply.
@@ -341,6 +356,25 @@ fn sum(answers: &[Answer]) -> usize {
     answers.iter().map(count).sum()
 }
 
+/// What every core tells of itself, in order.
+fn all_figures(answers: Vec<Answer>) -> Vec<CoreFigures> {
+    let figures = answers.into_iter().filter_map(|answer| match answer {
+        Answer::Figures(figures) => Some(*figures),
+        _ => None,
+    });
+    let mut all: Vec<_> = figures.collect();
+    all.sort_unstable_by_key(|figures| figures.core);
+    all
+}
+
+fn all_entries(answers: Vec<Answer>) -> Vec<Entry> {
+    let entries = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Entries(entries) => entries,
+        _ => Vec::new(),
+    });
+    entries.collect()
+}
+
 fn all_spikes(answers: Vec<Answer>) -> AllSpikes {
     let mut all = AllSpikes::new();
     for answer in answers {
@@ -376,6 +410,8 @@ fn figures(sections: Sections, core: &mut CoreView<'_>) -> CoreFigures {
         let (input, output) = (client.input_bytes as u64, client.output_bytes as u64);
         figures.clients += 1;
         figures.blocked += u64::from(client.is_blocked || client.is_postponed);
+        figures.subscribers += u64::from(client.session.is_subscriber());
+        figures.caching += u64::from(client.session.tracking.is_some());
         figures.watching += u64::from(client.session.watching() > 0);
         figures.client_bytes += size_of::<Session>() as u64 + input + output;
         figures.input_bytes_max = figures.input_bytes_max.max(input);
@@ -385,17 +421,17 @@ fn figures(sections: Sections, core: &mut CoreView<'_>) -> CoreFigures {
 }
 
 /// The lines in the order that the selection asks for.
-fn join(selection: &Selection, mut lines: Vec<(u64, String)>) -> String {
+fn join(selection: &Filter, mut lines: Vec<(u64, String)>) -> String {
     lines.sort_unstable_by_key(|(id, _)| *id);
     let text = |(_, line): &(u64, String)| line.clone();
-    match selection {
-        Selection::Ids(ids) => ids
+    match &selection.ids {
+        Some(ids) => ids
             .order()
             .iter()
             .filter_map(|id| lines.binary_search_by_key(id, |(id, _)| *id).ok())
             .map(|at| text(&lines[at]))
             .collect(),
-        Selection::All | Selection::Kind(_) => lines.iter().map(text).collect(),
+        None => lines.iter().map(text).collect(),
     }
 }
 
@@ -479,10 +515,11 @@ mod tests {
             lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
         };
         let cores: &[&[u64]] = &[&[4, 1], &[3, 2]];
-        let (all, _) = run(&Errand::ClientList(Selection::All), cores);
+        let (all, _) = run(&Errand::ClientList(Filter::default()), cores);
         assert_eq!(ids(&all), ["1", "2", "3", "4"]);
+        let ids_asked = [3, 9, 1, 3].into_iter().collect();
         let (some, _) =
-            run(&Errand::ClientList(Selection::Ids([3, 9, 1, 3].into_iter().collect())), cores);
+            run(&Errand::ClientList(Filter { ids: Some(ids_asked), ..Filter::default() }), cores);
         assert_eq!(ids(&some), ["3", "1"]);
     }
 

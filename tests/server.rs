@@ -9,8 +9,10 @@ mod support;
 mod server {
     mod access;
     mod clients;
+    mod http;
     mod limits;
     mod long;
+    mod memcached;
     mod process;
     mod queues;
     mod slow;

@@ -16,10 +16,11 @@ mod renames;
 mod server;
 mod slowlog;
 mod table;
+mod tracking;
 mod transaction;
 
 pub(crate) use client_list::line;
-pub use client_list::{Filter, Ids, KillReply, Kind, Selection};
+pub use client_list::{Filter, Ids, KillReply, Kind};
 pub(crate) use command_rows::{Entry, categories};
 pub use info::Sections;
 pub(crate) use info::report;
@@ -97,6 +98,8 @@ pub enum Outcome {
     Unwatch,
     /// The reply is written, and the client is to be as if it had just connected.
     Reset,
+    /// The reply is written, and the client caches what it reads, or does not any more.
+    Track,
     /// The client is to begin or end subscriptions; what they come to is the reply.
     Subscribe(Change),
 }
@@ -120,6 +123,14 @@ const CLIENT_NAME_BYTES_MAX: usize = 64 * 1024;
 
 fn check_names(args: &Args<'_>) -> Result<(), Error> {
     if args.len() > NAMES_MAX { Err(Error::Text("ERR too many names")) } else { Ok(()) }
+}
+
+/// Refuses a subcommand's number of words in the words of Redis, quoting the client.
+fn refuse_words(container: &str, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let text = b"ERR unknown subcommand or wrong number of arguments for '";
+    let word = &args.at(1)[..args.at(1).len().min(128)];
+    reply.error(&[&text[..], word, b"'. Try ", container.as_bytes(), b" HELP."].concat());
+    Outcome::Done
 }
 
 /// Writes the answer of a HELP subcommand: how to use `container`, and what it can do.

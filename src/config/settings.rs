@@ -7,6 +7,7 @@ use pinion_shards::Shard;
 use pinion_shards::commands::Args;
 use pinion_shards::keyspace::Class;
 use pinion_shards::value::Encodings;
+use std::collections::BTreeMap;
 
 /// Whether serving threads stay on their cores.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -29,6 +30,21 @@ pub struct BufferLimit {
     pub soft_bytes: u64,
     /// ... held for this many seconds.
     pub soft_seconds: u64,
+}
+
+/// Memory that clients may take together, before the largest are closed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClientsMemory {
+    /// So many bytes; 0 for any.
+    Bytes(u64),
+    /// So many percent of `maxmemory`.
+    Percent(u64),
+}
+
+impl Default for ClientsMemory {
+    fn default() -> Self {
+        Self::Bytes(0)
+    }
 }
 
 /// What a log of commands keeps.
@@ -73,6 +89,10 @@ pub struct Settings {
     pub renames: Renames,
     /// Refuse clients from other machines while there is no password.
     pub protected_mode: bool,
+    /// Answer HTTP on the main port.
+    pub http: bool,
+    /// TCP port for memcached's protocol, 0 for none.
+    pub memcached_port: u64,
     /// Databases.
     pub databases: u64,
     /// Serving threads, 0 for one a core.
@@ -111,10 +131,18 @@ pub struct Settings {
     pub latency_tracking: bool,
     /// What INFO tells of these, in percent.
     pub latency_percentiles: Vec<f64>,
+    /// The file in Redis's form that it was started with, empty for none.
+    pub config_file: String,
+    /// Memory that clients may take together.
+    pub clients_memory: ClientsMemory,
+    /// Parameters without effect, by name.
+    pub kept: BTreeMap<&'static str, String>,
     /// The bounds of the compact forms of values.
     pub encodings: Encodings,
     /// Which events of keys are published, and how.
     pub notify: Class,
+    /// Most keys of which it is remembered who has read them, 0 for any number.
+    pub tracked_keys_max: u64,
 }
 
 impl Settings {
@@ -135,9 +163,13 @@ impl Settings {
     /// Takes a `user` line of a configuration file, as the words after `user`.
     ///
     /// # Errors
-    /// One sentence: it does not define a user.
+    /// One sentence: it does not define a user, or one that another line defines.
     pub fn add_user(&mut self, words: &[Vec<u8>]) -> Result<(), String> {
         crate::acl::check_line(words)?;
+        if self.users.iter().any(|known| known.first() == words.first()) {
+            let name = String::from_utf8_lossy(&words[0]);
+            return Err(format!("the user {name} is defined twice"));
+        }
         self.users.push(words.into());
         Ok(())
     }
@@ -155,11 +187,27 @@ impl Settings {
     pub fn tell(&self, shard: &mut Shard) {
         shard.set_encodings(&self.encodings);
         shard.set_notify(self.notify);
+        shard.set_tracked_max(self.tracked_keys_max);
+    }
+
+    /// Bytes that clients may take together, if that is bounded.
+    pub fn clients_bytes_max(&self) -> Option<u64> {
+        let bytes = match self.clients_memory {
+            ClientsMemory::Bytes(bytes) => bytes,
+            ClientsMemory::Percent(percent) => {
+                (u128::from(self.memory_bytes_max) * u128::from(percent) / 100) as u64
+            }
+        };
+        (bytes > 0).then_some(bytes)
     }
 
     /// Entries that a log of commands shows at most.
     pub fn log_len_max(&self, kind: Kind) -> usize {
-        usize::try_from(self.command_logs[kind as usize].len_max).unwrap_or(usize::MAX)
+        // At 0 nothing is added, and what is there stays.
+        match self.command_logs[kind as usize].len_max {
+            0 => usize::MAX,
+            len_max => usize::try_from(len_max).unwrap_or(usize::MAX),
+        }
     }
 
     /// What was asked for and is only reported so far, one sentence each, for the log.

@@ -1,8 +1,8 @@
 //! The table of flags: every setting once, with its names, bounds, default and meaning.
 
 use super::flag::{Flag, Refusal, Value, parse_bytes};
-use super::operation;
 use super::settings::{BufferLimit, Pin, Settings};
+use super::{kept, operation};
 use crate::commands::Renames;
 use pinion_shards::keyspace::Class;
 use pinion_shards::limits::{DATABASES_MAX, SHARDS_MAX, STRING_BYTES_MAX};
@@ -13,8 +13,19 @@ const I32_MAX: u64 = i32::MAX as u64;
 const SIZE_MAX: usize = i64::MAX as usize;
 
 /// Every setting, by subject.
-pub static FLAGS: &[Flag] =
-    &join::<{ TABLE.len() + operation::TABLE.len() }>(&[TABLE, operation::TABLE]);
+pub static FLAGS: &[Flag] = &join::<FLAG_COUNT>(TABLES);
+
+const TABLES: &[&[Flag]] = &[TABLE, operation::TABLE, kept::TABLE];
+const FLAG_COUNT: usize = count(TABLES);
+
+const fn count(tables: &[&[Flag]]) -> usize {
+    let (mut table, mut count) = (0, 0);
+    while table < tables.len() {
+        count += tables[table].len();
+        table += 1;
+    }
+    count
+}
 
 const fn join<const LEN: usize>(tables: &[&[Flag]]) -> [Flag; LEN] {
     let mut flags = [tables[0][0]; LEN];
@@ -127,6 +138,18 @@ const TABLE: &[Flag] = &[
     .config("protected-mode")
     .live(),
     Flag::new(
+        "primary_port_http_enabled",
+        Value::Switch(|settings| &mut settings.http),
+        "yes",
+        "Answer HTTP on the main port: a page at /, figures at /metrics, and /healthz",
+    ),
+    Flag::new(
+        "memcached_port",
+        Value::Count(|settings| &mut settings.memcached_port, 0, 65_535),
+        "0",
+        "TCP port for memcached's text protocol, over database 0; 0 for none",
+    ),
+    Flag::new(
         "rename_command",
         Value::Parsed { set: set_renames, show: show_renames },
         "",
@@ -181,9 +204,6 @@ const TABLE: &[Flag] = &[
     )
     .config("maxmemory-policy")
     .live(),
-    Flag::new("save", Value::Constant(""), "", "Snapshots by themselves; none in this build")
-        .hidden()
-        .live(),
     Flag::new("appendonly", Value::Constant("no"), "no", "An append-only file; not in this build")
         .hidden()
         .live(),
@@ -326,6 +346,15 @@ const TABLE: &[Flag] = &[
     )
     .config("notify-keyspace-events")
     .live(),
+    Flag::new(
+        "tracking_table_max_keys",
+        Value::Count(|settings| &mut settings.tracked_keys_max, 0, i64::MAX as u64),
+        "1000000",
+        "Keys of clients that cache what they read, remembered at most; 0 for any number",
+    )
+    .config("tracking-table-max-keys")
+    .live()
+    .hidden(),
     // Cores.
     Flag::new(
         "proactor_threads",
@@ -437,7 +466,7 @@ fn show_list_node(settings: &Settings) -> String {
 
 fn set_notify(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     let classes = Class::parse(text);
-    settings.notify = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdnoc'.")?;
+    settings.notify = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
     Ok(())
 }
 

@@ -63,6 +63,7 @@ impl Core {
             connection.sending = buffer.len();
             connection.session.output_bytes_total += buffer.len() as u64;
             self.work.stats.output_bytes += buffer.len() as u64;
+            self.work.stats.writes += 1;
             // Of a small send nothing is heard but at the next call; its end closes this one, or
             // lets it send the rest.
             let ends = connection.ended || connection.session.closing;
@@ -123,6 +124,7 @@ impl Core {
     fn close(&mut self, socket: SocketId) {
         self.work.unwatch(socket);
         self.work.leave_channels(socket);
+        self.work.leave_caching(socket);
         if let Some(connection) = self.work.connections[socket.index as usize].take() {
             debug_assert_eq!(connection.socket, socket);
             if let Stall::Blocked(id) = connection.stall {

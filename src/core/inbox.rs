@@ -1,9 +1,10 @@
 //! From bytes to requests: parses what arrived where it lies, and asks for the buckets of its keys.
 
+use super::http::wire_of;
 use super::logins::STRANGER_BYTES_MAX;
 use super::{Core, Work};
 use crate::commands::{FindError, Found};
-use crate::connection::{Connection, Intake};
+use crate::connection::{Connection, Intake, Wire};
 use pinion_io::resp::{Limits, Parser, ProtocolError, Range, Step};
 use pinion_io::ring::{Chunk, Ring, SocketId};
 use pinion_shards::commands::Args;
@@ -112,6 +113,24 @@ struct Pass<'a> {
     limits: Limits,
 }
 
+impl Request {
+    /// One of another protocol, with the hash of its first key or 0: nothing of it lies here.
+    pub(super) fn aside(socket: SocketId, hash: u64) -> Self {
+        Self {
+            socket,
+            source: 0,
+            start: 0,
+            end: 0,
+            first: 0,
+            words: 0,
+            what: What::Command(Err(FindError::UnknownCommand)),
+            hash,
+            owner: 0,
+            prefetched: false,
+        }
+    }
+}
+
 impl Inbox {
     pub(super) fn push(&mut self, socket: SocketId, chunk: Chunk) {
         self.arrived.push_back((socket, Arrival::Chunk(chunk)));
@@ -176,19 +195,26 @@ impl Core {
                 self.run_requests();
             }
         }
+        done += self.inbox.requests.len();
         self.run_requests();
+        let most = &mut self.work.stats.tick_requests_max;
+        *most = (*most).max(done as u64);
         !self.inbox.arrived.is_empty()
     }
 
     fn take_chunk(&mut self, socket: SocketId, chunk: Chunk) {
-        let now = self.work.now;
+        let (now, http) = (self.work.now, self.work.settings.http);
         self.work.stats.input_bytes += chunk.len() as u64;
+        self.work.stats.reads += 1;
         let Some(connection) = self.work.connection(socket) else {
             return self.ring.give_back(chunk);
         };
         connection.session.input_bytes_total += chunk.len() as u64;
         connection.session.last_active = now;
-        if !connection.runs() || !connection.input.is_empty() {
+        if connection.wire == Wire::Fresh && connection.input.is_empty() {
+            connection.wire = wire_of(self.ring.bytes(&chunk), http);
+        }
+        if !connection.runs() || !connection.input.is_empty() || connection.wire != Wire::Redis {
             connection.input.extend_from_slice(self.ring.bytes(&chunk));
             self.ring.give_back(chunk);
             return self.take_input(socket);
@@ -227,6 +253,12 @@ impl Core {
             }
             return;
         }
+        if connection.wire != Wire::Redis
+            && let Some(need) = self.serve_other(socket)
+        {
+            return self.want_more(socket, need);
+        }
+        let Some(connection) = self.work.connection(socket) else { return };
         let input = std::mem::take(&mut connection.input);
         let mut parser = std::mem::take(&mut connection.parser);
         let source = self.inbox.held.len() as u32;

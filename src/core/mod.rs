@@ -18,17 +18,20 @@ mod cron;
 mod events;
 mod fill;
 mod flush;
+mod http;
 mod inbox;
 mod jobs;
 mod later;
 mod logins;
+mod memcached;
 mod parcels;
 mod pause;
 mod run;
+mod tracking;
 mod transact;
 
 use crate::config::Settings;
-use crate::connection::Connection;
+use crate::connection::{Connection, Wire};
 use crate::hop::{Hops, Parcel};
 use crate::server::Server;
 use crate::session::Peer;
@@ -53,6 +56,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tracking::Cachers;
+pub use tracking::Keys;
 use transact::{Client, Execs};
 
 /// What a core is started with.
@@ -66,8 +71,8 @@ pub struct Start {
     pub processors: Arc<[usize]>,
     /// Its place in the mesh, with its shard.
     pub post: Post<Shard, Parcel>,
-    /// Listening sockets it accepts on.
-    pub listeners: Vec<OwnedFd>,
+    /// Listening sockets it accepts on, and what is spoken there.
+    pub listeners: Vec<(OwnedFd, Wire)>,
     /// What all cores share.
     pub server: Arc<Server>,
 }
@@ -81,6 +86,8 @@ pub struct Core {
     jobs: Jobs,
     cron: Cron,
     background: Background,
+    /// What is spoken on each listening socket.
+    wires: Vec<Wire>,
 }
 
 /// What commands and parcels work on.
@@ -100,6 +107,7 @@ struct Work {
     paused: Paused,
     laters: Laters,
     channels: Listeners,
+    cachers: Cachers,
     connections: Vec<Option<Box<Connection>>>,
     /// Connections with something to flush or to end.
     dirty: Vec<SocketId>,
@@ -162,8 +170,10 @@ impl Core {
         let Start { index, processor, processors, post, listeners, server } = start;
         let mut ring = Ring::new(Arc::clone(&post.doorbell))?;
         let background = Background::new(post.doorbell);
-        for listener in listeners {
+        let mut wires = Vec::new();
+        for (listener, wire) in listeners {
             ring.listen(listener);
+            wires.push(wire);
         }
         let settings_version = server.config.version();
         let settings = server.config.settings();
@@ -189,6 +199,7 @@ impl Core {
             paused: Paused::default(),
             laters: Laters::default(),
             channels: Listeners::new(hops_cores),
+            cachers: Cachers::new(),
             connections: Vec::new(),
             dirty: Vec::new(),
             resumable: Vec::new(),
@@ -206,7 +217,8 @@ impl Core {
         work.settings.tell(work.owner.value());
         work.owner.value().set_meter(nanos);
         work.stats.latencies.enabled = work.settings.latency_tracking;
-        Ok(Self { ring, inbox: Inbox::default(), work, jobs: Jobs::default(), cron, background })
+        let (inbox, jobs) = (Inbox::default(), Jobs::default());
+        Ok(Self { ring, inbox, work, jobs, cron, background, wires })
     }
 
     /// Does everything there is to do now.
@@ -218,6 +230,7 @@ impl Core {
         self.work.steady = self.work.clock.steady();
         self.work.now = self.work.clock.wall_ms(self.work.steady);
         self.work.stats.ticks += 1;
+        let began = nanos();
         self.work.refresh_settings();
         self.work.refresh_logins(None);
         let mut busy = self.reap();
@@ -232,6 +245,7 @@ impl Core {
         self.flush();
         let leaving = std::mem::take(&mut self.work.leaving);
         let again = self.run_cron() | more | leaving | reading || !self.work.resumable.is_empty();
+        self.work.stats.turned(nanos().saturating_sub(began));
         Ok(match (again, busy) {
             (true, _) => Tick::Again,
             (false, true) => Tick::Done,

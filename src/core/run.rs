@@ -231,7 +231,8 @@ impl Work {
             let session = &mut connection.session;
             let answers = session.takes_reply();
             let sender = Sender(self.index as u16);
-            let call = Call { task, sender, db: session.db, hash: request.hash, args: *args };
+            let (db, speaker) = (session.db, session.speaker());
+            let call = Call { task, sender, db, hash: request.hash, speaker, args: *args };
             let shard = self.owner.value();
             let (now, mut ran) = (self.now, Ran::Done);
             let failed = connection.pipeline.write(session.protocol, answers, |reply| {
@@ -258,6 +259,7 @@ impl Work {
             hash: request.hash,
             db: place.db,
             protocol: place.protocol,
+            speaker: place.speaker,
             tag: Ticket::Client { socket: request.socket, sequence: place.sequence },
         };
         let (bytes, ranges) = args.parts();
@@ -302,6 +304,9 @@ impl Work {
         }
         self.refresh_settings();
         self.refresh_logins(Some(socket));
+        if let Some(connection) = self.connection(socket) {
+            connection.session.end_caching(&row.row);
+        }
         Some((outcome, text))
     }
 
@@ -341,6 +346,10 @@ impl Work {
                 }
                 return begun;
             }
+            Outcome::Track => {
+                self.note_caching(request.socket);
+                self.answer(request, |reply| reply.raw(&text));
+            }
             Outcome::Subscribe(change) => {
                 let connection = self.connection(request.socket).expect("the request's connection");
                 // It is told whatever it has asked to be spared.
@@ -350,6 +359,7 @@ impl Work {
             }
             Outcome::Reset => {
                 self.leave_channels(request.socket);
+                self.note_caching(request.socket);
                 self.answer(request, |reply| reply.raw(&text));
             }
         }
@@ -366,6 +376,9 @@ impl Work {
     }
 
     fn refuse(&mut self, request: &Request, args: &Args<'_>, refusal: dispatch::Refusal) {
+        if refusal.is_attack(args) {
+            return self.turn_away(request);
+        }
         let mut line = Vec::new();
         let Some(connection) = self.connection(request.socket) else { return };
         let user = Arc::clone(connection.session.login.user());
@@ -384,6 +397,16 @@ impl Work {
         self.stats.error(refusal.row(), &line, true);
         self.answer(request, |reply| reply.raw(&line));
         self.bound_stranger(request.socket);
+    }
+
+    /// Closes a connection that sends what a web page can have a browser send.
+    fn turn_away(&mut self, request: &Request) {
+        if let Some(connection) = self.connection(request.socket) {
+            tracing::warn!("closed {}, which sent POST or Host:", connection.session.peer);
+            // What came behind it does not run.
+            connection.session.closing = true;
+            connection.killed = true;
+        }
     }
 
     /// Answers a violation of the protocol; the connection closes behind it.
