@@ -236,6 +236,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     let mut flags = String::new();
     let (queued, queued_bytes) = session.queued();
     for (set, flag) in [
+        (session.is_monitor, 'O'),
         (session.is_subscriber(), 'P'),
         (session.tracking.is_some(), 't'),
         (session.tracking.as_ref().is_some_and(|tracking| tracking.is_broken), 'R'),

@@ -11,6 +11,7 @@ mod debug;
 mod info;
 mod info_memory;
 mod latency;
+mod monitor;
 mod pubsub;
 mod renames;
 mod server;
@@ -100,6 +101,8 @@ pub enum Outcome {
     Reset,
     /// The reply is written, and the client caches what it reads, or does not any more.
     Track,
+    /// The reply is written, and the client watches what all clients ask.
+    Monitor,
     /// The client is to begin or end subscriptions; what they come to is the reply.
     Subscribe(Change),
 }
