@@ -143,7 +143,7 @@ impl Work {
             return false;
         }
         let Some(place) = self.begin_wait(request, row) else { return true };
-        let id = self.block(request.socket, row, place.sequence, None);
+        let id = self.block(request.socket, (row, args), place.sequence, None);
         let client = (Client::Wait(id), place.protocol, place.speaker);
         let command = (row, place.db, Words::of(args));
         self.coordinator.begin_wait(client, id, command, &mut &self.server.tickets);
