@@ -1,8 +1,8 @@
 //! Questions that every core answers and home folds: CLIENT LIST, CLIENT KILL, INFO and such.
 
 use crate::commands::{
-    AllHistograms, AllSpikes, Context, Filter, KillReply, Sections, SpikeQuestion, line, report,
-    write_histograms, write_log, write_spikes,
+    AllHistograms, AllSpikes, Context, Filter, KillReply, MemoryQuestion, Sections, SpikeQuestion,
+    line, report, write_histograms, write_log, write_memory, write_spikes,
 };
 use crate::pause::Pause;
 use crate::session::Session;
@@ -69,6 +69,8 @@ pub enum Errand {
     Info(Sections),
     /// CONFIG RESETSTAT.
     ResetStats,
+    /// MEMORY STATS and DOCTOR.
+    Memory(MemoryQuestion),
     /// CLIENT PAUSE, until then, of all commands or those that write.
     Pause(Millis, bool),
     /// CLIENT UNPAUSE.
@@ -164,6 +166,7 @@ impl Errand {
             }
             Self::ClientKill(filter, _) => Answer::Count(kill(filter, core)),
             Self::ClientUnblock(id, why) => Answer::Count(unblock(*id, *why, core)),
+            Self::Memory(_) => Answer::Figures(Box::new(figures(Sections::default(), core))),
             Self::Info(sections) => Answer::Figures(Box::new(figures(*sections, core))),
             Self::ResetStats => {
                 core.stats.reset();
@@ -224,6 +227,9 @@ impl Errand {
             Self::Info(sections) => {
                 let text = report(*sections, &all_figures(answers), at_home);
                 reply.verbatim(b"txt", text.as_bytes());
+            }
+            Self::Memory(question) => {
+                write_memory(*question, &all_figures(answers), at_home, reply);
             }
             Self::ResetStats
             | Self::SetActiveExpiry(_)

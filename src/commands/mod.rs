@@ -10,7 +10,9 @@ mod debug;
 mod info;
 mod info_memory;
 mod latency;
+mod memory;
 mod pubsub;
+mod replication;
 mod server;
 mod slowlog;
 mod table;
@@ -22,6 +24,8 @@ pub use info::Sections;
 pub(crate) use info::report;
 pub use latency::SpikeQuestion;
 pub(crate) use latency::{AllHistograms, AllSpikes, write_histograms, write_spikes};
+pub use memory::MemoryQuestion;
+pub(crate) use memory::write_memory;
 pub(crate) use slowlog::write_log;
 
 pub use table::{FindError, Found, find, session_rows};
