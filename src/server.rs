@@ -42,6 +42,8 @@ pub struct Server {
     pub tickets: Tickets,
     /// The numbers of entries in the logs of slow commands.
     pub log_numbers: Numbers,
+    /// Bytes that each core's clients take.
+    client_bytes: Box<[AtomicU64]>,
     next_client_id: AtomicU64,
     /// On which core each client is, and where there.
     homes: Mutex<HashMap<u64, (u16, SocketId)>>,
@@ -71,6 +73,7 @@ impl Server {
             census: Census::new(cores),
             tickets: Tickets::new(cores),
             log_numbers: Numbers::default(),
+            client_bytes: (0..cores).map(|_| AtomicU64::new(0)).collect(),
             next_client_id: AtomicU64::new(1),
             homes: Mutex::default(),
             caching: AtomicU64::new(0),
@@ -87,6 +90,17 @@ impl Server {
     /// is that of the times somebody asked.
     pub fn sample_memory(&self) {
         self.note_memory(allocated());
+    }
+
+    /// What all clients took when they were last counted, in bytes.
+    pub fn client_bytes(&self) -> u64 {
+        self.client_bytes.iter().map(|bytes| bytes.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Notes what a core's clients take, in bytes; returns what all take.
+    pub fn note_client_bytes(&self, core: usize, bytes: u64) -> u64 {
+        self.client_bytes[core].store(bytes, Ordering::Relaxed);
+        self.client_bytes()
     }
 
     /// Notes on which core a client is, and where there; or that it is gone.

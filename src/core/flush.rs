@@ -110,6 +110,8 @@ impl Core {
             self.work.stats.output_limit_closed += 1;
             return;
         }
+        self.work.evict_if_giant(socket);
+        let Some(connection) = self.work.connection(socket) else { return };
         let awaited = connection.pipeline.awaited();
         if connection.stall == Stall::None && bytes > WAITING_REPLY_BYTES_MAX {
             connection.stall = Stall::Replies;

@@ -16,6 +16,7 @@ mod blocked;
 mod channels;
 mod cron;
 mod events;
+mod evict;
 mod fill;
 mod flush;
 mod http;
