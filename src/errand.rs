@@ -143,6 +143,10 @@ pub struct CoreFigures {
     pub blocked: u64,
     /// Those that watch keys.
     pub watching: u64,
+    /// Those that subscribe to something.
+    pub subscribers: u64,
+    /// Those that cache what they read.
+    pub caching: u64,
     /// The pause of its clients.
     pub pause: Pause,
     /// Bytes held for them.
@@ -189,7 +193,7 @@ impl Errand {
                 let counts = names.iter().map(|name| core.shard.subscribers(*kind, name));
                 Answer::Counts(counts.collect())
             }
-            Self::Patterns => Answer::Counts(vec![core.shard.patterns()]),
+            Self::Patterns => Answer::Counts(vec![core.shard.subscribed(channels::Kind::Pattern)]),
             Self::Log(kind, count) => Answer::Entries(core.slow.log(*kind, *count)),
             Self::LogLen(kind) => Answer::Count(core.slow.log_len(*kind)),
             Self::Pause(until, all) => {
@@ -399,6 +403,8 @@ fn figures(sections: Sections, core: &mut CoreView<'_>) -> CoreFigures {
         let (input, output) = (client.input_bytes as u64, client.output_bytes as u64);
         figures.clients += 1;
         figures.blocked += u64::from(client.is_blocked || client.is_postponed);
+        figures.subscribers += u64::from(client.session.is_subscriber());
+        figures.caching += u64::from(client.session.tracking.is_some());
         figures.watching += u64::from(client.session.watching() > 0);
         figures.client_bytes += size_of::<Session>() as u64 + input + output;
         figures.input_bytes_max = figures.input_bytes_max.max(input);

@@ -5,9 +5,12 @@ use crate::config::Config;
 use crate::process::allocated;
 use crate::slow::Numbers;
 use crate::tickets::Tickets;
+use pinion_io::ring::SocketId;
 use pinion_shards::Millis;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The version of Redis whose behaviour this server follows, and which it tells clients.
 pub const REDIS_VERSION: &str = "8.0.6";
@@ -37,6 +40,10 @@ pub struct Server {
     /// The numbers of entries in the logs of slow commands.
     pub log_numbers: Numbers,
     next_client_id: AtomicU64,
+    /// On which core each client is, and where there.
+    homes: Mutex<HashMap<u64, (u16, SocketId)>>,
+    /// Clients that cache what they read.
+    caching: AtomicU64,
 }
 
 impl Server {
@@ -59,6 +66,8 @@ impl Server {
             tickets: Tickets::new(cores),
             log_numbers: Numbers::default(),
             next_client_id: AtomicU64::new(1),
+            homes: Mutex::default(),
+            caching: AtomicU64::new(0),
         }
     }
 
@@ -71,6 +80,38 @@ impl Server {
     /// is that of the times somebody asked.
     pub fn sample_memory(&self) {
         self.note_memory(allocated());
+    }
+
+    /// Notes on which core a client is, and where there; or that it is gone.
+    pub fn note_home(&self, client: u64, home: Option<(u16, SocketId)>) {
+        let mut homes = self.homes();
+        match home {
+            Some(home) => homes.insert(client, home),
+            None => homes.remove(&client),
+        };
+    }
+
+    /// On which core a client is, and where there.
+    pub fn home_of(&self, client: u64) -> Option<(u16, SocketId)> {
+        self.homes().get(&client).copied()
+    }
+
+    fn homes(&self) -> MutexGuard<'_, HashMap<u64, (u16, SocketId)>> {
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a client more that caches what it reads, or one less.
+    pub fn count_caching(&self, more: bool) {
+        if more {
+            self.caching.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.caching.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Clients that cache what they read.
+    pub fn caching(&self) -> u64 {
+        self.caching.load(Ordering::Relaxed)
     }
 
     /// A number for a new client: rising, never given twice.

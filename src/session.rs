@@ -3,8 +3,8 @@
 use crate::commands::Found;
 use crate::config::Settings;
 use pinion_io::resp::Protocol;
-use pinion_shards::Millis;
 use pinion_shards::commands::{Args, Flags, Row, Words};
+use pinion_shards::{Millis, Speaker};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -114,9 +114,32 @@ pub struct Session {
     /// To be closed once the replies so far are sent.
     pub closing: bool,
     /// How many channels, patterns and sharded channels it subscribes to.
-    pub subscriptions: [u32; 3],
+    pub subscriptions: [u32; 4],
+    /// What it wants to hear of changed keys, if it caches any.
+    pub tracking: Option<Box<Tracking>>,
     /// What it has queued and watches; nothing for most.
     transaction: Option<Box<Transaction>>,
+}
+
+/// What a client that caches wants to hear (CLIENT TRACKING).
+#[derive(Clone, Debug, Default)]
+pub struct Tracking {
+    /// The client that hears it instead.
+    pub redirect: Option<u64>,
+    /// That one is gone, and it was told.
+    pub is_broken: bool,
+    /// Of all keys with its prefixes, whether it has read them or not.
+    pub broadcast: bool,
+    /// Of what it reads right after CLIENT CACHING YES.
+    pub opt_in: bool,
+    /// Not of what it reads right after CLIENT CACHING NO.
+    pub opt_out: bool,
+    /// Not of what it changes itself.
+    pub no_loop: bool,
+    /// What it has said of its next command.
+    pub caching: Option<bool>,
+    /// The prefixes, in order.
+    pub prefixes: Vec<Box<[u8]>>,
 }
 
 /// What a client has of a transaction before EXEC.
@@ -175,7 +198,8 @@ impl Session {
             no_evict: false,
             no_touch: false,
             closing: false,
-            subscriptions: [0; 3],
+            subscriptions: [0; 4],
+            tracking: None,
             transaction: None,
         }
     }
@@ -183,7 +207,7 @@ impl Session {
     /// True if it subscribes to anything.
     #[inline]
     pub fn is_subscriber(&self) -> bool {
-        self.subscriptions != [0; 3]
+        self.subscriptions[..3] != [0; 3]
     }
 
     /// True if it can do no more than listen: a subscriber whose protocol cannot tell a message
@@ -191,6 +215,36 @@ impl Session {
     #[inline]
     pub fn is_listening(&self) -> bool {
         self.is_subscriber() && self.protocol == Protocol::Resp2
+    }
+
+    /// Its name on the command that it runs now, if it caches what it reads. What it has said of
+    /// that command is forgotten.
+    #[inline]
+    pub fn speaker(&mut self) -> Option<Speaker> {
+        if self.tracking.is_none() { None } else { self.name_command() }
+    }
+
+    #[cold]
+    fn name_command(&mut self) -> Option<Speaker> {
+        let (id, core) = (self.id, self.core);
+        let tracking = self.tracking.as_mut()?;
+        let said = tracking.caching.take();
+        let remembers = match said {
+            _ if tracking.broadcast => false,
+            Some(said) => said,
+            None => !tracking.opt_in,
+        };
+        Some(Speaker::new(id, core, remembers))
+    }
+
+    /// Forgets what it has said of the command that has just run, unless that was said by it.
+    pub fn end_caching(&mut self, row: &Row) {
+        if !row.name.starts_with("client|")
+            && !self.is_queuing()
+            && let Some(tracking) = &mut self.tracking
+        {
+            tracking.caching = None;
+        }
     }
 
     /// True between MULTI and EXEC or DISCARD.
@@ -311,6 +365,7 @@ impl Session {
         self.authenticated = open;
         self.name = Box::default();
         self.no_touch = false;
+        self.tracking = None;
         self.take_queue();
     }
 

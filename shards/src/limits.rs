@@ -93,3 +93,7 @@ pub const BATCH_KEEP_BYTES_MAX: usize = 256 * 1024;
 
 const _: () = assert!(BATCH_KEEP_BYTES_MAX <= BATCH_BYTES_MAX);
 const _: () = assert!(READINGS_PER_STEP <= READ_ELEMENTS_PER_STEP, "a step writes something");
+/// Keys of caching clients that are forgotten at a time where there are too many.
+pub const TRACKED_DROP_MAX: usize = 100;
+/// Forgotten keys of caching clients that are freed in one tick.
+pub const TRACKED_FREE_MAX: usize = 10_000;

@@ -1,7 +1,7 @@
 //! CLIENT: what a client tells of itself, and what it may ask about others.
 
 use super::client_list::{Filter, KillReply, line, parse_kill, parse_list};
-use super::{CLIENT_NAME_BYTES_MAX, Context, Job, Outcome, SessionRow, write_help};
+use super::{CLIENT_NAME_BYTES_MAX, Context, Job, Outcome, SessionRow, tracking, write_help};
 use crate::errand::{ClientView, Errand};
 use crate::session::ReplyMode;
 use pinion_io::resp::Reply;
@@ -257,6 +257,15 @@ const HELP: &[&str] = &[
     "      Those of one type.",
     "    * ID <client-id> [<client-id> ...]",
     "      Those with these ids.",
+    "CACHING (YES|NO)",
+    "    Say whether the keys of the next command will be cached (OPTIN or OPTOUT).",
+    "GETREDIR",
+    "    Return the id of the client that hears what this connection caches.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+    "         [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Tell this connection when keys change that it has read.",
+    "TRACKINGINFO",
+    "    Return what this connection is told of changed keys.",
     "NO-EVICT (ON|OFF)",
     "    Keep this connection when client memory runs short.",
     "NO-TOUCH (ON|OFF)",
@@ -343,6 +352,26 @@ static SUBCOMMANDS: &[SessionRow] = &[
     SessionRow::new(
         row("client|unpause", 2, ADMIN).about("6.2.0", "Ends the pause of commands"),
         unpause,
+    ),
+    SessionRow::new(
+        row("client|tracking", -3, USUAL)
+            .about("6.0.0", "Tells the connection of changes to keys that it caches"),
+        tracking::tracking,
+    ),
+    SessionRow::new(
+        row("client|caching", 3, USUAL)
+            .about("6.0.0", "Says whether the next command's keys will be cached"),
+        tracking::caching,
+    ),
+    SessionRow::new(
+        row("client|getredir", 2, USUAL)
+            .about("6.0.0", "Returns which client hears what the connection caches"),
+        tracking::getredir,
+    ),
+    SessionRow::new(
+        row("client|trackinginfo", 2, USUAL)
+            .about("6.2.0", "Returns what the connection is told of changed keys"),
+        tracking::trackinginfo,
     ),
     SessionRow::new(
         row("client|help", 2, &[Flags::LOADING, Flags::STALE])

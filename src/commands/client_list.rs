@@ -1,5 +1,6 @@
 //! Choosing among clients, and the line that CLIENT LIST shows of each.
 
+use super::tracking::redirect;
 use crate::errand::ClientView;
 use crate::session::{Peer, Session};
 use pinion_io::resp::Protocol;
@@ -209,6 +210,9 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     let (queued, queued_bytes) = session.queued();
     for (set, flag) in [
         (session.is_subscriber(), 'P'),
+        (session.tracking.is_some(), 't'),
+        (session.tracking.as_ref().is_some_and(|tracking| tracking.is_broken), 'R'),
+        (session.tracking.as_ref().is_some_and(|tracking| tracking.broadcast), 'B'),
         (queued.is_some(), 'x'),
         (client.is_blocked || client.is_postponed, 'b'),
         (session.closing, 'c'),
@@ -230,7 +234,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} \
          ssub={} multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} \
          rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={memory} events=r cmd={} user=default \
-         redir=-1 resp={} lib-name={library} lib-ver={version} io-thread={} tot-net-in={} \
+         redir={} resp={} lib-name={library} lib-ver={version} io-thread={} tot-net-in={} \
          tot-net-out={} tot-cmds={}",
         session.id,
         session.peer,
@@ -249,6 +253,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
         client.output_bytes,
         client.output_bytes,
         session.last_command.map_or("NULL", |row| row.name),
+        redirect(session.tracking.as_deref()),
         if session.protocol == Protocol::Resp3 { 3 } else { 2 },
         session.core,
         session.input_bytes_total,

@@ -8,6 +8,7 @@ use crate::server::REDIS_VERSION;
 use crate::stats::Calls;
 use pinion_io::resp::Reply;
 use pinion_shards::DatabaseStats;
+use pinion_shards::channels::Kind;
 use pinion_shards::commands::{Args, DANGEROUS, Flags, Group, Plan, Row};
 use pinion_shards::error::Error;
 use pinion_shards::limits::TICKS_PER_SECOND;
@@ -164,8 +165,8 @@ fn clients(lines: &mut Lines, report: &Report<'_>) {
     lines.add("client_recent_max_output_buffer", report.max(|core| core.output_bytes_max));
     lines.add("blocked_clients", report.sum(|core| core.blocked));
     lines.add("total_blocking_keys", report.sum(|core| core.shard.awaited_keys));
-    lines.add("tracking_clients", 0);
-    lines.add("pubsub_clients", 0);
+    lines.add("tracking_clients", report.sum(|core| core.caching));
+    lines.add("pubsub_clients", report.sum(|core| core.subscribers));
     lines.add("watching_clients", report.sum(|core| core.watching));
     lines.add("clients_in_timeout_table", 0);
     lines.add("total_watched_keys", report.sum(|core| core.shard.watched_keys));
@@ -226,20 +227,21 @@ fn stats(lines: &mut Lines, report: &Report<'_>) {
     }
     lines.add("keyspace_hits", sum(|core| core.shard.keyspace_hits));
     lines.add("keyspace_misses", sum(|core| core.shard.keyspace_misses));
-    for name in [
-        "pubsub_channels",
-        "pubsub_patterns",
-        "pubsubshard_channels",
-        "latest_fork_usec",
-        "total_forks",
-        "migrate_cached_sockets",
-        "tracking_total_keys",
-        "tracking_total_items",
-        "tracking_total_prefixes",
-        "unexpected_error_replies",
-    ] {
+    // Patterns and prefixes are known to every shard.
+    let channels = |core: &CoreFigures| core.shard.subscribed[Kind::Channel as usize];
+    let patterns = |core: &CoreFigures| core.shard.subscribed[Kind::Pattern as usize];
+    let sharded = |core: &CoreFigures| core.shard.subscribed[Kind::Sharded as usize];
+    let prefixes = |core: &CoreFigures| core.shard.subscribed[Kind::Prefix as usize];
+    lines.add("pubsub_channels", report.sum(channels));
+    lines.add("pubsub_patterns", report.max(patterns));
+    lines.add("pubsubshard_channels", report.sum(sharded));
+    for name in ["latest_fork_usec", "total_forks", "migrate_cached_sockets"] {
         lines.add(name, 0);
     }
+    lines.add("tracking_total_keys", sum(|core| core.shard.tracked_keys));
+    lines.add("tracking_total_items", sum(|core| core.shard.tracked_items));
+    lines.add("tracking_total_prefixes", report.max(prefixes));
+    lines.add("unexpected_error_replies", 0);
     lines.add("total_error_replies", sum(|core| core.stats.error_replies));
     let (query, output) = ("client_query_buffer_limit", "client_output_buffer_limit");
     lines.add(&format!("{query}_disconnections"), sum(|core| core.stats.query_limit_closed));

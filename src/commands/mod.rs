@@ -14,6 +14,7 @@ mod pubsub;
 mod server;
 mod slowlog;
 mod table;
+mod tracking;
 mod transaction;
 
 pub(crate) use client_list::line;
@@ -94,6 +95,8 @@ pub enum Outcome {
     Unwatch,
     /// The reply is written, and the client is to be as if it had just connected.
     Reset,
+    /// The reply is written, and the client caches what it reads, or does not any more.
+    Track,
     /// The client is to begin or end subscriptions; what they come to is the reply.
     Subscribe(Change),
 }

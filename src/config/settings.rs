@@ -107,6 +107,8 @@ pub struct Settings {
     pub encodings: Encodings,
     /// Which events of keys are published, and how.
     pub notify: Class,
+    /// Most keys of which it is remembered who has read them, 0 for any number.
+    pub tracked_keys_max: u64,
 }
 
 impl Settings {
@@ -123,6 +125,7 @@ impl Settings {
     pub fn tell(&self, shard: &mut Shard) {
         shard.set_encodings(&self.encodings);
         shard.set_notify(self.notify);
+        shard.set_tracked_max(self.tracked_keys_max);
     }
 
     /// Entries that a log of commands shows at most.

@@ -307,6 +307,15 @@ const TABLE: &[Flag] = &[
     )
     .config("notify-keyspace-events")
     .live(),
+    Flag::new(
+        "tracking_table_max_keys",
+        Value::Count(|settings| &mut settings.tracked_keys_max, 0, i64::MAX as u64),
+        "1000000",
+        "Keys of clients that cache what they read, remembered at most; 0 for any number",
+    )
+    .config("tracking-table-max-keys")
+    .live()
+    .hidden(),
     // Cores.
     Flag::new(
         "proactor_threads",

@@ -149,6 +149,7 @@ impl Core {
         let (fd, core) = (socket.as_raw_fd(), self.work.index as u16);
         let session = Session::new(id, (end(peer), end(local)), fd, core, self.work.now, open);
         let socket = self.ring.attach(socket);
+        self.work.server.note_home(id, Some((core, socket)));
         let index = socket.index as usize;
         if self.work.connections.len() <= index {
             self.work.connections.resize_with(index + 1, || None);

@@ -26,6 +26,7 @@ mod memcached;
 mod parcels;
 mod pause;
 mod run;
+mod tracking;
 mod transact;
 
 use crate::config::Settings;
@@ -54,6 +55,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tracking::Cachers;
+pub use tracking::Keys;
 use transact::{Client, Execs};
 
 /// What a core is started with.
@@ -102,6 +105,7 @@ struct Work {
     paused: Paused,
     laters: Laters,
     channels: Listeners,
+    cachers: Cachers,
     connections: Vec<Option<Box<Connection>>>,
     /// Connections with something to flush or to end.
     dirty: Vec<SocketId>,
@@ -192,6 +196,7 @@ impl Core {
             paused: Paused::default(),
             laters: Laters::default(),
             channels: Listeners::new(hops_cores),
+            cachers: Cachers::new(),
             connections: Vec::new(),
             dirty: Vec::new(),
             resumable: Vec::new(),

@@ -230,7 +230,8 @@ impl Work {
             let session = &mut connection.session;
             let answers = session.takes_reply();
             let sender = Sender(self.index as u16);
-            let call = Call { task, sender, db: session.db, hash: request.hash, args: *args };
+            let (db, speaker) = (session.db, session.speaker());
+            let call = Call { task, sender, db, hash: request.hash, speaker, args: *args };
             let shard = self.owner.value();
             let (now, mut ran) = (self.now, Ran::Done);
             let failed = connection.pipeline.write(session.protocol, answers, |reply| {
@@ -257,6 +258,7 @@ impl Work {
             hash: request.hash,
             db: place.db,
             protocol: place.protocol,
+            speaker: place.speaker,
             tag: Ticket::Client { socket: request.socket, sequence: place.sequence },
         };
         let (bytes, ranges) = args.parts();
@@ -300,6 +302,9 @@ impl Work {
             self.unwatch(socket);
         }
         self.refresh_settings();
+        if let Some(connection) = self.connection(socket) {
+            connection.session.end_caching(&row.row);
+        }
         Some((outcome, text))
     }
 
@@ -336,6 +341,10 @@ impl Work {
                 }
                 return begun;
             }
+            Outcome::Track => {
+                self.note_caching(request.socket);
+                self.answer(request, |reply| reply.raw(&text));
+            }
             Outcome::Subscribe(change) => {
                 let connection = self.connection(request.socket).expect("the request's connection");
                 // It is told whatever it has asked to be spared.
@@ -345,6 +354,7 @@ impl Work {
             }
             Outcome::Reset => {
                 self.leave_channels(request.socket);
+                self.note_caching(request.socket);
                 self.answer(request, |reply| reply.raw(&text));
             }
         }
