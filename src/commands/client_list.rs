@@ -259,7 +259,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     let mut line = String::with_capacity(400);
     writeln!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} capa= db={} sub={} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} \
          psub={} ssub={} multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} \
          rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={memory} events=r cmd={} user={} \
          redir={} resp={} lib-name={library} lib-ver={version} io-thread={} tot-net-in={} \
@@ -322,7 +322,7 @@ mod tests {
         assert!(
             line.starts_with(
                 "id=7 addr=127.0.0.1:5000 laddr=127.0.0.1:6379 fd=9 name=worker age=3 idle=3 \
-                 flags=bT capa= db=0 sub=0"
+                 flags=bT db=0 sub=0"
             ),
             "{line}"
         );
