@@ -209,6 +209,11 @@ impl Work {
             connection.stall = Stall::Exec;
         }
         self.recheck(request.socket, &mut queue);
+        if self.monitors.watched {
+            for queued in queue.iter().filter(|queued| queued.denied.is_none()) {
+                self.show(request.socket, &queued.words.args(), queued.found.row());
+            }
+        }
         let stats = &mut self.stats;
         let mut db = place.db;
         let commands: Vec<_> = queue
@@ -420,6 +425,7 @@ impl Work {
                 self.subscribe(socket, sequence, &change);
             }
             Outcome::Track => self.note_caching(socket),
+            Outcome::Monitor => self.begin_monitor(socket),
             Outcome::Done | Outcome::Exec | Outcome::Unwatch | Outcome::Reset => {}
         }
     }
