@@ -30,7 +30,7 @@ fn mistakes_end_the_start() {
             "cannot read configuration file 6379: No such file or directory (os error 2)",
         ),
         (
-            &["--aclfile=/no/such", "--port=0"][..],
+            &["--aclfile=/no/such", "--port=0", "--maxclients=10"][..],
             "cannot set up its users: Error loading ACLs, opening file '/no/such': No such file or \
              directory (os error 2)",
         ),
