@@ -1,9 +1,11 @@
 //! One client's connection: a session, its input so far, its replies, and why it may stand still.
 
+use crate::memcached::Progress;
 use crate::pipeline::Pipeline;
 use crate::session::Session;
 use pinion_io::resp::Parser;
 use pinion_io::ring::SocketId;
+use std::borrow::Cow;
 
 /// Replies that one connection may await from other cores: at first, least, and most.
 const AWAITED_FIRST: usize = 128;
@@ -27,6 +29,10 @@ pub struct Connection {
     pub parser: Parser,
     /// Requests that were parsed when it came to a stand, to go before `input`.
     pub deferred: Vec<u8>,
+    /// What it speaks.
+    pub wire: Wire,
+    /// What is under way of memcached's protocol.
+    pub memcached: Progress,
     /// Why no further request runs.
     pub stall: Stall,
     /// How input comes.
@@ -51,6 +57,30 @@ pub struct Connection {
     pub kept: Vec<u8>,
     /// Over the soft output limit since this instant (ms), or 0.
     pub over_soft_since: u64,
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Wire {
+    /// Its first bytes will tell.
+    #[default]
+    Fresh,
+    /// Redis's protocol.
+    Redis,
+    /// HTTP.
+    Http,
+    /// memcached's text protocol.
+    Memcached,
+}
+
+impl Wire {
+    /// An error of Redis's protocol, as it is told here.
+    pub fn refusal(self, error: &'static [u8]) -> Cow<'static, [u8]> {
+        match (self, error) {
+            (Self::Memcached, [b'-', error @ ..]) => [b"SERVER_ERROR ", error].concat().into(),
+            _ => error.into(),
+        }
+    }
 }
 
 /// Why a connection runs no further request.
@@ -99,6 +129,8 @@ impl Connection {
             input: Vec::new(),
             parser: Parser::default(),
             deferred: Vec::new(),
+            wire: Wire::default(),
+            memcached: Progress::default(),
             stall: Stall::None,
             intake: Intake::Chunks,
             sending: 0,

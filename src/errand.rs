@@ -4,6 +4,8 @@ use crate::commands::{
     AllHistograms, AllSpikes, Context, Filter, KillReply, MemoryQuestion, Sections, SpikeQuestion,
     line, report, write_histograms, write_log, write_memory, write_spikes,
 };
+use crate::http::{self, Page, Shape};
+use crate::memcached;
 use crate::pause::Pause;
 use crate::session::Session;
 use crate::slow::{Entry, Kind, Slow};
@@ -67,6 +69,10 @@ pub enum Errand {
     ClientUnblock(u64, Retire),
     /// INFO.
     Info(Sections),
+    /// `stats` of memcached's protocol.
+    MemcachedStats,
+    /// A page of HTTP, and how its answer is to be.
+    Page(Page, Shape),
     /// CONFIG RESETSTAT.
     ResetStats,
     /// MEMORY STATS and DOCTOR.
@@ -89,6 +95,9 @@ pub enum Errand {
     Histograms(Vec<String>),
     /// DEBUG SET-ACTIVE-EXPIRE.
     SetActiveExpiry(bool),
+    /// Users have changed: done once every core has seen to its clients. The reply is OK, or how
+    /// many users there were.
+    SeeUsers(Option<usize>),
     /// PUBSUB CHANNELS and SHARDCHANNELS, of those that fit a pattern if there is one.
     Channels(channels::Kind, Option<Box<[u8]>>),
     /// PUBSUB NUMSUB and SHARDNUMSUB, of these.
@@ -140,6 +149,10 @@ pub struct CoreFigures {
     pub blocked: u64,
     /// Those that watch keys.
     pub watching: u64,
+    /// Those that subscribe to something.
+    pub subscribers: u64,
+    /// Those that cache what they read.
+    pub caching: u64,
     /// The pause of its clients.
     pub pause: Pause,
     /// Bytes held for them.
@@ -168,11 +181,16 @@ impl Errand {
             Self::ClientUnblock(id, why) => Answer::Count(unblock(*id, *why, core)),
             Self::Memory(_) => Answer::Figures(Box::new(figures(Sections::default(), core))),
             Self::Info(sections) => Answer::Figures(Box::new(figures(*sections, core))),
+            Self::Page(..) | Self::MemcachedStats => {
+                Answer::Figures(Box::new(figures(Sections::default(), core)))
+            }
             Self::ResetStats => {
                 core.stats.reset();
                 core.shard.reset_stats();
                 Answer::Done
             }
+            // The core looks at its users before it looks at any errand.
+            Self::SeeUsers(_) => Answer::Done,
             Self::SetActiveExpiry(enabled) => {
                 core.shard.set_active_expiry(*enabled);
                 Answer::Done
@@ -184,7 +202,7 @@ impl Errand {
                 let counts = names.iter().map(|name| core.shard.subscribers(*kind, name));
                 Answer::Counts(counts.collect())
             }
-            Self::Patterns => Answer::Counts(vec![core.shard.patterns()]),
+            Self::Patterns => Answer::Counts(vec![core.shard.subscribed(channels::Kind::Pattern)]),
             Self::Log(kind, count) => Answer::Entries(core.slow.log(*kind, *count)),
             Self::LogLen(kind) => Answer::Count(core.slow.log_len(*kind)),
             Self::Pause(until, all) => {
@@ -212,11 +230,7 @@ impl Errand {
     pub fn finish(&self, answers: Vec<Answer>, at_home: &Context<'_>, reply: &mut Reply<'_>) {
         match self {
             Self::ClientList(selection) => {
-                let lines = answers.into_iter().flat_map(|answer| match answer {
-                    Answer::Clients(lines) => lines,
-                    _ => Vec::new(),
-                });
-                reply.verbatim(b"txt", join(selection, lines.collect()).as_bytes());
+                reply.verbatim(b"txt", join(selection, lines_of(answers)).as_bytes());
             }
             Self::ClientKill(_, kind) => match (kind, sum(&answers)) {
                 (KillReply::Ok, 0) => reply.error(b"ERR No such client"),
@@ -224,14 +238,12 @@ impl Errand {
                 (KillReply::Count, count) => reply.int(count as i64),
             },
             Self::ClientUnblock(..) => reply.int(sum(&answers) as i64),
-            Self::Info(sections) => {
-                let text = report(*sections, &all_figures(answers), at_home);
-                reply.verbatim(b"txt", text.as_bytes());
+            Self::Info(_) | Self::Memory(_) | Self::MemcachedStats | Self::Page(..) => {
+                self.tell(&all_figures(answers), at_home, reply);
             }
-            Self::Memory(question) => {
-                write_memory(*question, &all_figures(answers), at_home, reply);
-            }
-            Self::ResetStats
+            Self::SeeUsers(Some(count)) => reply.int(*count as i64),
+            Self::SeeUsers(None)
+            | Self::ResetStats
             | Self::SetActiveExpiry(_)
             | Self::LogReset(_)
             | Self::Pause(..)
@@ -249,13 +261,7 @@ impl Errand {
                 let spikes = all_spikes(answers);
                 write_spikes(question, &spikes, threshold_ms, at_home.now / 1000, reply);
             }
-            Self::SpikesReset(_) => {
-                let events = answers.into_iter().flat_map(|answer| match answer {
-                    Answer::Events(events) => events,
-                    _ => Vec::new(),
-                });
-                reply.int(events.collect::<HashSet<_>>().len() as i64);
-            }
+            Self::SpikesReset(_) => reply.int(all_events(answers).len() as i64),
             Self::Histograms(names) => {
                 write_histograms(names, &all_histograms(answers), reply);
             }
@@ -279,6 +285,28 @@ impl Errand {
             Self::Patterns => reply.int(most(1, answers)[0] as i64),
         }
     }
+
+    /// Answers from the figures of all cores.
+    fn tell(&self, cores: &[CoreFigures], at_home: &Context<'_>, reply: &mut Reply<'_>) {
+        match self {
+            Self::Info(sections) => {
+                reply.verbatim(b"txt", report(*sections, cores, at_home).as_bytes());
+            }
+            Self::Memory(question) => write_memory(*question, cores, at_home, reply),
+            Self::MemcachedStats => reply.raw(memcached::stats(cores, at_home).as_bytes()),
+            Self::Page(page, shape) => reply.raw(&http::show(*page, *shape, cores, at_home)),
+            _ => unreachable!("others ask for no figures"),
+        }
+    }
+}
+
+/// The clients that all cores have chosen.
+fn lines_of(answers: Vec<Answer>) -> Vec<(u64, String)> {
+    let lines = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Clients(lines) => lines,
+        _ => Vec::new(),
+    });
+    lines.collect()
 }
 
 /// Closes the clients that a filter chooses; the one that asks only after its reply.
@@ -350,6 +378,14 @@ fn all_entries(answers: Vec<Answer>) -> Vec<Entry> {
     entries.collect()
 }
 
+fn all_events(answers: Vec<Answer>) -> HashSet<&'static str> {
+    let events = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Events(events) => events,
+        _ => Vec::new(),
+    });
+    events.collect()
+}
+
 fn all_spikes(answers: Vec<Answer>) -> AllSpikes {
     let mut all = AllSpikes::new();
     for answer in answers {
@@ -385,6 +421,8 @@ fn figures(sections: Sections, core: &mut CoreView<'_>) -> CoreFigures {
         let (input, output) = (client.input_bytes as u64, client.output_bytes as u64);
         figures.clients += 1;
         figures.blocked += u64::from(client.is_blocked || client.is_postponed);
+        figures.subscribers += u64::from(client.session.is_subscriber());
+        figures.caching += u64::from(client.session.tracking.is_some());
         figures.watching += u64::from(client.session.watching() > 0);
         figures.client_bytes += size_of::<Session>() as u64 + input + output;
         figures.input_bytes_max = figures.input_bytes_max.max(input);
@@ -411,6 +449,7 @@ fn join(selection: &Filter, mut lines: Vec<(u64, String)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acl::Acl;
     use crate::config::{Config, Settings};
     use crate::server::Server;
     use crate::session::Peer;
@@ -439,7 +478,7 @@ mod tests {
 
     fn session(id: u64) -> Session {
         let end = || Peer::Tcp(format!("127.0.0.1:{}", 5000 + id).parse().unwrap());
-        Session::new(id, (end(), end()), 3, 0, 1000, true)
+        Session::new(id, (end(), end()), 3, 0, 1000, &Acl::new(""))
     }
 
     /// Runs an errand for client 1 over cores whose clients have these ids; the reply, and which

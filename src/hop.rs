@@ -7,6 +7,8 @@
 //! outbox, whose length the connections bound: each has at most one job.
 
 use crate::config::Settings;
+use crate::connection::Wire;
+use crate::core::Keys;
 use crate::errand::{Answer, Errand};
 use crate::stats::CoreStats;
 use pinion_io::limits::LANE_LEN;
@@ -75,8 +77,12 @@ pub enum Parcel {
     },
     /// What a shard says late, for the receiver.
     Late(Late),
-    /// A fresh connection for the receiver.
-    Socket(OwnedFd),
+    /// Nothing is there any more that clients of the receiver have read.
+    Flushed,
+    /// Keys have changed, or all, which a client of the receiver hears for another.
+    Invalidation(SocketId, Keys),
+    /// A fresh connection for the receiver, and what it speaks.
+    Socket(OwnedFd, Wire),
 }
 
 /// This core's side of the mesh.

@@ -1,5 +1,6 @@
 //! The server: sockets, sessions and configuration around the shards.
 
+pub mod acl;
 pub mod census;
 pub mod commands;
 pub mod config;
@@ -9,7 +10,9 @@ pub mod dispatch;
 pub mod errand;
 pub mod histogram;
 pub mod hop;
+pub mod http;
 pub mod log;
+pub mod memcached;
 pub mod pause;
 pub mod pipeline;
 mod process;

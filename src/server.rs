@@ -1,13 +1,17 @@
 //! What all cores share: immutable, atomic, or touched only off the hot path.
 
+use crate::acl::Acl;
 use crate::census::Census;
 use crate::config::Config;
 use crate::process::allocated;
 use crate::slow::Numbers;
 use crate::tickets::Tickets;
+use pinion_io::ring::SocketId;
 use pinion_shards::Millis;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The version of Redis whose behaviour this server follows, and which it tells clients.
 pub const REDIS_VERSION: &str = "8.0.6";
@@ -30,6 +34,8 @@ pub struct Server {
     /// Memory allocated when it started, in bytes.
     pub memory_at_start: u64,
     memory_peak: AtomicU64,
+    /// Who may do what.
+    pub acl: Acl,
     /// How many clients each core serves.
     pub census: Census,
     /// The order of transactions.
@@ -39,6 +45,10 @@ pub struct Server {
     /// Bytes that each core's clients take.
     client_bytes: Box<[AtomicU64]>,
     next_client_id: AtomicU64,
+    /// On which core each client is, and where there.
+    homes: Mutex<HashMap<u64, (u16, SocketId)>>,
+    /// Clients that cache what they read.
+    caching: AtomicU64,
 }
 
 impl Server {
@@ -49,6 +59,7 @@ impl Server {
             write!(run_id, "{byte:02x}").expect("writing to memory does not fail");
         }
         Self {
+            acl: Acl::new(&config.settings().password),
             config,
             started: now,
             run_id,
@@ -62,6 +73,8 @@ impl Server {
             log_numbers: Numbers::default(),
             client_bytes: (0..cores).map(|_| AtomicU64::new(0)).collect(),
             next_client_id: AtomicU64::new(1),
+            homes: Mutex::default(),
+            caching: AtomicU64::new(0),
         }
     }
 
@@ -85,6 +98,38 @@ impl Server {
     pub fn note_client_bytes(&self, core: usize, bytes: u64) -> u64 {
         self.client_bytes[core].store(bytes, Ordering::Relaxed);
         self.client_bytes()
+    }
+
+    /// Notes on which core a client is, and where there; or that it is gone.
+    pub fn note_home(&self, client: u64, home: Option<(u16, SocketId)>) {
+        let mut homes = self.homes();
+        match home {
+            Some(home) => homes.insert(client, home),
+            None => homes.remove(&client),
+        };
+    }
+
+    /// On which core a client is, and where there.
+    pub fn home_of(&self, client: u64) -> Option<(u16, SocketId)> {
+        self.homes().get(&client).copied()
+    }
+
+    fn homes(&self) -> MutexGuard<'_, HashMap<u64, (u16, SocketId)>> {
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a client more that caches what it reads, or one less.
+    pub fn count_caching(&self, more: bool) {
+        if more {
+            self.caching.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.caching.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Clients that cache what they read.
+    pub fn caching(&self) -> u64 {
+        self.caching.load(Ordering::Relaxed)
     }
 
     /// A number for a new client: rising, never given twice.

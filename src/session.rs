@@ -1,10 +1,10 @@
 //! One client's state, as commands may see it: plain data, small enough for a hundred thousand.
 
+use crate::acl::{Acl, Denied, Login};
 use crate::commands::Found;
-use crate::config::Settings;
 use pinion_io::resp::Protocol;
-use pinion_shards::Millis;
 use pinion_shards::commands::{Args, Flags, Row, Words};
+use pinion_shards::{Millis, Speaker};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -95,6 +95,8 @@ pub struct Session {
     pub output_bytes_total: u64,
     /// Commands it has sent.
     pub commands_total: u64,
+    /// As whom it came in.
+    pub login: Login,
     /// Its descriptor, for CLIENT LIST.
     pub fd: i32,
     /// Its database.
@@ -105,8 +107,6 @@ pub struct Session {
     pub protocol: Protocol,
     /// Which replies it gets.
     pub reply_mode: ReplyMode,
-    /// True once it gave the password, and where none is asked for.
-    pub authenticated: bool,
     /// Not to be closed when client memory runs short.
     pub no_evict: bool,
     /// Its reads do not count as use of a key.
@@ -114,9 +114,32 @@ pub struct Session {
     /// To be closed once the replies so far are sent.
     pub closing: bool,
     /// How many channels, patterns and sharded channels it subscribes to.
-    pub subscriptions: [u32; 3],
+    pub subscriptions: [u32; 4],
+    /// What it wants to hear of changed keys, if it caches any.
+    pub tracking: Option<Box<Tracking>>,
     /// What it has queued and watches; nothing for most.
     transaction: Option<Box<Transaction>>,
+}
+
+/// What a client that caches wants to hear (CLIENT TRACKING).
+#[derive(Clone, Debug, Default)]
+pub struct Tracking {
+    /// The client that hears it instead.
+    pub redirect: Option<u64>,
+    /// That one is gone, and it was told.
+    pub is_broken: bool,
+    /// Of all keys with its prefixes, whether it has read them or not.
+    pub broadcast: bool,
+    /// Of what it reads right after CLIENT CACHING YES.
+    pub opt_in: bool,
+    /// Not of what it reads right after CLIENT CACHING NO.
+    pub opt_out: bool,
+    /// Not of what it changes itself.
+    pub no_loop: bool,
+    /// What it has said of its next command.
+    pub caching: Option<bool>,
+    /// The prefixes, in order.
+    pub prefixes: Vec<Box<[u8]>>,
 }
 
 /// What a client has of a transaction before EXEC.
@@ -141,6 +164,8 @@ pub struct Queued {
     pub found: Found,
     /// Its words.
     pub words: Words,
+    /// Why EXEC does not run it, if its user lost the permission meanwhile.
+    pub denied: Option<Denied>,
 }
 
 /// Bytes that a queued command costs besides its words.
@@ -152,7 +177,7 @@ const _: () = assert!(size_of::<Session>() <= 256, "an idle client must be cheap
 
 impl Session {
     /// A client that has just connected.
-    pub fn new(id: u64, ends: (Peer, Peer), fd: i32, core: u16, now: Millis, open: bool) -> Self {
+    pub fn new(id: u64, ends: (Peer, Peer), fd: i32, core: u16, now: Millis, acl: &Acl) -> Self {
         let (peer, local) = ends;
         Self {
             id,
@@ -166,16 +191,17 @@ impl Session {
             input_bytes_total: 0,
             output_bytes_total: 0,
             commands_total: 0,
+            login: Login::new(acl),
             fd,
             db: 0,
             core,
             protocol: Protocol::Resp2,
             reply_mode: ReplyMode::On,
-            authenticated: open,
             no_evict: false,
             no_touch: false,
             closing: false,
-            subscriptions: [0; 3],
+            subscriptions: [0; 4],
+            tracking: None,
             transaction: None,
         }
     }
@@ -183,7 +209,7 @@ impl Session {
     /// True if it subscribes to anything.
     #[inline]
     pub fn is_subscriber(&self) -> bool {
-        self.subscriptions != [0; 3]
+        self.subscriptions[..3] != [0; 3]
     }
 
     /// True if it can do no more than listen: a subscriber whose protocol cannot tell a message
@@ -191,6 +217,36 @@ impl Session {
     #[inline]
     pub fn is_listening(&self) -> bool {
         self.is_subscriber() && self.protocol == Protocol::Resp2
+    }
+
+    /// Its name on the command that it runs now, if it caches what it reads. What it has said of
+    /// that command is forgotten.
+    #[inline]
+    pub fn speaker(&mut self) -> Option<Speaker> {
+        if self.tracking.is_none() { None } else { self.name_command() }
+    }
+
+    #[cold]
+    fn name_command(&mut self) -> Option<Speaker> {
+        let (id, core) = (self.id, self.core);
+        let tracking = self.tracking.as_mut()?;
+        let said = tracking.caching.take();
+        let remembers = match said {
+            _ if tracking.broadcast => false,
+            Some(said) => said,
+            None => !tracking.opt_in,
+        };
+        Some(Speaker::new(id, core, remembers))
+    }
+
+    /// Forgets what it has said of the command that has just run, unless that was said by it.
+    pub fn end_caching(&mut self, row: &Row) {
+        if !row.name.starts_with("client|")
+            && !self.is_queuing()
+            && let Some(tracking) = &mut self.tracking
+        {
+            tracking.caching = None;
+        }
     }
 
     /// True between MULTI and EXEC or DISCARD.
@@ -212,7 +268,7 @@ impl Session {
         transaction.bytes += words.bytes() + QUEUED_BYTES + words.len() * size_of::<u64>();
         let fits = transaction.bytes <= QUEUE_BYTES_MAX;
         if fits {
-            queue.push(Queued { found, words });
+            queue.push(Queued { found, words, denied: None });
         }
         fits
     }
@@ -302,23 +358,17 @@ impl Session {
         answers
     }
 
-    /// RESET: as if it had just connected. `open` is true where no password is asked for.
+    /// RESET: as if it had just connected.
     /// The library's name and the no-evict mark stay, as in Redis.
-    pub fn reset(&mut self, open: bool) {
+    pub fn reset(&mut self, acl: &Acl) {
         self.db = 0;
         self.protocol = Protocol::Resp2;
         self.reply_mode = ReplyMode::On;
-        self.authenticated = open;
+        self.login = Login::new(acl);
         self.name = Box::default();
         self.no_touch = false;
+        self.tracking = None;
         self.take_queue();
-    }
-
-    /// True while it may do nothing but authenticate. A client that came in while no password was
-    /// asked for stays in, as in Redis.
-    #[inline]
-    pub fn is_locked_out(&self, settings: &Settings) -> bool {
-        !self.authenticated && !settings.password.is_empty()
     }
 
     /// The library's name and version, empty where it told none.

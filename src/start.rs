@@ -1,6 +1,7 @@
 //! From settings to a serving server, and to its end.
 
 use crate::config::{Config, Settings};
+use crate::connection::Wire;
 use crate::core::{self, Start};
 use crate::hop::Parcel;
 use crate::server::Server;
@@ -61,6 +62,10 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
     let random = random().map_err(failed("read /dev/urandom"))?;
     let now = Clock::default().wall_ms(Duration::ZERO);
     let server = Arc::new(Server::new(Config::new(settings), now, cores, random.0));
+    server
+        .acl
+        .begin(&server.config.settings())
+        .map_err(|sentence| failed("set up its users")(io::Error::other(sentence)))?;
     server.port.store(port.unwrap_or(0), Ordering::Relaxed);
     let shards = (0..cores).map(|index| Shard::new(index, cores, databases, random.1)).collect();
     let posts =
@@ -161,9 +166,8 @@ fn processors(settings: &Settings) -> Result<Vec<usize>, StartError> {
 }
 
 /// Listens wherever the settings say; returns the port as well, which may have been chosen here.
-fn listen(settings: &Settings) -> Result<(Vec<OwnedFd>, Option<u16>), StartError> {
+fn listen(settings: &Settings) -> Result<(Listeners, Option<u16>), StartError> {
     let backlog = i32::try_from(settings.tcp_backlog).unwrap_or(i32::MAX);
-    let mut listeners = Vec::new();
     let mut port = match settings.port {
         0 => None,
         -1 => Some(0),
@@ -171,14 +175,43 @@ fn listen(settings: &Settings) -> Result<(Vec<OwnedFd>, Option<u16>), StartError
             failed(format!("listen on port {port}"))(io::ErrorKind::InvalidInput.into())
         })?),
     };
+    let mut found = Found { backlog, listeners: Vec::new() };
     if let Some(port) = &mut port {
+        *port = found.add(settings, *port, Wire::Fresh)?;
+    }
+    if let Ok(port @ 1..) = u16::try_from(settings.memcached_port) {
+        found.add(settings, port, Wire::Memcached)?;
+    }
+    let mut listeners = found.listeners;
+    if !settings.unixsocket.is_empty() {
+        let mode = (settings.unixsocket_mode != 0).then_some(settings.unixsocket_mode);
+        let listener = net::listen_unix(Path::new(&settings.unixsocket), mode, backlog)
+            .map_err(failed(format!("listen on {}", settings.unixsocket)))?;
+        listeners.push((listener, Wire::Fresh));
+    }
+    Ok((listeners, port))
+}
+
+/// Sockets that are listened on, and what is spoken there.
+type Listeners = Vec<(OwnedFd, Wire)>;
+
+/// Those found so far.
+struct Found {
+    backlog: i32,
+    listeners: Listeners,
+}
+
+impl Found {
+    /// Listens on a port at every address of the settings; returns the port, which is chosen here
+    /// if it is 0.
+    fn add(&mut self, settings: &Settings, mut port: u16, wire: Wire) -> Result<u16, StartError> {
         for (ip, required) in addresses(settings)? {
-            let address = SocketAddr::new(ip, *port);
-            match net::listen_tcp(address, backlog) {
+            let address = SocketAddr::new(ip, port);
+            match net::listen_tcp(address, self.backlog) {
                 Ok(listener) => {
                     // A port chosen for the first address serves the others as well.
-                    *port = net::port(&listener).map_err(failed("read the port"))?;
-                    listeners.push(listener);
+                    port = net::port(&listener).map_err(failed("read the port"))?;
+                    self.listeners.push((listener, wire));
                 }
                 Err(error) if !required && error.kind() != io::ErrorKind::AddrInUse => {
                     tracing::debug!("not listening on {address}: {error}");
@@ -186,14 +219,8 @@ fn listen(settings: &Settings) -> Result<(Vec<OwnedFd>, Option<u16>), StartError
                 Err(error) => return Err(failed(format!("listen on {address}"))(error)),
             }
         }
+        Ok(port)
     }
-    if !settings.unixsocket.is_empty() {
-        let mode = (settings.unixsocket_mode != 0).then_some(settings.unixsocket_mode);
-        let listener = net::listen_unix(Path::new(&settings.unixsocket), mode, backlog)
-            .map_err(failed(format!("listen on {}", settings.unixsocket)))?;
-        listeners.push(listener);
-    }
-    Ok((listeners, port))
 }
 
 /// The addresses to listen on, and whether each must work; `-` before one makes it optional.

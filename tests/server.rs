@@ -7,9 +7,12 @@
 mod support;
 
 mod server {
+    mod access;
     mod clients;
+    mod http;
     mod limits;
     mod long;
+    mod memcached;
     mod process;
     mod queues;
     mod slow;

@@ -8,6 +8,7 @@
 use crate::commands::{Args, Row};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCH_KEEP_BYTES_MAX, PREFETCH_DEPTH};
 use crate::shard::{Call, Millis, Ran, Sender, Shard, Task};
+use crate::tracking::Speaker;
 use crate::transaction::Part;
 use pinion_io::resp::{Protocol, Range, Reply};
 
@@ -37,6 +38,7 @@ struct Entry<T> {
     reply_end: usize,
     db: u16,
     protocol: Protocol,
+    speaker: Option<Speaker>,
     /// How long it ran, in nanoseconds.
     took: u32,
     tag: T,
@@ -68,6 +70,8 @@ pub struct Order<T> {
     pub db: u16,
     /// The client's protocol.
     pub protocol: Protocol,
+    /// The client, if it caches what it reads.
+    pub speaker: Option<Speaker>,
     /// Whose it is.
     pub tag: T,
 }
@@ -122,6 +126,7 @@ impl<T: Copy> Batch<T> {
             reply_end: 0,
             db: order.db,
             protocol: order.protocol,
+            speaker: order.speaker,
             took: 0,
             tag: order.tag,
         });
@@ -157,6 +162,7 @@ impl<T: Copy> Batch<T> {
                     sender,
                     db: entry.db,
                     hash: entry.hash,
+                    speaker: entry.speaker,
                     args: Args::new(&self.arena, words),
                 };
                 let mut reply = Reply::new(&mut self.replies, entry.protocol);

@@ -25,20 +25,21 @@ pub mod error;
 pub mod fold;
 pub mod glob;
 pub mod keyspace;
+mod late;
 pub mod limits;
 mod random;
 mod reading;
 pub mod route;
 mod shard;
 mod table;
+mod tracking;
 pub mod transaction;
 pub mod value;
 mod waiting;
 
 pub use carried::Carried;
+pub use late::{Cost, Late, LateCall};
 pub use reading::{Source, Step, Walk};
-pub use shard::{
-    Call, Cost, DatabaseStats, Late, LateCall, Meter, Millis, Ran, Scope, Sender, Shard,
-    ShardStats, Task,
-};
+pub use shard::{Call, DatabaseStats, Meter, Millis, Ran, Scope, Sender, Shard, ShardStats, Task};
+pub use tracking::{Changed, Speaker};
 pub use waiting::{Null, Retire, Wait, Waiter};

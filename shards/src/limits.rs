@@ -72,6 +72,10 @@ pub const GLOB_STARS_MAX: usize = 1000;
 pub const RANDOM_PICKS_MAX: usize = 100;
 /// Members that one SRANDMEMBER or ZRANDMEMBER picks where the same may come twice.
 pub const RANDOM_MEMBERS_MAX: usize = 1 << 24;
+/// Longest value that memcached's clients may store, in bytes, as in memcached itself.
+pub const MEMCACHED_VALUE_BYTES_MAX: usize = 1024 * 1024;
+/// States of values whose numbers a shard keeps for memcached's `cas`; the oldest go first.
+pub const MEMCACHED_TOKENS_MAX: usize = 1 << 16;
 /// Keys that one SCAN looks at, whatever count the client asks for.
 pub const SCAN_COUNT_MAX: usize = 10_000;
 
@@ -89,3 +93,7 @@ pub const BATCH_KEEP_BYTES_MAX: usize = 256 * 1024;
 
 const _: () = assert!(BATCH_KEEP_BYTES_MAX <= BATCH_BYTES_MAX);
 const _: () = assert!(READINGS_PER_STEP <= READ_ELEMENTS_PER_STEP, "a step writes something");
+/// Keys of caching clients that are forgotten at a time where there are too many.
+pub const TRACKED_DROP_MAX: usize = 100;
+/// Forgotten keys of caching clients that are freed in one tick.
+pub const TRACKED_FREE_MAX: usize = 10_000;

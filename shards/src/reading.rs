@@ -7,8 +7,9 @@
 //! `Shard::read_on` writes a piece of a few such replies in turn; after the last, what waited runs.
 
 use crate::keyspace::Key;
+use crate::late::Late;
 use crate::limits::{READ_AT_ONCE_MAX, READ_ELEMENTS_PER_STEP, READINGS_PER_STEP};
-use crate::shard::{Late, Millis, Ran, Scope, Sender, Shard};
+use crate::shard::{Millis, Ran, Scope, Sender, Shard};
 use crate::transaction::{Mode, UnitId, Wanted};
 use crate::value::{Rules, Value};
 use pinion_io::resp::{Protocol, Reply};

@@ -1,13 +1,15 @@
 //! A shard: one core's slice of the keyspace, and the running of commands on it.
 
 use crate::carried::Carried;
-use crate::channels::{self, Channels, News};
-use crate::commands::{Args, Flags, Row, Run, Try, Words};
+use crate::channels::{self, Channels};
+use crate::commands::{Args, Flags, Row, Run, Try};
+use crate::error::Error;
 use crate::glob;
 use crate::keyspace::{Class, Key, Keyspace};
 use crate::reading::{self, Readings};
-use crate::route::Route;
-use crate::transaction::{Coordinator, Part, TransactionId, Turns, Watcher};
+use crate::route::{self, Route};
+use crate::tracking::{Speaker, Tracking};
+use crate::transaction::{Coordinator, TransactionId, Turns, Watcher};
 use crate::value::{Encodings, Rules};
 use crate::waiting::{Parking, Retire, Waiter, Waits};
 use pinion_io::resp::Reply;
@@ -66,6 +68,7 @@ pub struct Shard {
     pub(crate) readings: Readings,
     pub(crate) turns: Turns,
     pub(crate) channels: Channels,
+    pub(crate) tracking: Tracking,
     /// Commands of a transaction run: nobody is served between them.
     pub(crate) in_part: bool,
     pub(crate) rules: Rules,
@@ -118,6 +121,13 @@ pub struct ShardStats {
     pub needed_keys: u64,
     /// Keys that clients watch.
     pub watched_keys: u64,
+    /// Keys that caching clients have read.
+    pub tracked_keys: u64,
+    /// Those, each as often as clients have read it.
+    pub tracked_items: u64,
+    /// Names with subscribers that this shard owns, by kind (`channels::Kind`); all patterns and
+    /// prefixes, which are the same on every shard.
+    pub subscribed: [u64; 4],
 }
 
 /// Figures of a database of a shard.
@@ -143,6 +153,7 @@ impl Shard {
             readings: Readings::default(),
             turns: Turns::default(),
             channels: Channels::default(),
+            tracking: Tracking::default(),
             in_part: false,
             reading: None,
             rules: Rules::new(seed),
@@ -240,49 +251,17 @@ impl Shard {
             Task::Run(_, run) => {
                 run(&mut self.scope(now, call.db, call.hash, incoming), &call.args, reply)
             }
-            Task::Try(row, try_run, waiter) | Task::Park(row, try_run, waiter) => {
-                let mut scope = self.scope(now, call.db, call.hash, incoming);
-                let tried = try_run(&mut scope, &call.args, reply);
-                tried.map(|wait| {
-                    let Some(wait) = wait else { return };
-                    ran = Ran::Parked(wait.until);
-                    let (db, protocol, args) = (call.db, reply.protocol(), call.args);
-                    let spread = matches!(call.task, Task::Park(..));
-                    if let Some(words) = wait.words.as_ref().filter(|_| spread) {
-                        // Home tries it again with these.
-                        reply.array(words.len());
-                        words.iter().for_each(|word| reply.bulk(word));
-                    }
-                    let parking = Parking { waiter, row, try_run, db, protocol, args, spread };
-                    self.park(&parking, &wait);
-                })
-            }
-            Task::Once(_, try_run) => {
-                let mut scope = self.scope(now, call.db, call.hash, incoming);
-                try_run(&mut scope, &call.args, reply).map(|wait| {
-                    if let Some(wait) = wait {
-                        ran = Ran::Parked(None);
-                        wait.null.write(reply);
-                    }
-                })
-            }
-            Task::Watch(_, watcher) => {
-                self.watch(watcher, call.db, &call.args, now);
-                reply.ok();
-                Ok(())
-            }
-            Task::Listen(kind, joins) => {
-                self.listen(kind, joins, call);
-                Ok(())
-            }
-            Task::Retire(..) | Task::Stay(_) | Task::Release(_) | Task::Unwatch(_) => {
-                self.settle(call.task, now);
-                Ok(())
-            }
+            _ => self.run_other(now, call, incoming, reply).map(|waits| ran = waits),
         };
         if let Err(error) = result {
             reply.truncate(mark);
             reply.error(error.text().as_bytes());
+        }
+        if self.keyspace.has_changed() {
+            self.tell_changes(call.speaker);
+        }
+        if call.speaker.is_some() && ran == Ran::Done {
+            self.remember(call, call.task.row());
         }
         if let Some(plan) = self.reading.take() {
             let head = reply.take_from(mark);
@@ -291,27 +270,63 @@ impl Shard {
         ran
     }
 
-    /// Notes that a core has a subscriber more, or less, to each of the words.
-    #[cold]
-    fn listen(&mut self, kind: channels::Kind, joins: bool, call: &Call<'_>) {
-        for name in call.args.from(0) {
-            self.channels.count(kind, name, call.sender.0, joins);
-        }
-    }
-
-    /// Does what ends something that began earlier.
-    #[cold]
-    fn settle(&mut self, task: Task, now: Millis) {
-        match task {
+    /// Runs what is not simply a command's function; whether it replied or waits.
+    fn run_other(
+        &mut self,
+        now: Millis,
+        call: &Call<'_>,
+        incoming: &mut Vec<Carried>,
+        reply: &mut Reply<'_>,
+    ) -> Result<Ran, Error> {
+        match call.task {
+            Task::Try(row, try_run, waiter) | Task::Park(row, try_run, waiter) => {
+                let mut scope = self.scope(now, call.db, call.hash, incoming);
+                let Some(wait) = try_run(&mut scope, &call.args, reply)? else {
+                    return Ok(Ran::Done);
+                };
+                let (db, protocol, args) = (call.db, reply.protocol(), call.args);
+                let spread = matches!(call.task, Task::Park(..));
+                if let Some(words) = wait.words.as_ref().filter(|_| spread) {
+                    // Home tries it again with these.
+                    reply.array(words.len());
+                    words.iter().for_each(|word| reply.bulk(word));
+                }
+                let speaker = call.speaker;
+                let parking = Parking { waiter, row, try_run, db, protocol, args, spread, speaker };
+                self.park(&parking, &wait);
+                return Ok(Ran::Parked(wait.until));
+            }
+            Task::Once(_, try_run) => {
+                let mut scope = self.scope(now, call.db, call.hash, incoming);
+                if let Some(wait) = try_run(&mut scope, &call.args, reply)? {
+                    wait.null.write(reply);
+                    return Ok(Ran::Parked(None));
+                }
+            }
+            Task::Watch(_, watcher) => {
+                self.watch(watcher, call.db, &call.args, now);
+                reply.ok();
+            }
+            Task::Listen(kind, joins) => self.listen(kind, joins, call),
+            Task::Remember(speaker) => self.remember_own(&call.args, speaker),
             Task::Retire(waiter, why) => self.retire(waiter, why),
             Task::Stay(waiter) => self.stay(waiter),
             Task::Release(id) => self.release(id, now),
             Task::Unwatch(watcher) => {
                 self.keyspace.unwatch(watcher, now);
             }
-            Task::Run(..) | Task::Try(..) | Task::Park(..) | Task::Once(..) => {}
-            Task::Watch(..) | Task::Listen(..) => {}
+            Task::Run(..) => unreachable!("a command's function is run at once"),
         }
+        Ok(Ran::Done)
+    }
+
+    /// Notes that a core has a subscriber more, or less, to each of the words.
+    #[cold]
+    fn listen(&mut self, kind: channels::Kind, joins: bool, call: &Call<'_>) {
+        for name in call.args.from(0) {
+            self.channels.count(kind, name, call.sender.0, joins);
+        }
+        self.look_after_changes();
     }
 
     #[inline]
@@ -342,6 +357,10 @@ impl Shard {
         self.index
     }
 
+    pub(crate) fn shards(&self) -> usize {
+        self.shards
+    }
+
     /// The values that the last command sends along with its reply.
     #[inline]
     pub(crate) fn take_outgoing(&mut self) -> Vec<Carried> {
@@ -352,7 +371,8 @@ impl Shard {
     /// flushed. Call it about `TICKS_PER_SECOND` times a second; when it answers true, there is
     /// more to do, and the next call should come as soon as clients leave time.
     pub fn tick(&mut self, now: Millis) -> bool {
-        let freeing = self.keyspace.free_some();
+        let freeing = self.keyspace.free_some() | self.tracking.free_some();
+        self.keep_tracked_bound();
         if self.paused {
             return freeing;
         }
@@ -389,6 +409,9 @@ impl Shard {
             awaited_keys: self.keyspace.awaited_keys() as u64,
             watched_keys: self.keyspace.watched_keys() as u64,
             needed_keys: self.waits.needed_keys() as u64,
+            tracked_keys: self.tracking.len().0 as u64,
+            tracked_items: self.tracking.len().1 as u64,
+            subscribed: channels::Kind::ALL.map(|kind| self.subscribed(kind)),
         }
     }
 
@@ -419,9 +442,14 @@ impl Shard {
         self.channels.subscribers(kind, name)
     }
 
-    /// Patterns with subscribers on the server.
-    pub fn patterns(&self) -> u64 {
-        self.channels.names(channels::Kind::Pattern).count() as u64
+    /// Names of a kind with subscribers: all patterns and prefixes, and the channels that this
+    /// shard owns.
+    pub fn subscribed(&self, kind: channels::Kind) -> u64 {
+        let owned = |name: &&[u8]| match kind {
+            channels::Kind::Pattern | channels::Kind::Prefix => true,
+            _ => route::owner(name, self.shards) == self.index,
+        };
+        self.channels.names(kind).filter(owned).count() as u64
     }
 
     /// Sets which events are noted (`Keyspace::take_events`), as CONFIG SET does.
@@ -450,6 +478,8 @@ pub struct Call<'a> {
     pub db: u16,
     /// The hash of its first key, or 0.
     pub hash: u64,
+    /// The client, if it caches what it reads.
+    pub speaker: Option<Speaker>,
     /// Its words.
     pub args: Args<'a>,
 }
@@ -457,84 +487,6 @@ pub struct Call<'a> {
 /// The core that a call comes from, and that hears what comes of it late.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Sender(pub u16);
-
-/// Something that a shard says to a core after the call it belongs to.
-#[derive(Debug)]
-pub struct Late {
-    /// To which core.
-    pub to: Sender,
-    /// Of which call.
-    pub call: LateCall,
-    /// The reply, or a piece of it, in the client's protocol.
-    pub reply: Vec<u8>,
-    /// True if another piece follows.
-    pub more: bool,
-    /// Whether it has replied, or waits for a key now.
-    pub ran: Ran,
-    /// A message of a transaction that had to wait for its locks.
-    pub part: Option<Box<Part>>,
-    /// What the core asked to be told.
-    pub news: Option<News>,
-    /// What the command cost that replies.
-    pub cost: Cost,
-}
-
-/// What a command cost that had to wait.
-#[derive(Clone, Debug, Default)]
-pub struct Cost {
-    /// Which it was, where the shard knows.
-    pub row: Option<&'static Row>,
-    /// Its words.
-    pub words: Words,
-    /// How long it ran at last, in nanoseconds; how long it waited is not counted.
-    pub took: u64,
-}
-
-/// The call that a late reply belongs to.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum LateCall {
-    /// One that waited for a key, by the number it was given at home.
-    Waited(u64),
-    /// One that this shard put off, by the number that it was given there (`Ran::Later`).
-    Later(u16, u64),
-    /// One that waits on several shards, by the number it was given at home: this shard may have
-    /// something for it.
-    Offered(u16, u64),
-    /// A message of a transaction: it is `Late::part`.
-    Part,
-    /// None: it is `Late::news`, with its number among what this shard tells the core.
-    News(u16, u64),
-}
-
-impl Late {
-    pub(crate) fn waited(waiter: Waiter, reply: Vec<u8>, cost: Cost) -> Self {
-        Self { reply, cost, ..Self::empty(Sender(waiter.home), LateCall::Waited(waiter.id)) }
-    }
-
-    pub(crate) fn later(sender: Sender, shard: usize, number: u64) -> Self {
-        Self::empty(sender, LateCall::Later(shard as u16, number))
-    }
-
-    /// What says that shard `shard` may have something for a waiter.
-    pub(crate) fn offered(waiter: Waiter, shard: usize) -> Self {
-        Self::empty(Sender(waiter.home), LateCall::Offered(shard as u16, waiter.id))
-    }
-
-    pub(crate) fn part(part: Box<Part>) -> Self {
-        let late = Self::empty(Sender(part.id.home), LateCall::Part);
-        Self { part: Some(part), ..late }
-    }
-
-    pub(crate) fn news(to: u16, shard: usize, number: u64, news: News) -> Self {
-        let late = Self::empty(Sender(to), LateCall::News(shard as u16, number));
-        Self { news: Some(news), ..late }
-    }
-
-    fn empty(to: Sender, call: LateCall) -> Self {
-        let (part, news, cost) = (None, None, Cost::default());
-        Self { to, call, reply: Vec::new(), more: false, ran: Ran::Done, part, news, cost }
-    }
-}
 
 impl Task {
     /// The row of a command.
@@ -544,7 +496,7 @@ impl Task {
             Self::Run(row, _) | Self::Once(row, _) => Some(row),
             Self::Try(row, ..) | Self::Park(row, ..) | Self::Watch(row, _) => Some(row),
             Self::Retire(..) | Self::Stay(_) | Self::Release(_) => None,
-            Self::Unwatch(_) | Self::Listen(..) => None,
+            Self::Unwatch(_) | Self::Listen(..) | Self::Remember(_) => None,
         }
     }
 }
@@ -573,4 +525,6 @@ pub enum Task {
     Unwatch(Watcher),
     /// Counts a subscriber more on the sender's core to each of the words, or one less.
     Listen(channels::Kind, bool),
+    /// Remembers who has read those of the words that are keys of this shard.
+    Remember(Speaker),
 }

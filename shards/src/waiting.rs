@@ -9,7 +9,9 @@
 use crate::commands::{Args, Group, Row, Try, Words};
 use crate::error::Error;
 use crate::keyspace::Key;
-use crate::shard::{Cost, Late, Millis, Shard};
+use crate::late::{Cost, Late};
+use crate::shard::{Call, Millis, Sender, Shard, Task};
+use crate::tracking::Speaker;
 use crate::value::Value;
 use pinion_io::resp::{Protocol, Reply};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -93,6 +95,7 @@ struct Parked {
     until_gone: bool,
     /// Its keys live on several shards: its home is told what happens to them.
     spread: bool,
+    speaker: Option<Speaker>,
     offer: Offer,
     words: Words,
 }
@@ -166,6 +169,7 @@ pub(crate) struct Parking<'a> {
     pub(crate) protocol: Protocol,
     pub(crate) args: Args<'a>,
     pub(crate) spread: bool,
+    pub(crate) speaker: Option<Speaker>,
 }
 
 impl Shard {
@@ -179,6 +183,7 @@ impl Shard {
             protocol: parking.protocol,
             until_gone: wait.until_gone,
             spread: parking.spread,
+            speaker: parking.speaker,
             offer: Offer::None,
             words: Words::default(),
         };
@@ -329,7 +334,13 @@ impl Shard {
         self.waits.parked.get_mut(&number).expect("it is tried, not gone").words = words;
         if !stays {
             let took = self.instant().saturating_sub(began);
-            let Parked { waiter, row, words, .. } = self.forget(number);
+            let Parked { waiter, row, words, speaker, .. } = self.forget(number);
+            let sender = Sender(waiter.home);
+            let task = Task::Once(row, try_run);
+            let call = Call { task, sender, db, hash, speaker, args: words.args() };
+            if speaker.is_some() {
+                self.remember(&call, Some(row));
+            }
             let cost = Cost { row: Some(row), words, took };
             self.waits.say(Late::waited(waiter, text, cost));
         }
@@ -349,13 +360,22 @@ impl Shard {
     /// True if a command that had to wait has replied.
     #[inline]
     pub fn has_late(&self) -> bool {
-        !self.waits.late.is_empty() || self.channels.has_said()
+        !self.waits.late.is_empty()
+            || self.channels.has_said()
+            || self.tracking.has_broadcast()
+            || self.keyspace.has_changed()
     }
 
     /// What this shard says late, to be brought to the cores it is for: replies of commands that
     /// had to wait, and news.
     #[inline]
     pub fn take_late(&mut self) -> Vec<Late> {
+        if self.keyspace.has_changed() {
+            self.tell_changes(None);
+        }
+        if self.tracking.has_broadcast() {
+            self.tracking.send_broadcast(&mut self.channels);
+        }
         if self.channels.has_said() {
             let shard = self.index();
             let said = self.channels.take_said();
@@ -370,8 +390,9 @@ impl Shard {
 mod tests {
     use super::*;
     use crate::commands::{Plan, find};
+    use crate::late::LateCall;
     use crate::limits::READ_AT_ONCE_MAX;
-    use crate::shard::{Call, LateCall, Ran, Sender, Task};
+    use crate::shard::{Call, Ran, Sender, Task};
 
     const NOW: Millis = 1_000_000;
     /// Elements of a list that is read in pieces.
@@ -403,7 +424,7 @@ mod tests {
             let hash = args.try_at(1).map_or(0, |key| self.shard.hash(key));
             let mut text = Vec::new();
             let mut reply = Reply::new(&mut text, Protocol::Resp2);
-            let call = Call { task, sender: Sender(0), db: 0, hash, args };
+            let call = Call { task, sender: Sender(0), db: 0, hash, speaker: None, args };
             let ran = self.shard.run(NOW, &call, &mut reply);
             (ran, String::from_utf8(text).unwrap())
         }

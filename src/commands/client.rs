@@ -1,7 +1,9 @@
 //! CLIENT: what a client tells of itself, and what it may ask about others.
 
 use super::client_list::{Filter, KillReply, line, parse_kill, parse_list};
-use super::{CLIENT_NAME_BYTES_MAX, Context, Job, Outcome, SessionRow, refuse_words, write_help};
+use super::{
+    CLIENT_NAME_BYTES_MAX, Context, Job, Outcome, SessionRow, refuse_words, tracking, write_help,
+};
 use crate::errand::{ClientView, Errand};
 use crate::session::ReplyMode;
 use pinion_io::resp::Reply;
@@ -28,6 +30,12 @@ fn id(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outco
 
 /// CLIENT INFO
 fn info(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    reply.verbatim(b"txt", own_line(at).as_bytes());
+    Ok(Outcome::Done)
+}
+
+/// The line about the client that asks.
+pub(super) fn own_line(at: &mut Context<'_>) -> String {
     let now = at.now;
     let (mut kill, mut unblock) = (false, None);
     let view = ClientView {
@@ -39,13 +47,12 @@ fn info(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Out
         is_postponed: false,
         unblock: &mut unblock,
     };
-    reply.verbatim(b"txt", line(&view, now).as_bytes());
-    Ok(Outcome::Done)
+    line(&view, now)
 }
 
 /// CLIENT LIST [TYPE type | ID id ... | filter value ...]
 fn list(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
-    match parse_list(args, at.session.id)? {
+    match parse_list(args, at.session.id, &at.server.acl)? {
         Ok(filter) => Ok(Outcome::Start(Job::Errand(Errand::ClientList(filter)))),
         Err(text) => {
             reply.error(&text);
@@ -62,7 +69,7 @@ fn kill(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
         let kill = Errand::ClientKill(filter, KillReply::Ok);
         return Ok(Outcome::Start(Job::Errand(kill)));
     }
-    match parse_kill(args, at.session.id)? {
+    match parse_kill(args, at.session.id, &at.server.acl)? {
         Ok(filter) => {
             let kill = Errand::ClientKill(filter, KillReply::Count);
             Ok(Outcome::Start(Job::Errand(kill)))
@@ -249,6 +256,15 @@ const HELP: &[&str] = &[
     "LIST [options ...]",
     "    Return a line about each connection. Options are:",
     "    * those of KILL; SKIPME is NO if not given.",
+    "CACHING (YES|NO)",
+    "    Say whether the keys of the next command will be cached (OPTIN or OPTOUT).",
+    "GETREDIR",
+    "    Return the id of the client that hears what this connection caches.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+    "         [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Tell this connection when keys change that it has read.",
+    "TRACKINGINFO",
+    "    Return what this connection is told of changed keys.",
     "NO-EVICT (ON|OFF)",
     "    Keep this connection when client memory runs short.",
     "NO-TOUCH (ON|OFF)",
@@ -335,6 +351,26 @@ static SUBCOMMANDS: &[SessionRow] = &[
     SessionRow::new(
         row("client|unpause", 2, ADMIN).about("6.2.0", "Ends the pause of commands"),
         unpause,
+    ),
+    SessionRow::new(
+        row("client|tracking", -3, USUAL)
+            .about("6.0.0", "Tells the connection of changes to keys that it caches"),
+        tracking::tracking,
+    ),
+    SessionRow::new(
+        row("client|caching", 3, USUAL)
+            .about("6.0.0", "Says whether the next command's keys will be cached"),
+        tracking::caching,
+    ),
+    SessionRow::new(
+        row("client|getredir", 2, USUAL)
+            .about("6.0.0", "Returns which client hears what the connection caches"),
+        tracking::getredir,
+    ),
+    SessionRow::new(
+        row("client|trackinginfo", 2, USUAL)
+            .about("6.2.0", "Returns what the connection is told of changed keys"),
+        tracking::trackinginfo,
     ),
     SessionRow::new(
         row("client|help", 2, &[Flags::LOADING, Flags::STALE])

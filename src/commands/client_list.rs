@@ -1,5 +1,7 @@
 //! Choosing among clients, and the line that CLIENT LIST shows of each.
 
+use super::tracking::redirect;
+use crate::acl::Acl;
 use crate::errand::ClientView;
 use crate::session::{Peer, Session};
 use pinion_io::resp::Protocol;
@@ -82,6 +84,8 @@ pub struct Filter {
     pub local: Option<String>,
     /// Of this kind.
     pub kind: Option<Kind>,
+    /// Of this user.
+    pub user: Option<Box<[u8]>>,
     /// Connected for at least so many seconds.
     pub seconds_min: Option<u64>,
 }
@@ -95,6 +99,7 @@ impl Filter {
         !(self.skip_own && session.id == self.own)
             && self.ids.as_ref().is_none_or(|ids| ids.all.contains(&session.id))
             && self.kind.is_none_or(|kind| kind == Kind::of(session))
+            && self.user.as_ref().is_none_or(|user| **user == *session.login.user().name())
             && self.seconds_min.is_none_or(|min| seconds(now, session.created) >= min)
             && is_at(&self.address, &session.peer)
             && is_at(&self.local, &session.local)
@@ -114,7 +119,11 @@ pub enum KillReply {
 type Text = Vec<u8>;
 
 /// Reads the arguments of CLIENT LIST.
-pub(super) fn parse_list(args: &Args<'_>, own: u64) -> Result<Result<Filter, Text>, Error> {
+pub(super) fn parse_list(
+    args: &Args<'_>,
+    own: u64,
+    acl: &Acl,
+) -> Result<Result<Filter, Text>, Error> {
     let filter = Filter { own, ..Filter::default() };
     if args.len() == 2 {
         return Ok(Ok(filter));
@@ -122,7 +131,7 @@ pub(super) fn parse_list(args: &Args<'_>, own: u64) -> Result<Result<Filter, Tex
     if args.len() == 3 {
         return Err(Error::Syntax);
     }
-    parse_filters(args, filter, &mut |index| {
+    parse_filters(args, filter, acl, &mut |index| {
         let mut ids = Vec::new();
         while let Some(word) = args.try_at(index + ids.len())
             && (ids.is_empty() || !is_filter(word))
@@ -135,9 +144,13 @@ pub(super) fn parse_list(args: &Args<'_>, own: u64) -> Result<Result<Filter, Tex
 }
 
 /// Reads the filters of CLIENT KILL, for the client `own`.
-pub(super) fn parse_kill(args: &Args<'_>, own: u64) -> Result<Result<Filter, Text>, Error> {
+pub(super) fn parse_kill(
+    args: &Args<'_>,
+    own: u64,
+    acl: &Acl,
+) -> Result<Result<Filter, Text>, Error> {
     let filter = Filter { own, skip_own: true, ..Filter::default() };
-    parse_filters(args, filter, &mut |index| {
+    parse_filters(args, filter, acl, &mut |index| {
         let mut ids = Vec::new();
         while let Some(word) = args.try_at(index + ids.len()) {
             match parse_int(word).filter(|id| *id > 0) {
@@ -162,6 +175,7 @@ fn is_filter(word: &[u8]) -> bool {
 fn parse_filters(
     args: &Args<'_>,
     mut filter: Filter,
+    acl: &Acl,
     ids_from: &mut dyn FnMut(usize) -> Result<Vec<u64>, Error>,
 ) -> Result<Result<Filter, Text>, Error> {
     let mut index = 2;
@@ -190,9 +204,10 @@ fn parse_filters(
         } else if args.is(index, "LADDR") {
             filter.local = Some(String::from_utf8_lossy(word).into_owned());
         } else if args.is(index, "USER") {
-            if word != b"default" {
+            if acl.users().find(word).is_none() {
                 return Ok(Err([b"ERR No such user '", word, b"'"].concat()));
             }
+            filter.user = Some(word.into());
         } else if args.is(index, "SKIPME") {
             filter.skip_own = match word {
                 word if word.eq_ignore_ascii_case(b"yes") => true,
@@ -222,6 +237,9 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     let (queued, queued_bytes) = session.queued();
     for (set, flag) in [
         (session.is_subscriber(), 'P'),
+        (session.tracking.is_some(), 't'),
+        (session.tracking.as_ref().is_some_and(|tracking| tracking.is_broken), 'R'),
+        (session.tracking.as_ref().is_some_and(|tracking| tracking.broadcast), 'B'),
         (queued.is_some(), 'x'),
         (client.is_blocked || client.is_postponed, 'b'),
         (session.closing, 'c'),
@@ -242,8 +260,8 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} capa= db={} sub={} \
          psub={} ssub={} multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} \
-         rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={memory} events=r cmd={} user=default \
-         redir=-1 resp={} lib-name={library} lib-ver={version} io-thread={} tot-net-in={} \
+         rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={memory} events=r cmd={} user={} \
+         redir={} resp={} lib-name={library} lib-ver={version} io-thread={} tot-net-in={} \
          tot-net-out={} tot-cmds={}",
         session.id,
         session.peer,
@@ -262,6 +280,8 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
         client.output_bytes,
         client.output_bytes,
         session.last_command.map_or("NULL", |row| row.name),
+        String::from_utf8_lossy(session.login.user().name()),
+        redirect(session.tracking.as_deref()),
         if session.protocol == Protocol::Resp3 { 3 } else { 2 },
         session.core,
         session.input_bytes_total,
@@ -278,7 +298,8 @@ mod tests {
 
     fn session(id: u64) -> Session {
         let ends = ("127.0.0.1:5000".parse().unwrap(), "127.0.0.1:6379".parse().unwrap());
-        Session::new(id, (Peer::Tcp(ends.0), Peer::Tcp(ends.1)), 9, 1, 10_000, true)
+        let acl = Acl::new("");
+        Session::new(id, (Peer::Tcp(ends.0), Peer::Tcp(ends.1)), 9, 1, 10_000, &acl)
     }
 
     #[test]

@@ -47,6 +47,7 @@ fn set(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
         words.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
     match at.server.config.set(&pairs) {
         Ok(()) => {
+            at.server.acl.follow(&at.server.config.settings());
             if pairs.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("maxmemory")) {
                 for warning in at.server.config.settings().warnings() {
                     tracing::warn!("{warning}");

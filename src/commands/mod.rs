@@ -1,5 +1,6 @@
 //! Commands of the session and the server, and the one place where a request finds its row.
 
+mod acl;
 mod client;
 mod client_list;
 mod command;
@@ -9,23 +10,28 @@ mod connection;
 mod debug;
 mod info;
 mod info_memory;
+mod info_stats;
 mod latency;
 mod memory;
 mod pubsub;
+mod renames;
 mod replication;
 mod server;
 mod slowlog;
 mod table;
+mod tracking;
 mod transaction;
 
 pub(crate) use client_list::line;
 pub use client_list::{Filter, Ids, KillReply, Kind};
+pub(crate) use command_rows::{Entry, categories};
 pub use info::Sections;
 pub(crate) use info::report;
 pub use latency::SpikeQuestion;
 pub(crate) use latency::{AllHistograms, AllSpikes, write_histograms, write_spikes};
 pub use memory::MemoryQuestion;
 pub(crate) use memory::write_memory;
+pub use renames::Renames;
 pub(crate) use slowlog::write_log;
 
 pub use table::{FindError, Found, find, session_rows};
@@ -97,6 +103,8 @@ pub enum Outcome {
     Unwatch,
     /// The reply is written, and the client is to be as if it had just connected.
     Reset,
+    /// The reply is written, and the client caches what it reads, or does not any more.
+    Track,
     /// The client is to begin or end subscriptions; what they come to is the reply.
     Subscribe(Change),
 }

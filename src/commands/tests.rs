@@ -14,8 +14,8 @@ struct Client {
 impl Client {
     fn new() -> Self {
         let ends = || Peer::Tcp("127.0.0.1:5000".parse().unwrap());
-        let session = Session::new(7, (ends(), ends()), 9, 0, 0, true);
         let server = Server::new(Config::new(Settings::initial()), 0, 1, [0; 20]);
+        let session = Session::new(7, (ends(), ends()), 9, 0, 0, &server.acl);
         Self { session, server }
     }
 
@@ -178,16 +178,17 @@ fn a_client_library_s_first_words() {
 fn a_password_locks_out_those_who_come_later() {
     let mut client = Client::new();
     assert_eq!(client.reply("CONFIG SET requirepass secret"), "+OK");
-    let settings = client.server.config.settings();
-    assert!(!client.session.is_locked_out(&settings), "who was in stays in");
+    let change = client.session.login.refresh(&client.server.acl.users());
+    assert_eq!(change, crate::acl::LoginChange::Rules);
+    assert!(!client.session.login.is_locked_out(), "who was in stays in");
     assert_eq!(client.reply("RESET"), "+RESET");
-    assert!(client.session.is_locked_out(&settings));
+    assert!(client.session.login.is_locked_out());
     assert!(client.reply("HELLO 3").starts_with("-NOAUTH HELLO must be called with the client"));
     assert!(client.reply("AUTH guess").starts_with("-WRONGPASS"));
     assert!(client.reply("HELLO 3 AUTH default guess").starts_with("-WRONGPASS"));
     assert_eq!(client.session.protocol, Protocol::Resp2);
     assert!(client.reply("HELLO 3 AUTH default secret").starts_with("%7"));
-    assert!(!client.session.is_locked_out(&settings));
+    assert!(!client.session.login.is_locked_out());
 }
 
 #[test]

@@ -169,10 +169,16 @@ pub(super) fn apply(
         let text = words.join(" ");
         match name.as_str() {
             "rename-command" => match &words[..] {
-                [from, to] => settings.renames.push((from.to_ascii_lowercase(), to.clone())),
+                [from, to] => {
+                    let renamed = settings.renames.add(from, to);
+                    renamed.map_err(|error| format!("{place}: {error}"))?;
+                }
                 _ => return Err(format!("{place}: rename-command takes two words")),
             },
-            "user" => settings.user_lines.push(words.clone()),
+            "user" => {
+                let words: Vec<_> = words.iter().map(|word| word.clone().into_bytes()).collect();
+                settings.add_user(&words).map_err(|error| format!("{place}: {error}"))?;
+            }
             "save" if saved && !text.is_empty() => {
                 let before = settings.kept.get("save").cloned().unwrap_or_default();
                 set("save", settings, &format!("{before} {text}"), place)?;
@@ -254,8 +260,8 @@ mod tests {
         assert_eq!(settings.kept["save"], "900 1 300 10");
         assert_eq!(settings.bind, ["127.0.0.1", "-::1"]);
         assert_eq!(settings.output_pubsub.hard_bytes, 1 << 20);
-        assert_eq!(settings.renames, [("flushall".to_owned(), String::new())]);
-        assert_eq!(settings.user_lines[0], ["alice", "on", "nopass"]);
+        assert_eq!(settings.renames.pairs(), [("flushall", String::new())]);
+        assert_eq!(settings.users[0], [&b"alice"[..], b"on", b"nopass"]);
         let about = |word: &str| warnings.iter().filter(|text| text.contains(word)).count();
         assert_eq!((about("loadmodule"), about("appendonly"), about("hz")), (1, 1, 1));
         let bad = apply(&mut settings, &[directive("timeout x")], &mut warnings).unwrap_err();

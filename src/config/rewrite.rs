@@ -92,7 +92,8 @@ fn rewritten(old: &str, settings: &Settings, all: bool) -> String {
 
 /// True if a setting stands in files of Redis's form.
 fn is_written(flag: &Flag) -> bool {
-    !matches!(flag.value, Value::Constant(_))
+    // A line of the file renames one command: these stay as they are.
+    !matches!(flag.value, Value::Constant(_)) && flag.config != "rename-command"
 }
 
 /// What a setting shows at its default.

@@ -1,8 +1,10 @@
 //! A snapshot of every setting, typed.
 
 use super::table::FLAGS;
+use crate::commands::{FindError, Found, Renames, find};
 use crate::slow::Kind;
 use pinion_shards::Shard;
+use pinion_shards::commands::Args;
 use pinion_shards::keyspace::Class;
 use pinion_shards::value::Encodings;
 use std::collections::BTreeMap;
@@ -94,8 +96,22 @@ pub struct Settings {
     pub clients_max: u64,
     /// The password, empty for none.
     pub password: String,
+    /// The file of users, empty for none.
+    pub acl_file: String,
+    /// Which channels a fresh list of rules allows: `allchannels` or `resetchannels`.
+    pub acl_pubsub_default: String,
+    /// Entries of ACL LOG, at most.
+    pub acl_log_len_max: u64,
+    /// Users that configuration files define: the words of each line after `user`.
+    pub users: Vec<Vec<Vec<u8>>>,
+    /// Commands under other names, or none.
+    pub renames: Renames,
     /// Refuse clients from other machines while there is no password.
     pub protected_mode: bool,
+    /// Answer HTTP on the main port.
+    pub http: bool,
+    /// TCP port for memcached's protocol, 0 for none.
+    pub memcached_port: u64,
     /// Databases.
     pub databases: u64,
     /// Serving threads, 0 for one a core.
@@ -136,10 +152,6 @@ pub struct Settings {
     pub latency_percentiles: Vec<f64>,
     /// The file in Redis's form that it was started with, empty for none.
     pub config_file: String,
-    /// Commands that have another name, or an empty one for none; from that file.
-    pub renames: Vec<(String, String)>,
-    /// The words behind `user` in that file, line by line.
-    pub user_lines: Vec<Vec<String>>,
     /// Who may use DEBUG.
     pub debug_command: Allowed,
     /// Memory that clients may take together.
@@ -150,6 +162,8 @@ pub struct Settings {
     pub encodings: Encodings,
     /// Which events of keys are published, and how.
     pub notify: Class,
+    /// Most keys of which it is remembered who has read them, 0 for any number.
+    pub tracked_keys_max: u64,
 }
 
 impl Settings {
@@ -162,10 +176,35 @@ impl Settings {
         settings
     }
 
+    /// True if a fresh list of rules allows every channel.
+    pub fn acl_channels(&self) -> bool {
+        self.acl_pubsub_default == "allchannels"
+    }
+
+    /// Takes a `user` line of a configuration file, as the words after `user`.
+    ///
+    /// # Errors
+    /// One sentence: it does not define a user.
+    pub fn add_user(&mut self, words: &[Vec<u8>]) -> Result<(), String> {
+        crate::acl::check_line(words)?;
+        self.users.push(words.into());
+        Ok(())
+    }
+
+    /// The row of a request, by the names that commands go by here.
+    ///
+    /// # Errors
+    /// There is none; the error knows the text to answer.
+    #[inline]
+    pub fn find(&self, args: &Args<'_>) -> Result<Found, FindError> {
+        if self.renames.is_empty() { find(args) } else { self.renames.find(args) }
+    }
+
     /// Has a shard follow them.
     pub fn tell(&self, shard: &mut Shard) {
         shard.set_encodings(&self.encodings);
         shard.set_notify(self.notify);
+        shard.set_tracked_max(self.tracked_keys_max);
     }
 
     /// Bytes that clients may take together, if that is bounded.

@@ -3,6 +3,7 @@
 use super::flag::{Flag, Refusal, Value, parse_bytes};
 use super::settings::{BufferLimit, Pin, Settings};
 use super::{kept, operation};
+use crate::commands::Renames;
 use pinion_shards::keyspace::Class;
 use pinion_shards::limits::{DATABASES_MAX, SHARDS_MAX, STRING_BYTES_MAX};
 
@@ -106,6 +107,29 @@ const TABLE: &[Flag] = &[
     )
     .live(),
     Flag::new(
+        "aclfile",
+        Value::Text(|settings| &mut settings.acl_file),
+        "",
+        "File of users to read at start, and for ACL LOAD and ACL SAVE",
+    ),
+    Flag::new(
+        "acllog_max_len",
+        Value::Count(|settings| &mut settings.acl_log_len_max, 0, i64::MAX as u64),
+        "128",
+        "Entries of ACL LOG, at most",
+    )
+    .config("acllog-max-len")
+    .live(),
+    Flag::new(
+        "acl_pubsub_default",
+        Value::Choice(|settings| &mut settings.acl_pubsub_default, CHANNELS),
+        "resetchannels",
+        "Channels that a new user may use: allchannels or resetchannels",
+    )
+    .config("acl-pubsub-default")
+    .live()
+    .hidden(),
+    Flag::new(
         "protected_mode",
         Value::Switch(|settings| &mut settings.protected_mode),
         "yes",
@@ -113,6 +137,25 @@ const TABLE: &[Flag] = &[
     )
     .config("protected-mode")
     .live(),
+    Flag::new(
+        "primary_port_http_enabled",
+        Value::Switch(|settings| &mut settings.http),
+        "yes",
+        "Answer HTTP on the main port: a page at /, figures at /metrics, and /healthz",
+    ),
+    Flag::new(
+        "memcached_port",
+        Value::Count(|settings| &mut settings.memcached_port, 0, 65_535),
+        "0",
+        "TCP port for memcached's text protocol, over database 0; 0 for none",
+    ),
+    Flag::new(
+        "rename_command",
+        Value::Parsed { set: set_renames, show: show_renames },
+        "",
+        "Commands under other names, such as GET=FETCH,FLUSHALL= (none for that)",
+    )
+    .config("rename-command"),
     // What a client may ask for.
     Flag::new(
         "max_bulk_len",
@@ -303,6 +346,15 @@ const TABLE: &[Flag] = &[
     )
     .config("notify-keyspace-events")
     .live(),
+    Flag::new(
+        "tracking_table_max_keys",
+        Value::Count(|settings| &mut settings.tracked_keys_max, 0, i64::MAX as u64),
+        "1000000",
+        "Keys of clients that cache what they read, remembered at most; 0 for any number",
+    )
+    .config("tracking-table-max-keys")
+    .live()
+    .hidden(),
     // Cores.
     Flag::new(
         "proactor_threads",
@@ -351,6 +403,8 @@ const TABLE: &[Flag] = &[
     ),
 ];
 
+static CHANNELS: &[&str] = &["allchannels", "resetchannels"];
+
 static POLICIES: &[&str] = &[
     "volatile-lru",
     "volatile-lfu",
@@ -372,6 +426,21 @@ fn set_bind(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     let words = text.split([' ', ',']).filter(|word| !word.is_empty());
     settings.bind = words.map(str::to_owned).collect();
     Ok(())
+}
+
+fn set_renames(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let mut renames = Renames::default();
+    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let (name, to) = pair.split_once('=').ok_or("argument must be a list such as GET=FETCH")?;
+        renames.add(name.trim(), to.trim())?;
+    }
+    settings.renames = renames;
+    Ok(())
+}
+
+fn show_renames(settings: &Settings) -> String {
+    let pairs = settings.renames.pairs();
+    pairs.iter().map(|(name, to)| format!("{name}={to}")).collect::<Vec<_>>().join(",")
 }
 
 fn set_unixsocket_mode(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
@@ -397,7 +466,7 @@ fn show_list_node(settings: &Settings) -> String {
 
 fn set_notify(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     let classes = Class::parse(text);
-    settings.notify = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdnoc'.")?;
+    settings.notify = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
     Ok(())
 }
 

@@ -17,7 +17,7 @@ pub(super) static SWITCHES: &[&str] = &[
     "lua_allow_undeclared_auto_correct", "lua_auto_async", "lua_enable_redis_log",
     "lua_resp2_legacy_float", "managed_service_info", "mget_dedup_keys", "migrate_connections",
     "multi_exec_squash", "no_tls_on_admin_port", "omit_basic_usage", "pipeline_parse_in_proactor",
-    "pipeline_prioritize_large_batches", "primary_port_http_enabled", "rdb_ignore_expiry",
+    "pipeline_prioritize_large_batches", "rdb_ignore_expiry",
     "rdb_load_dry_run", "rdb_sbf_chunked", "replica_delete_expired", "replica_partial_sync",
     "replicaof_no_one_start_journal", "s3_ec2_metadata", "s3_sign_payload", "s3_use_helio_client",
     "s3_use_https", "search_reject_legacy_field", "serialization_tagged_chunks",
@@ -31,7 +31,7 @@ pub(super) static SWITCHES: &[&str] = &[
 /// Those that take a value.
 #[rustfmt::skip]
 pub(super) static VALUES: &[&str] = &[
-    "aclfile", "acllog_max_len", "admin_bind", "admin_port", "afl_loop_limit", "afl_target_port",
+    "admin_bind", "admin_port", "afl_loop_limit", "afl_target_port",
     "allocation_tracker", "announce_port", "async_dispatch_quota", "availability_zone",
     "cf_bucket_size", "cf_expansion_factor", "cf_initial_size", "cf_max_expansions",
     "cf_max_iterations", "cluster_announce_ip", "cluster_coordinator_connect_timeout_ms",
@@ -52,7 +52,7 @@ pub(super) static VALUES: &[&str] = &[
     "max_eviction_per_heartbeat", "max_log_size", "max_multi_bulk_len", "max_segment_to_consider",
     "max_squashed_cmd_num", "MAXSEARCHRESULTS", "mem_defrag_check_sec_interval",
     "mem_defrag_page_utilization_threshold", "mem_defrag_threshold", "mem_defrag_waste_threshold",
-    "memcached_port", "migration_buckets_cpu_budget", "migration_buckets_serialization_threshold",
+    "migration_buckets_cpu_budget", "migration_buckets_serialization_threshold",
     "migration_buckets_sleep_usec", "migration_finalization_timeout_ms",
     "multi_eval_squash_buffer", "num_shards", "pause_wait_timeout",
     "pipeline_buffer_limit", "pipeline_queue_limit", "pipeline_squash",

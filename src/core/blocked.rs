@@ -65,7 +65,8 @@ impl Work {
             self.stall(request, Stall::Lane(owner as u16));
             return false;
         }
-        let Some(Place { sequence, db, protocol, .. }) = self.begin_wait(request, row) else {
+        let Some(Place { sequence, db, protocol, speaker, .. }) = self.begin_wait(request, row)
+        else {
             return true;
         };
         let (socket, hash) = (request.socket, request.hash);
@@ -74,7 +75,7 @@ impl Work {
         if owner == self.index {
             let mut text = Vec::new();
             let mut reply = Reply::new(&mut text, protocol);
-            let call = Call { task, sender: self.sender(), db, hash, args: *args };
+            let call = Call { task, sender: self.sender(), db, hash, speaker, args: *args };
             let ran = self.owner.value().run(self.now, &call, &mut reply);
             if ran == Ran::Done {
                 self.blocked.count = id;
@@ -90,7 +91,7 @@ impl Work {
         }
         self.block(socket, row, sequence, Some(owner));
         let tag = Ticket::Wait { id };
-        let order = Order { task, hash, db, protocol, tag };
+        let order = Order { task, hash, db, protocol, speaker, tag };
         let (bytes, ranges) = args.parts();
         self.hops.push(owner, &order, bytes, ranges.iter().copied());
         true

@@ -14,7 +14,7 @@ use slab::Slab;
 /// What this core knows of subscriptions.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    subscriptions: Subscriptions<SocketId>,
+    pub(super) subscriptions: Subscriptions<SocketId>,
     joins: Slab<Join>,
     /// What each shard tells.
     inbound: Vec<Inbound>,
@@ -32,6 +32,11 @@ struct Join {
 }
 
 impl Listeners {
+    /// Shows each client that subscribes to a name.
+    pub(super) fn each_of(&self, kind: Kind, name: &[u8], see: impl FnMut(SocketId)) {
+        self.subscriptions.each_of(kind, name, see);
+    }
+
     pub(super) fn new(shards: usize) -> Self {
         let mut inbound = Vec::new();
         inbound.resize_with(shards, Inbound::default);
@@ -50,7 +55,12 @@ impl Work {
         let protocol = connection.session.protocol;
         let effects = self.channels.subscriptions.change(socket, change);
         let mut text = Vec::new();
-        effects.iter().for_each(|effect| confirm(change, effect, protocol, &mut text));
+        if change.kind == Kind::Prefix {
+            self.note_caching(socket);
+            text.extend_from_slice(b"+OK\r\n");
+        } else {
+            effects.iter().for_each(|effect| confirm(change, effect, protocol, &mut text));
+        }
         self.note_subscriptions(socket);
         let left = 1;
         let id = self.channels.joins.insert(Join { socket, sequence, text, left });
@@ -83,7 +93,8 @@ impl Work {
         for (owner, words) in words.iter().enumerate().filter(|(_, words)| !words.is_empty()) {
             let (protocol, args) = (Protocol::default(), words.args());
             if owner == self.index {
-                let call = Call { task, sender: self.sender(), db: 0, hash: 0, args };
+                let (sender, speaker) = (self.sender(), None);
+                let call = Call { task, sender, db: 0, hash: 0, speaker, args };
                 let mut nothing = Vec::new();
                 self.owner.value().run(self.now, &call, &mut Reply::new(&mut nothing, protocol));
                 continue;
@@ -92,7 +103,7 @@ impl Work {
             if let Some(id) = join {
                 self.channels.joins[id].left += 1;
             }
-            let order = Order { task, hash: 0, db: 0, protocol, tag };
+            let order = Order { task, hash: 0, db: 0, protocol, speaker: None, tag };
             let (bytes, ranges): (&[u8], &[Range]) = args.parts();
             self.hops.push(owner, &order, bytes, ranges.iter().copied());
         }
@@ -122,9 +133,8 @@ impl Work {
 
     /// Ends all subscriptions of a client without a word to it.
     pub(super) fn leave_channels(&mut self, socket: SocketId) {
-        let subscribes =
-            |connection: &mut crate::connection::Connection| connection.session.is_subscriber();
-        if !self.connection(socket).is_some_and(subscribes) {
+        let Some(connection) = self.connection(socket) else { return };
+        if connection.session.subscriptions == [0; 4] {
             return;
         }
         for kind in Kind::ALL {
@@ -140,6 +150,8 @@ impl Work {
         let mut inbound = std::mem::take(&mut self.channels.inbound[shard]);
         inbound.take(number, news, |news| match news {
             News::Message(message) => self.hand_out(&message),
+            News::Stale { key, clients, writer } => self.tell_stale(&key, &clients, writer),
+            News::Broadcast { prefix, changed } => self.tell_broadcast(&prefix, &changed),
         });
         self.channels.inbound[shard] = inbound;
     }
@@ -197,6 +209,7 @@ fn confirm(change: &Change, effect: &Effect, protocol: Protocol, text: &mut Vec<
         (Kind::Pattern, false) => b"punsubscribe",
         (Kind::Sharded, true) => b"ssubscribe",
         (Kind::Sharded, false) => b"sunsubscribe",
+        (Kind::Prefix, _) => unreachable!("a prefix is confirmed by OK"),
     };
     let mut reply = Reply::new(text, protocol);
     reply.push(3);

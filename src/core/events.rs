@@ -1,7 +1,7 @@
 //! What the ring reports: connections come, bytes come, sends end, peers go.
 
 use super::Core;
-use crate::connection::{Connection, Intake};
+use crate::connection::{Connection, Intake, Wire};
 use crate::session::{Peer, Session};
 use pinion_io::net::{self, Address};
 use pinion_io::ring::{Event, SocketId};
@@ -26,7 +26,10 @@ impl Core {
                 Event::Received { socket, chunk } => self.inbox.push(socket, chunk),
                 Event::Sent { socket, buffer } => self.sent(socket, buffer),
                 Event::Rung | Event::Heartbeat => {}
-                Event::Accepted { socket, .. } => self.accepted(socket),
+                Event::Accepted { listener, socket } => {
+                    let wire = self.wires.get(listener).copied();
+                    self.accepted(socket, wire.unwrap_or_default());
+                }
                 Event::Direct { socket, buffer } => self.received_direct(socket, buffer),
                 Event::Paused { socket } => self.paused(socket),
                 Event::Ended { socket, error } => {
@@ -88,19 +91,20 @@ impl Core {
     }
 
     /// Places a fresh connection on the core with the fewest, or turns it away.
-    fn accepted(&mut self, socket: OwnedFd) {
+    fn accepted(&mut self, socket: OwnedFd, wire: Wire) {
         self.work.stats.connections_received += 1;
         if let Some(refusal) = self.refusal(&socket) {
             self.work.stats.connections_rejected += 1;
             // A fresh socket takes a line at once; if not, the peer only misses the reason.
-            let _ = File::from(socket).write_all(refusal);
+            let refusal = wire.refusal(refusal);
+            let _ = File::from(socket).write_all(&refusal);
             return;
         }
         let target = self.work.server.census.place();
         if target == self.work.index {
-            self.adopt(socket);
+            self.adopt(socket, wire);
         } else {
-            let parcel = crate::hop::Parcel::Socket(socket);
+            let parcel = crate::hop::Parcel::Socket(socket, wire);
             self.work.hops.send(target, parcel, &mut self.work.stats);
         }
     }
@@ -110,7 +114,8 @@ impl Core {
         if self.work.server.census.total() as u64 >= settings.clients_max {
             return Some(FULL);
         }
-        if settings.protected_mode && settings.password.is_empty() && settings.bind.is_empty() {
+        let open = || self.work.server.acl.users().default_user().lets_all_in();
+        if settings.protected_mode && settings.bind.is_empty() && open() {
             let (peer, _) = net::ends(socket).ok()?;
             let local = match peer {
                 Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
@@ -122,7 +127,7 @@ impl Core {
     }
 
     /// Takes a connection in.
-    pub(super) fn adopt(&mut self, socket: OwnedFd) {
+    pub(super) fn adopt(&mut self, socket: OwnedFd, wire: Wire) {
         let keepalive = self.work.settings.tcp_keepalive;
         let keepalive = (keepalive > 0).then(|| Duration::from_secs(keepalive));
         let ends = net::ends(&socket).and_then(|(peer, local)| {
@@ -140,15 +145,17 @@ impl Core {
             Address::Tcp(address) => Peer::Tcp(address),
             Address::Unix => self.work.unix_path.clone(),
         };
-        let open = self.work.settings.password.is_empty();
         let id = self.work.server.client_id();
         let (fd, core) = (socket.as_raw_fd(), self.work.index as u16);
-        let session = Session::new(id, (end(peer), end(local)), fd, core, self.work.now, open);
+        let acl = &self.work.server.acl;
+        let session = Session::new(id, (end(peer), end(local)), fd, core, self.work.now, acl);
         let socket = self.ring.attach(socket);
+        self.work.server.note_home(id, Some((core, socket)));
         let index = socket.index as usize;
         if self.work.connections.len() <= index {
             self.work.connections.resize_with(index + 1, || None);
         }
-        self.work.connections[index] = Some(Box::new(Connection::new(socket, session)));
+        let connection = Connection { wire, ..Connection::new(socket, session) };
+        self.work.connections[index] = Some(Box::new(connection));
     }
 }

@@ -126,6 +126,7 @@ impl Core {
     fn close(&mut self, socket: SocketId) {
         self.work.unwatch(socket);
         self.work.leave_channels(socket);
+        self.work.leave_caching(socket);
         if let Some(connection) = self.work.connections[socket.index as usize].take() {
             debug_assert_eq!(connection.socket, socket);
             if let Stall::Blocked(id) = connection.stall {

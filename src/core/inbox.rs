@@ -1,8 +1,10 @@
 //! From bytes to requests: parses what arrived where it lies, and asks for the buckets of its keys.
 
+use super::http::wire_of;
+use super::logins::STRANGER_BYTES_MAX;
 use super::{Core, Work};
-use crate::commands::{FindError, Found, find};
-use crate::connection::{Connection, Intake};
+use crate::commands::{FindError, Found};
+use crate::connection::{Connection, Intake, Wire};
 use pinion_io::resp::{Limits, Parser, ProtocolError, Range, Step};
 use pinion_io::ring::{Chunk, Ring, SocketId};
 use pinion_shards::commands::Args;
@@ -111,6 +113,24 @@ struct Pass<'a> {
     limits: Limits,
 }
 
+impl Request {
+    /// One of another protocol, with the hash of its first key or 0: nothing of it lies here.
+    pub(super) fn aside(socket: SocketId, hash: u64) -> Self {
+        Self {
+            socket,
+            source: 0,
+            start: 0,
+            end: 0,
+            first: 0,
+            words: 0,
+            what: What::Command(Err(FindError::UnknownCommand)),
+            hash,
+            owner: 0,
+            prefetched: false,
+        }
+    }
+}
+
 impl Inbox {
     pub(super) fn push(&mut self, socket: SocketId, chunk: Chunk) {
         self.arrived.push_back((socket, Arrival::Chunk(chunk)));
@@ -183,7 +203,7 @@ impl Core {
     }
 
     fn take_chunk(&mut self, socket: SocketId, chunk: Chunk) {
-        let now = self.work.now;
+        let (now, http) = (self.work.now, self.work.settings.http);
         self.work.stats.input_bytes += chunk.len() as u64;
         self.work.stats.reads += 1;
         let Some(connection) = self.work.connection(socket) else {
@@ -191,7 +211,10 @@ impl Core {
         };
         connection.session.input_bytes_total += chunk.len() as u64;
         connection.session.last_active = now;
-        if !connection.runs() || !connection.input.is_empty() {
+        if connection.wire == Wire::Fresh && connection.input.is_empty() {
+            connection.wire = wire_of(self.ring.bytes(&chunk), http);
+        }
+        if !connection.runs() || !connection.input.is_empty() || connection.wire != Wire::Redis {
             connection.input.extend_from_slice(self.ring.bytes(&chunk));
             self.ring.give_back(chunk);
             return self.take_input(socket);
@@ -215,6 +238,7 @@ impl Core {
     /// Parses what a connection has gathered, as far as it may run.
     pub(super) fn take_input(&mut self, socket: SocketId) {
         let limit = (self.work.settings.query_buffer_bytes_max as usize).min(INPUT_BYTES_MAX);
+        let limit = limit.min(self.stranger_limit(socket));
         let Some(connection) = self.work.connection(socket) else { return };
         if connection.input_bytes() > limit {
             connection.killed = true;
@@ -232,6 +256,12 @@ impl Core {
             }
             return;
         }
+        if connection.wire != Wire::Redis
+            && let Some(need) = self.serve_other(socket)
+        {
+            return self.want_more(socket, need);
+        }
+        let Some(connection) = self.work.connection(socket) else { return };
         let input = std::mem::take(&mut connection.input);
         let mut parser = std::mem::take(&mut connection.parser);
         let source = self.inbox.held.len() as u32;
@@ -250,6 +280,17 @@ impl Core {
             self.inbox.held.push(Held::Bytes(input));
         }
         self.want_more(socket, need);
+    }
+
+    /// Bytes that a client may send ahead before it has authenticated, which what is parsed already
+    /// may do.
+    fn stranger_limit(&mut self, socket: SocketId) -> usize {
+        let is_stranger = self
+            .work
+            .connection(socket)
+            .is_some_and(|connection| connection.session.login.is_locked_out());
+        let asks = || self.inbox.requests.iter().any(|earlier| earlier.socket == socket);
+        if is_stranger && !asks() { STRANGER_BYTES_MAX } else { usize::MAX }
     }
 
     /// Stops a peer that sends faster than its requests may run.
@@ -320,9 +361,8 @@ impl Work {
 
     fn limits(&mut self, socket: SocketId) -> Limits {
         let bulk_bytes_max = self.settings.bulk_bytes_max as i64;
-        let password = !self.settings.password.is_empty();
         match self.connection(socket) {
-            Some(Connection { session, .. }) if password && !session.authenticated => {
+            Some(Connection { session, .. }) if session.login.is_locked_out() => {
                 Limits::unauthenticated()
             }
             _ => Limits { bulk_bytes_max, ..Limits::default() },
@@ -409,7 +449,7 @@ impl Work {
         if words.is_empty() {
             return request;
         }
-        let found = find(&args);
+        let found = self.settings.find(&args);
         request.what = What::Command(found);
         if let Ok(Found::Shard(row)) = found
             && let Some(index) = row.first_key(&args)

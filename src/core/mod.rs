@@ -19,16 +19,20 @@ mod events;
 mod evict;
 mod fill;
 mod flush;
+mod http;
 mod inbox;
 mod jobs;
 mod later;
+mod logins;
+mod memcached;
 mod parcels;
 mod pause;
 mod run;
+mod tracking;
 mod transact;
 
 use crate::config::Settings;
-use crate::connection::Connection;
+use crate::connection::{Connection, Wire};
 use crate::hop::{Hops, Parcel};
 use crate::server::Server;
 use crate::session::Peer;
@@ -53,6 +57,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tracking::Cachers;
+pub use tracking::Keys;
 use transact::{Client, Execs};
 
 /// What a core is started with.
@@ -66,8 +72,8 @@ pub struct Start {
     pub processors: Arc<[usize]>,
     /// Its place in the mesh, with its shard.
     pub post: Post<Shard, Parcel>,
-    /// Listening sockets it accepts on.
-    pub listeners: Vec<OwnedFd>,
+    /// Listening sockets it accepts on, and what is spoken there.
+    pub listeners: Vec<(OwnedFd, Wire)>,
     /// What all cores share.
     pub server: Arc<Server>,
 }
@@ -81,6 +87,8 @@ pub struct Core {
     jobs: Jobs,
     cron: Cron,
     background: Background,
+    /// What is spoken on each listening socket.
+    wires: Vec<Wire>,
 }
 
 /// What commands and parcels work on.
@@ -90,6 +98,7 @@ struct Work {
     server: Arc<Server>,
     settings: Arc<Settings>,
     settings_version: u64,
+    acl_version: u64,
     owner: Owner<Shard>,
     route: Route,
     hops: Hops,
@@ -99,6 +108,7 @@ struct Work {
     paused: Paused,
     laters: Laters,
     channels: Listeners,
+    cachers: Cachers,
     connections: Vec<Option<Box<Connection>>>,
     /// Connections with something to flush or to end.
     dirty: Vec<SocketId>,
@@ -161,8 +171,10 @@ impl Core {
         let Start { index, processor, processors, post, listeners, server } = start;
         let mut ring = Ring::new(Arc::clone(&post.doorbell))?;
         let background = Background::new(post.doorbell);
-        for listener in listeners {
+        let mut wires = Vec::new();
+        for (listener, wire) in listeners {
             ring.listen(listener);
+            wires.push(wire);
         }
         let settings_version = server.config.version();
         let settings = server.config.settings();
@@ -180,6 +192,7 @@ impl Core {
             unix_path: Peer::Unix(settings.unixsocket.as_str().into()),
             settings,
             settings_version,
+            acl_version: 0,
             owner,
             coordinator,
             execs: Execs::new(),
@@ -187,6 +200,7 @@ impl Core {
             paused: Paused::default(),
             laters: Laters::default(),
             channels: Listeners::new(hops_cores),
+            cachers: Cachers::new(),
             connections: Vec::new(),
             dirty: Vec::new(),
             resumable: Vec::new(),
@@ -204,7 +218,8 @@ impl Core {
         work.settings.tell(work.owner.value());
         work.owner.value().set_meter(nanos);
         work.stats.latencies.enabled = work.settings.latency_tracking;
-        Ok(Self { ring, inbox: Inbox::default(), work, jobs: Jobs::default(), cron, background })
+        let (inbox, jobs) = (Inbox::default(), Jobs::default());
+        Ok(Self { ring, inbox, work, jobs, cron, background, wires })
     }
 
     /// Does everything there is to do now.
@@ -218,6 +233,7 @@ impl Core {
         self.work.stats.ticks += 1;
         let began = nanos();
         self.work.refresh_settings();
+        self.work.refresh_logins(None);
         let mut busy = self.reap();
         busy |= self.drain();
         busy |= self.finish_jobs();

@@ -50,9 +50,11 @@ impl Core {
                     self.work.take_late(late);
                 }
             }
-            Parcel::Socket(_) => {
-                if let Parcel::Socket(socket) = *parcel {
-                    self.adopt(socket);
+            Parcel::Flushed => self.work.hear_flushed(),
+            Parcel::Invalidation(to, ref keys) => self.work.hand_invalidation(to, keys, true),
+            Parcel::Socket(..) => {
+                if let Parcel::Socket(socket, wire) = *parcel {
+                    self.adopt(socket, wire);
                 }
             }
         }

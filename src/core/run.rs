@@ -15,6 +15,7 @@ use pinion_shards::error::Error;
 use pinion_shards::keyspace::Cursor;
 use pinion_shards::limits::PREFETCH_DEPTH;
 use pinion_shards::{Call, Ran, Sender, Task};
+use std::sync::Arc;
 
 /// Bytes of replies that a slow reader may leave before it stands still. Large, since some clients
 /// write a whole pipeline before they read: below this nothing of theirs waits.
@@ -81,7 +82,7 @@ impl Work {
                 return true;
             }
         };
-        match dispatch::guard(found, args, &connection.session, &self.settings) {
+        match dispatch::guard(found, args, &connection.session) {
             Err(refusal) => {
                 connection.session.spoil_queue();
                 self.refuse(request, args, refusal);
@@ -230,7 +231,8 @@ impl Work {
             let session = &mut connection.session;
             let answers = session.takes_reply();
             let sender = Sender(self.index as u16);
-            let call = Call { task, sender, db: session.db, hash: request.hash, args: *args };
+            let (db, speaker) = (session.db, session.speaker());
+            let call = Call { task, sender, db, hash: request.hash, speaker, args: *args };
             let shard = self.owner.value();
             let (now, mut ran) = (self.now, Ran::Done);
             let failed = connection.pipeline.write(session.protocol, answers, |reply| {
@@ -257,6 +259,7 @@ impl Work {
             hash: request.hash,
             db: place.db,
             protocol: place.protocol,
+            speaker: place.speaker,
             tag: Ticket::Client { socket: request.socket, sequence: place.sequence },
         };
         let (bytes, ranges) = args.parts();
@@ -300,6 +303,10 @@ impl Work {
             self.unwatch(socket);
         }
         self.refresh_settings();
+        self.refresh_logins(Some(socket));
+        if let Some(connection) = self.connection(socket) {
+            connection.session.end_caching(&row.row);
+        }
         Some((outcome, text))
     }
 
@@ -316,7 +323,10 @@ impl Work {
             self.stats.command(&row.row);
         }
         match outcome {
-            Outcome::Done | Outcome::Unwatch => self.answer(request, |reply| reply.raw(&text)),
+            Outcome::Done | Outcome::Unwatch => {
+                self.answer(request, |reply| reply.raw(&text));
+                self.bound_stranger(request.socket);
+            }
             Outcome::Start(job) => {
                 let socket = request.socket;
                 let index = socket.index as usize;
@@ -336,6 +346,10 @@ impl Work {
                 }
                 return begun;
             }
+            Outcome::Track => {
+                self.note_caching(request.socket);
+                self.answer(request, |reply| reply.raw(&text));
+            }
             Outcome::Subscribe(change) => {
                 let connection = self.connection(request.socket).expect("the request's connection");
                 // It is told whatever it has asked to be spared.
@@ -345,6 +359,7 @@ impl Work {
             }
             Outcome::Reset => {
                 self.leave_channels(request.socket);
+                self.note_caching(request.socket);
                 self.answer(request, |reply| reply.raw(&text));
             }
         }
@@ -361,8 +376,15 @@ impl Work {
     }
 
     fn refuse(&mut self, request: &Request, args: &Args<'_>, refusal: dispatch::Refusal) {
+        if refusal.is_attack(args) {
+            return self.turn_away(request);
+        }
         let mut line = Vec::new();
-        refusal.write(args, &mut pinion_io::resp::Reply::new(&mut line, Default::default()));
+        let Some(connection) = self.connection(request.socket) else { return };
+        let user = Arc::clone(connection.session.login.user());
+        let mut reply = pinion_io::resp::Reply::new(&mut line, Default::default());
+        refusal.write(args, user.name(), &mut reply);
+        self.note_refusal(request.socket, args, refusal);
         if refusal.row().is_some_and(|row| row.name == "exec") {
             // What was queued cannot wait for another EXEC.
             if let Some(connection) = self.connection(request.socket) {
@@ -374,6 +396,17 @@ impl Work {
         }
         self.stats.error(refusal.row(), &line, true);
         self.answer(request, |reply| reply.raw(&line));
+        self.bound_stranger(request.socket);
+    }
+
+    /// Closes a connection that sends what a web page can have a browser send.
+    fn turn_away(&mut self, request: &Request) {
+        if let Some(connection) = self.connection(request.socket) {
+            tracing::warn!("closed {}, which sent POST or Host:", connection.session.peer);
+            // What came behind it does not run.
+            connection.session.closing = true;
+            connection.killed = true;
+        }
     }
 
     /// Answers a violation of the protocol; the connection closes behind it.

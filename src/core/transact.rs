@@ -2,6 +2,7 @@
 //! here.
 
 use super::inbox::Request;
+use super::logins::denied_text;
 use super::{Work, jobs};
 use crate::commands::{Found, Outcome};
 use crate::connection::Stall;
@@ -13,7 +14,7 @@ use pinion_io::ring::SocketId;
 use pinion_shards::batch::{Order, Outcome as Ended};
 use pinion_shards::commands::{Args, Row, Words, parse_int};
 use pinion_shards::transaction::{self, Finished, Message, Replied};
-use pinion_shards::{Call, Ran, Task};
+use pinion_shards::{Call, Ran, Speaker, Task};
 use slab::Slab;
 
 /// Whose a transaction is.
@@ -48,6 +49,7 @@ pub(super) struct Place {
     pub(super) answers: bool,
     pub(super) db: u16,
     pub(super) protocol: Protocol,
+    pub(super) speaker: Option<Speaker>,
 }
 
 impl Work {
@@ -78,7 +80,8 @@ impl Work {
             connection.stall = Stall::Replies;
         }
         let (db, protocol) = (connection.session.db, connection.session.protocol);
-        Some(Place { sequence, answers, db, protocol })
+        let speaker = connection.session.speaker();
+        Some(Place { sequence, answers, db, protocol, speaker })
     }
 
     /// Brings a connection to a stand if some lane is full; true if so.
@@ -116,7 +119,8 @@ impl Work {
         place: &Place,
     ) {
         let watcher = self.watcher(request.socket);
-        let asked = transaction::Request { client, protocol: place.protocol, watcher };
+        let (protocol, speaker) = (place.protocol, place.speaker);
+        let asked = transaction::Request { client, protocol, watcher, speaker };
         let command = (Some(row), place.db, Words::of(args));
         let mut tickets = &self.server.tickets;
         self.coordinator.begin(&asked, &[], std::iter::once(command), &mut tickets);
@@ -140,7 +144,7 @@ impl Work {
         }
         let Some(place) = self.begin_wait(request, row) else { return true };
         let id = self.block(request.socket, row, place.sequence, None);
-        let client = (Client::Wait(id), place.protocol);
+        let client = (Client::Wait(id), place.protocol, place.speaker);
         let command = (row, place.db, Words::of(args));
         self.coordinator.begin_wait(client, id, command, &mut &self.server.tickets);
         self.pump();
@@ -198,17 +202,19 @@ impl Work {
         let Some(connection) = self.connections[request.socket.index as usize].as_mut() else {
             return true;
         };
-        let stats = &mut self.stats;
         let watched = connection.session.take_watched();
         let mut queue = connection.session.take_queue();
         if queue.iter().any(|queued| matches!(queued.found, Found::Session(_))) {
             // What these do to the session comes before the next request.
             connection.stall = Stall::Exec;
         }
+        self.recheck(request.socket, &mut queue);
+        let stats = &mut self.stats;
         let mut db = place.db;
         let commands: Vec<_> = queue
             .iter_mut()
             .map(|queued| match queued.found {
+                _ if queued.denied.is_some() => (None, db, Words::default()),
                 Found::Shard(row) => {
                     stats.command_late(row);
                     (Some(row), db, std::mem::take(&mut queued.words))
@@ -229,7 +235,8 @@ impl Work {
         let (answers, protocol) = (place.answers, place.protocol);
         let exec = self.execs.insert(Exec { socket, sequence, answers, protocol, queue });
         let watcher = self.watcher(socket);
-        let asked = transaction::Request { client: Client::Exec(exec), protocol, watcher };
+        let (client, speaker) = (Client::Exec(exec), place.speaker);
+        let asked = transaction::Request { client, protocol, watcher, speaker };
         let mut tickets = &self.server.tickets;
         self.coordinator.begin(&asked, &watched, commands.into_iter(), &mut tickets);
         self.pump();
@@ -265,13 +272,15 @@ impl Work {
     pub(super) fn send_task(&mut self, owner: usize, task: Task) {
         let (protocol, args) = (Protocol::default(), Args::new(&[], &[]));
         if owner == self.index {
-            let call = Call { task, sender: self.sender(), db: 0, hash: 0, args };
+            let (sender, speaker) = (self.sender(), None);
+            let call = Call { task, sender, db: 0, hash: 0, speaker, args };
             let mut nothing = Vec::new();
             let mut reply = Reply::new(&mut nothing, protocol);
             self.owner.value().run(self.now, &call, &mut reply);
             self.bring_late();
         } else {
-            let order = Order { task, hash: 0, db: 0, protocol, tag: Ticket::Nobody };
+            let (speaker, tag) = (None, Ticket::Nobody);
+            let order = Order { task, hash: 0, db: 0, protocol, speaker, tag };
             self.hops.push(owner, &order, &[], std::iter::empty());
         }
     }
@@ -282,6 +291,9 @@ impl Work {
                 let replied = replies.pop().expect("it was one command");
                 self.fill_for(replied.row, socket, sequence, &replied.reply);
                 self.charge(replied.row, socket, &outcome(&replied));
+                if is_flush(&replied) {
+                    self.tell_flushed();
+                }
             }
             (Client::Wait(id), Finished::Parked(until)) => self.set_deadline(id, until),
             (Client::Wait(id), Finished::Replied(mut replies)) => {
@@ -307,16 +319,24 @@ impl Work {
         let mut text = self.spare.pop().unwrap_or_default();
         let mut reply = Reply::new(&mut text, exec.protocol);
         let mut place = Some(exec.sequence);
+        let mut flushed = false;
         if let Finished::Replied(replies) = finished {
             reply.array(replies.len());
             self.note_running(exec.socket, Some(replies.len()));
             for (replied, queued) in replies.into_iter().zip(&exec.queue) {
+                if let Some(denied) = self.denied_now(exec.socket, queued) {
+                    let line = format!("-{}\r\n", denied_text(denied));
+                    self.stats.error(Some(queued.found.row()), line.as_bytes(), true);
+                    text.extend_from_slice(line.as_bytes());
+                    continue;
+                }
                 match queued.found {
                     Found::Shard(_) => {
                         if replied.reply.first() == Some(&b'-') {
                             self.stats.error(replied.row, &replied.reply, false);
                         }
                         text.extend_from_slice(&replied.reply);
+                        flushed |= is_flush(&replied);
                         self.charge(replied.row, exec.socket, &outcome(&replied));
                     }
                     Found::Session(_) => self.run_queued(&exec, queued, &mut text, &mut place),
@@ -329,6 +349,9 @@ impl Work {
         self.fill_next(&exec, place, &text);
         text.clear();
         self.keep_buffer(text);
+        if flushed {
+            self.tell_flushed();
+        }
         self.release(exec.socket);
     }
 
@@ -396,6 +419,7 @@ impl Work {
                 let sequence = connection.pipeline.reserve(false);
                 self.subscribe(socket, sequence, &change);
             }
+            Outcome::Track => self.note_caching(socket),
             Outcome::Done | Outcome::Exec | Outcome::Unwatch | Outcome::Reset => {}
         }
     }
@@ -418,4 +442,9 @@ impl Work {
 fn outcome(replied: &Replied) -> Ended<'_> {
     let Replied { row, reply, words, took } = replied;
     Ended { reply, ran: Ran::Done, row: *row, args: words.args(), took: *took }
+}
+
+/// True if a database was emptied.
+fn is_flush(replied: &Replied) -> bool {
+    replied.row.is_some_and(|row| matches!(row.name, "flushall" | "flushdb"))
 }

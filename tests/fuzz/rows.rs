@@ -202,16 +202,16 @@ fn run(shard: &mut Shard, now: Millis, target: &Target, words: &[Vec<u8>], proto
     let mut out = Vec::new();
     let mut reply = Reply::new(&mut out, protocol);
     // Every wait has a number of its own, and ends at once with a late reply.
-    let waiter = Waiter { home: 0, id: before.0 };
+    let (sender, waiter) = (Sender(0), Waiter { home: 0, id: before.0 });
     let task = match target.task {
         Task::Try(row, try_run, _) => Task::Try(row, try_run, waiter),
         task => task,
     };
     if let Ran::Parked(_) =
-        shard.run(now, &Call { task, sender: Sender(0), db: 0, hash, args }, &mut reply)
+        shard.run(now, &Call { task, sender, db: 0, hash, speaker: None, args }, &mut reply)
     {
         let task = Task::Retire(waiter, Retire::TimedOut);
-        let call = Call { task, sender: Sender(0), db: 0, hash: 0, args };
+        let call = Call { task, sender, db: 0, hash: 0, speaker: None, args };
         shard.run(now, &call, &mut reply);
         let late = shard.take_late().pop().expect("a retired wait replies");
         assert_eq!((late.call, shard.stats().waiting), (LateCall::Waited(waiter.id), 0));

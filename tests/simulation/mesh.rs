@@ -359,7 +359,8 @@ impl Mesh {
     }
 
     fn start(&mut self, at: usize, ticket: Ticket, watcher: u64, ask: Ask) {
-        let request = Request { client: ticket, protocol: Protocol::Resp2, watcher };
+        let (protocol, speaker) = (Protocol::Resp2, None);
+        let request = Request { client: ticket, protocol, watcher, speaker };
         match ask {
             Ask::Leave => {
                 for owner in self.cores[at].watched.remove(&watcher).unwrap_or_default() {
@@ -408,7 +409,7 @@ impl Mesh {
             (Plan::Wait(..), _) => {
                 self.cores[at].waits.insert(ticket, Wait { owner: None, until: None });
                 let coordinator = &mut self.cores[at].coordinator;
-                let client = (ticket, Protocol::Resp2);
+                let client = (ticket, Protocol::Resp2, None);
                 return coordinator.begin_wait(client, ticket, (row, 0, words), &mut self.numbers);
             }
             _ => {
@@ -432,12 +433,14 @@ impl Mesh {
         let key = task.row().and_then(|row| row.first_key(args));
         let hash = key.map_or(0, |key| core.shard.hash(args.at(key)));
         if owner != at {
-            let order = Order { task, hash, db: 0, protocol: Protocol::Resp2, tag };
+            let (protocol, speaker) = (Protocol::Resp2, None);
+            let order = Order { task, hash, db: 0, protocol, speaker, tag };
             let (bytes, ranges) = args.parts();
             return core.batches[owner].push(&order, bytes, ranges.iter().copied());
         }
         let mut reply = Vec::new();
-        let call = Call { task, sender: Sender(at as u16), db: 0, hash, args: *args };
+        let (sender, speaker) = (Sender(at as u16), None);
+        let call = Call { task, sender, db: 0, hash, speaker, args: *args };
         let ran = core.shard.run(now, &call, &mut Reply::new(&mut reply, Protocol::Resp2));
         self.deliver(at, at, tag, reply, ran);
         self.bring_late(at, at);

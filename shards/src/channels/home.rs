@@ -11,8 +11,8 @@ type Name = Rc<[u8]>;
 /// The subscriptions of a core's clients, each known as a `C`.
 #[derive(Debug)]
 pub struct Subscriptions<C> {
-    names: [HashMap<Name, HashSet<C>>; 3],
-    clients: HashMap<C, [HashSet<Name>; 3]>,
+    names: [HashMap<Name, HashSet<C>>; 4],
+    clients: HashMap<C, [HashSet<Name>; 4]>,
 }
 
 /// What a client wants to begin or to end.
@@ -96,20 +96,36 @@ impl<C: Copy + Eq + Hash> Subscriptions<C> {
     }
 
     /// How many names of each kind a client subscribes to.
-    pub fn counts(&self, client: C) -> [u32; 3] {
+    pub fn counts(&self, client: C) -> [u32; 4] {
         let own = self.clients.get(&client);
-        own.map_or([0; 3], |own| [0, 1, 2].map(|kind: usize| own[kind].len() as u32))
+        own.map_or([0; 4], |own| [0, 1, 2, 3].map(|kind: usize| own[kind].len() as u32))
+    }
+
+    /// The names of a kind that a client subscribes to, in no order.
+    pub fn names(&self, client: C, kind: Kind) -> impl Iterator<Item = &[u8]> {
+        let own = self.clients.get(&client);
+        own.into_iter().flat_map(move |own| own[kind as usize].iter().map(|name| &**name))
     }
 
     fn shown(&self, client: C, kind: Kind) -> u32 {
-        let [channels, patterns, sharded] = self.counts(client);
-        if kind == Kind::Sharded { sharded } else { channels + patterns }
+        let [channels, patterns, sharded, prefixes] = self.counts(client);
+        match kind {
+            Kind::Channel | Kind::Pattern => channels + patterns,
+            Kind::Sharded => sharded,
+            Kind::Prefix => prefixes,
+        }
+    }
+
+    /// Shows each client that subscribes to a name.
+    pub fn each_of(&self, kind: Kind, name: &[u8], see: impl FnMut(C)) {
+        let clients = self.names[kind as usize].get(name);
+        clients.into_iter().flatten().copied().for_each(see);
     }
 
     /// Shows each client that a message is for, by its channel first and then by patterns, each
     /// with the pattern.
     pub fn each(&self, message: &Message, mut see: impl FnMut(C, Option<&[u8]>)) {
-        let [channels, patterns, sharded] = &self.names;
+        let [channels, patterns, sharded, _] = &self.names;
         let own = if message.is_sharded { sharded } else { channels };
         for client in own.get(&*message.channel).into_iter().flatten() {
             see(*client, None);

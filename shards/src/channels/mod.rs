@@ -34,6 +34,8 @@ pub enum Kind {
     Pattern,
     /// A channel of SPUBLISH.
     Sharded,
+    /// No channel at all: every key that begins so, to clients that cache.
+    Prefix,
 }
 
 /// Begins the names of channels that carry what happens to keys.
@@ -41,12 +43,12 @@ pub const EVENTS_PREFIX: &[u8] = b"__key";
 
 impl Kind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Channel, Self::Pattern, Self::Sharded];
+    pub const ALL: [Self; 4] = [Self::Channel, Self::Pattern, Self::Sharded, Self::Prefix];
 
     /// True if every shard must know of subscriptions to `name`, and not its owner alone.
     pub fn is_everywhere(self, name: &[u8]) -> bool {
         match self {
-            Self::Pattern => true,
+            Self::Pattern | Self::Prefix => true,
             Self::Channel => name.starts_with(EVENTS_PREFIX),
             Self::Sharded => false,
         }

@@ -2,6 +2,7 @@
 
 use super::Kind;
 use crate::glob;
+use crate::tracking::Changed;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -21,6 +22,22 @@ pub struct Message {
 pub enum News {
     /// To be handed to the subscribers there.
     Message(Arc<Message>),
+    /// A key is not any more what clients of that core have read.
+    Stale {
+        /// The key.
+        key: Arc<[u8]>,
+        /// The clients, by number.
+        clients: Vec<u64>,
+        /// Who changed it, or 0.
+        writer: u64,
+    },
+    /// Keys have changed that begin with a prefix of which clients of that core want to hear.
+    Broadcast {
+        /// The prefix.
+        prefix: Box<[u8]>,
+        /// The keys, each once for each client that changed it.
+        changed: Arc<[Changed]>,
+    },
 }
 
 /// Subscribers by core, each with how many.
@@ -29,7 +46,7 @@ type Counts = Vec<(u16, u32)>;
 /// The subscriptions that a shard knows of.
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
-    names: [HashMap<Box<[u8]>, Counts>; 3],
+    names: [HashMap<Box<[u8]>, Counts>; 4],
     /// What is to be sent, and to which core.
     said: Vec<(u16, News)>,
     /// How much each core has been sent.
@@ -65,7 +82,7 @@ impl Channels {
 
     /// Sends a message to every core with a subscriber; returns how many subscriptions fit it.
     pub(crate) fn publish(&mut self, is_sharded: bool, channel: &[u8], payload: &[u8]) -> u64 {
-        let [channels, patterns, sharded] = &self.names;
+        let [channels, patterns, sharded, _] = &self.names;
         let own = if is_sharded { sharded } else { channels };
         let mut cores = own.get(channel).cloned().unwrap_or_default();
         let mut count: u64 = cores.iter().map(|(_, count)| u64::from(*count)).sum();
@@ -95,6 +112,22 @@ impl Channels {
     pub(crate) fn subscribers(&self, kind: Kind, name: &[u8]) -> u64 {
         let counts = self.names[kind as usize].get(name);
         counts.into_iter().flatten().map(|(_, count)| u64::from(*count)).sum()
+    }
+
+    /// True if some name of a kind has subscribers.
+    pub(crate) fn has(&self, kind: Kind) -> bool {
+        !self.names[kind as usize].is_empty()
+    }
+
+    /// The cores with subscribers to a name.
+    pub(crate) fn cores(&self, kind: Kind, name: &[u8]) -> Vec<u16> {
+        let counts = self.names[kind as usize].get(name);
+        counts.into_iter().flatten().map(|(core, _)| *core).collect()
+    }
+
+    /// Tells a core something.
+    pub(crate) fn say(&mut self, core: u16, news: News) {
+        self.said.push((core, news));
     }
 
     /// True if there is something to be sent.
@@ -190,7 +223,7 @@ mod tests {
             let payload = vec![number as u8].into();
             let message = Message { is_sharded: false, channel: Box::default(), payload };
             inbound.take(number, News::Message(Arc::new(message)), |news| {
-                let News::Message(message) = news;
+                let News::Message(message) = news else { unreachable!("it is a message") };
                 seen.push(message.payload[0]);
             });
         }

@@ -12,6 +12,7 @@ mod hyperloglog;
 mod key_spec;
 mod keys;
 mod lists;
+pub mod memcached;
 mod pubsub;
 mod row;
 mod scanning;

@@ -11,6 +11,7 @@ mod cursor;
 mod due;
 mod events;
 mod graves;
+mod marks;
 mod open;
 mod strings;
 mod sweep;
@@ -31,6 +32,7 @@ use awaited::Awaited;
 use due::Due;
 use events::Events;
 use graves::Graves;
+use marks::Marks;
 use sweep::Sweep;
 use watches::Watches;
 
@@ -43,13 +45,24 @@ pub struct Keyspace {
     due: Due,
     awaited: Awaited,
     watches: Watches,
+    marks: Marks,
     events: Events,
+    changes: Changes,
     /// Hashes of keys that must stay as they are, in whatever database.
     locks: Vec<u64>,
     /// What is due stays where it is, and counts as gone.
     still: bool,
     random: Random,
     counters: Counters,
+}
+
+/// Keys that have changed, as long as somebody wants to know.
+#[derive(Debug, Default)]
+struct Changes {
+    wanted: bool,
+    keys: Vec<Box<[u8]>>,
+    /// A database was emptied.
+    flushed: bool,
 }
 
 /// What has happened since the start, or since it was last reset.
@@ -178,7 +191,9 @@ impl Keyspace {
             due: Due::new(databases),
             awaited: Awaited::new(databases),
             watches: Watches::default(),
+            marks: Marks::default(),
             events: Events::default(),
+            changes: Changes::default(),
             locks: Vec::new(),
             still: false,
             random: Random(seed),
@@ -396,11 +411,13 @@ impl Keyspace {
     /// Removes all keys of a database. Their memory is given back a little with each tick.
     pub fn flush(&mut self, db: u16) {
         self.all_watched_change(db, db, 0);
+        self.changes.flushed = self.changes.wanted;
         let table = std::mem::take(&mut self.databases[usize::from(db)]);
         self.counters.changes += table.len() as u64;
         self.graves.bury_table(table);
         self.due.forget(db);
         self.awaited.all_changed(db);
+        self.marks.all_changed(db);
         self.sweep.forget(db);
     }
 
@@ -421,6 +438,8 @@ impl Keyspace {
         self.due.swap(one, other);
         self.awaited.all_changed(one);
         self.awaited.all_changed(other);
+        self.marks.all_changed(one);
+        self.marks.all_changed(other);
         self.counters.changes += 1;
     }
 
@@ -501,7 +520,8 @@ impl Keyspace {
     #[inline]
     fn touched(&mut self, db: u16, key: &[u8], change: Change) {
         self.counters.changes += 1;
-        if !(self.awaited.is_empty() & self.watches.is_empty()) {
+        let unseen = self.awaited.is_empty() & self.watches.is_empty() & self.marks.is_empty();
+        if !(unseen & !self.changes.wanted) {
             self.tell(db, key, change);
         }
     }
@@ -515,6 +535,28 @@ impl Keyspace {
         if !self.watches.is_empty() && change != Change::Aside {
             self.watches.changed(db, key);
         }
+        if !matches!(change, Change::Expiry | Change::Aside) {
+            self.marks.changed(db, key);
+        }
+        if self.changes.wanted && change != Change::Aside {
+            self.changes.keys.push(key.into());
+        }
+    }
+
+    /// Notes every key that changes from now on, or none.
+    pub(crate) fn note_changes(&mut self, wanted: bool) {
+        self.changes.wanted = wanted;
+    }
+
+    /// True if a key has changed since the last call of `take_changed`, or all have.
+    #[inline]
+    pub(crate) fn has_changed(&self) -> bool {
+        !self.changes.keys.is_empty() | self.changes.flushed
+    }
+
+    /// The keys that have changed since the last call, and whether a database was emptied.
+    pub(crate) fn take_changed(&mut self) -> (Vec<Box<[u8]>>, bool) {
+        (std::mem::take(&mut self.changes.keys), std::mem::take(&mut self.changes.flushed))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::carried::{Carried, TOLD, first_there};
 use crate::commands::{Move, Plan, Row, Run, Words, parse_int};
 use crate::fold::{Fold, Parts, fold};
 use crate::shard::{Millis, Ran, Task};
+use crate::tracking::Speaker;
 use crate::waiting::{Null, Waiter};
 use pinion_io::resp::{Protocol, Reply};
 
@@ -28,6 +29,8 @@ pub(super) enum Phase {
     Pick,
     /// Wait, if that is what it came to.
     Park,
+    /// Remember who reads its keys.
+    Remember(Speaker),
 }
 
 /// One command.
@@ -100,6 +103,10 @@ impl Command {
             _ => row.keys[0].subset(&args, indexes, to),
         };
         let none = Vec::new();
+        if let Phase::Remember(speaker) = phase {
+            to.extend(row.key_indexes(&args).map(|index| args.at(index)));
+            return Some((Task::Remember(speaker), none));
+        }
         if phase == Phase::Park {
             return self.write_park(part, owner, to).map(|task| (task, none));
         }
@@ -196,6 +203,9 @@ impl Command {
 
     pub(super) fn take(&mut self, phase: Phase, part: usize, answer: (&[u8], Vec<Carried>, Ran)) {
         let (reply, mut values, ran) = answer;
+        if matches!(phase, Phase::Remember(_)) {
+            return;
+        }
         if phase == Phase::Park {
             match (ran, &mut self.wait) {
                 (Ran::Parked(until), Some(wait)) => {

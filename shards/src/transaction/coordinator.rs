@@ -13,6 +13,7 @@ use crate::random::Random;
 use crate::route::Route;
 use crate::shard::{Millis, Task};
 use crate::table::Hasher;
+use crate::tracking::Speaker;
 use pinion_io::resp::Protocol;
 use slab::Slab;
 use std::collections::VecDeque;
@@ -81,6 +82,8 @@ pub struct Request<C> {
     pub protocol: Protocol,
     /// The number under which it watches keys.
     pub watcher: Watcher,
+    /// Its name on its commands, if it caches what it reads.
+    pub speaker: Option<Speaker>,
 }
 
 /// A transaction under way.
@@ -126,7 +129,7 @@ impl<C: Copy> Coordinator<C> {
         tickets: &mut dyn Tickets,
     ) {
         let mut program = Program::default();
-        program.watcher = request.watcher;
+        (program.watcher, program.speaker) = (request.watcher, request.speaker);
         watched.iter().for_each(|&owner| program.watch(owner));
         for (row, db, words) in commands {
             match row {
@@ -171,6 +174,7 @@ impl<C: Copy> Coordinator<C> {
         for (slot, owner) in transaction.program.owners.iter_mut().enumerate() {
             let mut part = self.spare.pop().unwrap_or_default();
             part.id = transaction.id;
+            part.speaker = transaction.program.speaker.map(Speaker::without_memory);
             part.begin = Some(Begin {
                 sequence: self.sequences.get(slot).copied(),
                 wanted: std::mem::replace(&mut owner.wanted, Wanted::Keys(Vec::new())),
@@ -221,6 +225,7 @@ impl<C: Copy> Coordinator<C> {
             match part {
                 Some(mut part) if !part.pieces.is_empty() => {
                     (part.id, part.release) = (id, release);
+                    part.speaker = program.speaker.map(Speaker::without_memory);
                     transaction.left += 1;
                     self.outbox.push_back((owner.index, Message::Part(part)));
                 }

@@ -4,7 +4,9 @@ use super::locks::{Locks, Mode, UnitId, Wanted};
 use super::part::{Part, TransactionId, Watcher};
 use crate::commands::{Args, Flags, Row, Words};
 use crate::keyspace::Key;
-use crate::shard::{Call, Cost, Late, Millis, Ran, Sender, Shard, Task};
+use crate::late::{Cost, Late};
+use crate::shard::{Call, Millis, Ran, Sender, Shard, Task};
+use crate::tracking::Speaker;
 use crate::waiting::{Retire, Waiter};
 use pinion_io::resp::{Protocol, Reply};
 use std::collections::HashMap;
@@ -48,6 +50,7 @@ struct Held {
     db: u16,
     hash: u64,
     protocol: Protocol,
+    speaker: Option<Speaker>,
     words: Words,
     /// Its number for those at home.
     number: u64,
@@ -133,6 +136,7 @@ impl Shard {
             db: call.db,
             hash: call.hash,
             protocol,
+            speaker: call.speaker,
             words: Words::of(&call.args),
             number,
             retired: None,
@@ -231,6 +235,7 @@ impl Shard {
                 sender: Sender(part.id.home),
                 db: piece.db,
                 hash: piece.hash,
+                speaker: part.speaker,
                 args: part.args(index),
             };
             let mut reply = Reply::new(&mut replies, piece.protocol);
@@ -270,8 +275,14 @@ impl Shard {
     /// Runs a command that was held; true if its reply goes on under its locks.
     fn run_held(&mut self, held: &Held, unit: UnitId, now: Millis) -> bool {
         let args = held.words.args();
-        let call =
-            Call { task: held.task, sender: held.sender, db: held.db, hash: held.hash, args };
+        let call = Call {
+            task: held.task,
+            sender: held.sender,
+            db: held.db,
+            hash: held.hash,
+            speaker: held.speaker,
+            args,
+        };
         let mut reply = Vec::new();
         let mut out = Reply::new(&mut reply, held.protocol);
         let began = self.instant();

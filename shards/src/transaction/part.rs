@@ -5,6 +5,7 @@ use crate::carried::Carried;
 use crate::commands::{Args, Words};
 use crate::limits::BATCH_KEEP_BYTES_MAX;
 use crate::shard::{Ran, Task};
+use crate::tracking::Speaker;
 use pinion_io::resp::Protocol;
 
 /// Pieces of which an empty message keeps the memory.
@@ -46,6 +47,8 @@ pub struct Part {
     pub release: bool,
     /// Whose watch is looked at before it runs.
     pub(crate) watcher: Option<Watcher>,
+    /// The client, if it caches what it reads; what it reads is remembered by pieces of its own.
+    pub speaker: Option<Speaker>,
     /// In the answer: a watched key has changed, and nothing was run.
     pub refused: bool,
     /// The words of all pieces.
@@ -91,7 +94,7 @@ impl Part {
         self.begin = None;
         self.pieces.clear();
         self.pieces.shrink_to(PIECES_KEPT_MAX);
-        (self.release, self.refused) = (false, false);
+        (self.release, self.refused, self.speaker) = (false, false, None);
         self.words.clear(BATCH_KEEP_BYTES_MAX);
         self.replies.clear();
         self.replies.shrink_to(BATCH_KEEP_BYTES_MAX);

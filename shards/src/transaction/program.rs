@@ -14,6 +14,7 @@ use crate::limits::MERGED_BYTES_MAX;
 use crate::route::Route;
 use crate::shard::{Ran, Task};
 use crate::table::Hasher;
+use crate::tracking::Speaker;
 use pinion_io::resp::{Protocol, Reply};
 
 /// What it takes to find the owner and the hash of a key.
@@ -31,6 +32,8 @@ pub(super) struct Program {
     pub(super) owners: Vec<Owner>,
     /// The client, to those who know what it watches.
     pub(super) watcher: Watcher,
+    /// The client, if it caches what it reads.
+    pub(super) speaker: Option<Speaker>,
     /// By stage, and within one by command.
     steps: Vec<Step>,
 }
@@ -135,6 +138,11 @@ impl Program {
             Err(error) => return self.fail(row, error),
         };
         self.lay(&shape, wait.is_some());
+        if let Some(speaker) = self.speaker.filter(|speaker| speaker.remembers())
+            && row.flags.has(Flags::READONLY)
+        {
+            self.lay_memory(&shape, speaker);
+        }
         self.push(Some(row), db, words, shape, wait);
     }
 
@@ -260,6 +268,25 @@ impl Program {
                 }
             }
         }
+    }
+
+    /// Has each owner remember who reads.
+    #[cold]
+    fn lay_memory(&mut self, shape: &Shape, speaker: Speaker) {
+        let shares = match shape {
+            Shape::Nothing => return,
+            Shape::Whole { owner, .. } => {
+                self.step(0, *owner, 0, Phase::Remember(speaker));
+                return;
+            }
+            Shape::Moved { asked, .. } if !asked.is_empty() => asked,
+            Shape::Moved { to, shares, .. } => {
+                self.step(0, *to, 0, Phase::Remember(speaker));
+                shares
+            }
+            Shape::Parts { shares, .. } | Shape::First { shares, .. } => shares,
+        };
+        self.round(0, shares, Phase::Remember(speaker));
     }
 
     /// A step for each share; the last stage of them.

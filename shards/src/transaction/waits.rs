@@ -8,6 +8,7 @@ use super::coordinator::{Coordinator, Finished, Message, Replied, Tickets};
 use super::program::Program;
 use crate::commands::{Row, Words};
 use crate::shard::Task;
+use crate::tracking::Speaker;
 use crate::waiting::{Retire, Waiter};
 use pinion_io::resp::Protocol;
 use std::collections::HashMap;
@@ -29,6 +30,8 @@ pub(super) struct Waiting<C> {
     db: u16,
     /// Its words, but while it is tried.
     words: Words,
+    /// The client, if it caches what it reads.
+    speaker: Option<Speaker>,
     /// How long it ran whenever it was tried, in nanoseconds.
     took: u64,
     /// Shards where it is parked.
@@ -54,7 +57,7 @@ impl<C: Copy> Coordinator<C> {
     /// used before, if there is nothing for it.
     pub fn begin_wait(
         &mut self,
-        (client, protocol): (C, Protocol),
+        (client, protocol, speaker): (C, Protocol, Option<Speaker>),
         id: u64,
         (row, db, words): (&'static Row, u16, Words),
         tickets: &mut dyn Tickets,
@@ -71,6 +74,7 @@ impl<C: Copy> Coordinator<C> {
             row,
             db,
             words,
+            speaker,
             took: 0,
             owners,
             offers: Vec::new(),
@@ -91,6 +95,7 @@ impl<C: Copy> Coordinator<C> {
             (waiting.client, waiting.protocol, std::mem::take(&mut waiting.words));
         let wait = Wait { waiter, offers, parked: None };
         let mut program = Program::default();
+        program.speaker = waiting.speaker;
         program.add(waiting.row, waiting.db, words, &self.ground, Some(wait));
         self.start((client, protocol), program, Some(id), tickets);
     }

@@ -1,0 +1,303 @@
+//! Client-side caching: which clients hold what they have read, so that they hear when it changes.
+//!
+//! A client that caches has its name on its commands (`Speaker`). The owner of a key remembers who
+//! has read it, whichever its database, and at the first change tells these clients' cores, and
+//! forgets it. Where clients want to hear of all keys with some prefix (BCAST), every shard knows
+//! how many such clients each core has (`channels::Kind::Prefix`), and tells these cores of every
+//! such key once a batch.
+//!
+//! What is told goes the way of all news, in one order for each shard and core. At home it is put
+//! behind the replies that the client still awaits, so a client never hears that a key has changed
+//! before it gets the value which that change made old.
+
+use crate::channels::{Channels, Kind, News};
+use crate::commands::{Args, Flags, Row};
+use crate::limits::{TRACKED_DROP_MAX, TRACKED_FREE_MAX};
+use crate::route;
+use crate::shard::{Call, Shard};
+use std::collections::{BTreeMap, HashMap, hash_map};
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+/// A client that caches, as its commands name it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Speaker(NonZeroU64);
+
+/// Bits of a client's number; the others of a word hold its core and a mark.
+const CLIENT_BITS: u32 = 47;
+
+impl Speaker {
+    /// The client with this number on core `home`; `remembers` if the command's reads are to be
+    /// remembered.
+    ///
+    /// # Panics
+    /// If the number is 0, or beyond 2^47.
+    pub fn new(client: u64, home: u16, remembers: bool) -> Self {
+        assert!(client >> CLIENT_BITS == 0, "no server sees so many clients");
+        let bits = client << 17 | u64::from(home) << 1 | u64::from(remembers);
+        Self(NonZeroU64::new(bits).expect("clients are numbered from 1"))
+    }
+
+    /// Its number.
+    pub fn client(self) -> u64 {
+        self.0.get() >> 17
+    }
+
+    fn home(self) -> u16 {
+        (self.0.get() >> 1) as u16
+    }
+
+    /// True if what the command reads is to be remembered.
+    pub(crate) fn remembers(self) -> bool {
+        self.0.get() & 1 == 1
+    }
+
+    /// The same client, of whose reads nothing is to be remembered.
+    pub(crate) fn without_memory(self) -> Self {
+        Self::new(self.client(), self.home(), false)
+    }
+}
+
+/// A changed key, and the number of the client that changed it, or 0.
+pub type Changed = (Box<[u8]>, u64);
+
+/// Who has read what, on one shard.
+#[derive(Debug, Default)]
+pub(crate) struct Tracking {
+    readers: HashMap<Box<[u8]>, Vec<Speaker>>,
+    /// How many readers that is.
+    entries: usize,
+    /// Most keys, 0 for no bound.
+    keys_max: usize,
+    /// What was forgotten at once and is freed in steps.
+    freeing: Vec<hash_map::IntoIter<Box<[u8]>, Vec<Speaker>>>,
+    /// Changed keys that clients want to hear of, by prefix.
+    broadcast: BTreeMap<Box<[u8]>, Vec<Changed>>,
+}
+
+impl Tracking {
+    /// Keys, and their readers.
+    pub(crate) fn len(&self) -> (usize, usize) {
+        (self.readers.len(), self.entries)
+    }
+
+    fn remember(&mut self, key: &[u8], speaker: Speaker) {
+        if !self.readers.contains_key(key) {
+            self.readers.insert(key.into(), Vec::new());
+        }
+        let readers = self.readers.get_mut(key).expect("it is there now");
+        if !readers.contains(&speaker) {
+            readers.push(speaker);
+            self.entries += 1;
+        }
+    }
+
+    /// Tells the readers of a key that it is not as they know it, and forgets them.
+    fn tell(&mut self, key: &[u8], writer: u64, channels: &mut Channels) {
+        let Some((key, mut readers)) = self.readers.remove_entry(key) else { return };
+        self.entries -= readers.len();
+        let key: Arc<[u8]> = key.into();
+        readers.sort_unstable_by_key(|speaker| speaker.home());
+        for own in readers.chunk_by(|one, other| one.home() == other.home()) {
+            let clients = own.iter().map(|speaker| speaker.client()).collect();
+            let news = News::Stale { key: Arc::clone(&key), clients, writer };
+            channels.say(own[0].home(), news);
+        }
+    }
+
+    /// Forgets some keys if there are too many, as Redis does: their readers take them for changed.
+    fn keep_bound(&mut self, channels: &mut Channels) {
+        for _ in 0..TRACKED_DROP_MAX {
+            if self.keys_max == 0 || self.readers.len() <= self.keys_max {
+                return;
+            }
+            let Some(key) = self.readers.keys().next().cloned() else { return };
+            self.tell(&key, 0, channels);
+        }
+    }
+
+    /// Notes a changed key for those who want to hear of all with its prefix.
+    fn note(&mut self, key: &[u8], writer: u64, channels: &Channels) {
+        for prefix in channels.names(Kind::Prefix).filter(|prefix| key.starts_with(prefix)) {
+            match self.broadcast.get_mut(prefix) {
+                Some(changed) => changed.push((key.into(), writer)),
+                None => {
+                    self.broadcast.insert(prefix.into(), vec![(key.into(), writer)]);
+                }
+            }
+        }
+    }
+
+    /// True if there is something to be told that was put together.
+    #[inline]
+    pub(crate) fn has_broadcast(&self) -> bool {
+        !self.broadcast.is_empty()
+    }
+
+    /// Tells what was put together.
+    pub(crate) fn send_broadcast(&mut self, channels: &mut Channels) {
+        for (prefix, mut changed) in std::mem::take(&mut self.broadcast) {
+            changed.sort_unstable();
+            changed.dedup();
+            let changed: Arc<[Changed]> = changed.into();
+            for core in channels.cores(Kind::Prefix, &prefix) {
+                let (prefix, changed) = (prefix.clone(), Arc::clone(&changed));
+                channels.say(core, News::Broadcast { prefix, changed });
+            }
+        }
+    }
+
+    /// Forgets everything: the clients are told by who flushes.
+    pub(crate) fn forget(&mut self) {
+        if !self.readers.is_empty() {
+            self.freeing.push(std::mem::take(&mut self.readers).into_iter());
+            self.entries = 0;
+        }
+    }
+
+    /// Frees some of what was forgotten; true if there is more.
+    pub(crate) fn free_some(&mut self) -> bool {
+        if let Some(freeing) = self.freeing.last_mut()
+            && freeing.by_ref().take(TRACKED_FREE_MAX).count() < TRACKED_FREE_MAX
+        {
+            self.freeing.pop();
+        }
+        !self.freeing.is_empty()
+    }
+}
+
+impl Shard {
+    /// All shards together remember at most so many keys of caching clients from now on, or any
+    /// number if 0. What is too much is told as if it had changed.
+    pub fn set_tracked_max(&mut self, keys: u64) {
+        let share = keys.div_ceil(self.shards() as u64);
+        self.tracking.keys_max = usize::try_from(share).unwrap_or(usize::MAX);
+    }
+
+    /// Brings the remembered keys back within their bound, some at a time.
+    pub(crate) fn keep_tracked_bound(&mut self) {
+        self.tracking.keep_bound(&mut self.channels);
+    }
+
+    /// Has the keyspace note changed keys as long as somebody wants to hear of some.
+    pub(crate) fn look_after_changes(&mut self) {
+        let wanted = !self.tracking.readers.is_empty() || self.channels.has(Kind::Prefix);
+        self.keyspace.note_changes(wanted);
+    }
+
+    /// Remembers who has read the keys of a command.
+    #[cold]
+    pub(crate) fn remember(&mut self, call: &Call<'_>, row: Option<&Row>) {
+        let Some(speaker) = call.speaker.filter(|speaker| speaker.remembers()) else { return };
+        match row {
+            Some(row) if row.flags.has(Flags::READONLY) => {
+                let keys = row.key_indexes(&call.args).map(|index| call.args.at(index));
+                self.remember_keys(keys, speaker);
+            }
+            _ => {}
+        }
+    }
+
+    /// Remembers who has read those of the words that are keys of this shard.
+    #[cold]
+    pub(crate) fn remember_own(&mut self, args: &Args<'_>, speaker: Speaker) {
+        let (index, shards) = (self.index(), self.shards());
+        let own = args.from(0).filter(|key| shards == 1 || route::owner(key, shards) == index);
+        self.remember_keys(own, speaker);
+    }
+
+    fn remember_keys<'a>(&mut self, keys: impl Iterator<Item = &'a [u8]>, speaker: Speaker) {
+        for key in keys {
+            self.tracking.remember(key, speaker);
+            self.tracking.keep_bound(&mut self.channels);
+        }
+        self.look_after_changes();
+    }
+
+    /// Tells of the keys that have changed, by whom.
+    #[cold]
+    pub(crate) fn tell_changes(&mut self, writer: Option<Speaker>) {
+        let writer = writer.map_or(0, Speaker::client);
+        let (keys, flushed) = self.keyspace.take_changed();
+        if flushed {
+            self.tracking.forget();
+        }
+        for key in keys {
+            self.tracking.tell(&key, writer, &mut self.channels);
+            self.tracking.note(&key, writer, &self.channels);
+        }
+        self.look_after_changes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(channels: &mut Channels) -> Vec<(u16, String, Vec<u64>)> {
+        let text = |key: &[u8]| String::from_utf8(key.to_vec()).unwrap();
+        let said = channels.take_said().map(|(core, _, news)| match news {
+            News::Stale { key, clients, .. } => (core, text(&key), clients),
+            News::Broadcast { prefix, changed } => {
+                (core, text(&prefix), changed.iter().map(|(_, writer)| *writer).collect())
+            }
+            News::Message(_) => unreachable!("nobody publishes"),
+        });
+        said.collect()
+    }
+
+    #[test]
+    fn a_speaker_is_one_word() {
+        let speaker = Speaker::new(123_456_789_012, 511, true);
+        assert_eq!((speaker.client(), speaker.home()), (123_456_789_012, 511));
+        assert!(speaker.remembers() && !Speaker::new(1, 65_535, false).remembers());
+        assert_eq!(size_of::<Option<Speaker>>(), 8);
+    }
+
+    #[test]
+    fn readers_are_told_once_and_by_core() {
+        let (mut tracking, mut channels) = (Tracking::default(), Channels::default());
+        for (key, client, home) in [("a", 1, 0), ("a", 2, 1), ("a", 3, 0), ("a", 1, 0), ("b", 1, 0)]
+        {
+            tracking.remember(key.as_bytes(), Speaker::new(client, home, true));
+        }
+        assert_eq!(tracking.len(), (2, 4));
+        tracking.tell(b"a", 2, &mut channels);
+        tracking.tell(b"a", 2, &mut channels);
+        tracking.tell(b"x", 2, &mut channels);
+        assert_eq!(told(&mut channels), [(0, "a".into(), vec![1, 3]), (1, "a".into(), vec![2])]);
+        assert_eq!(tracking.len(), (1, 1));
+        tracking.forget();
+        assert_eq!(tracking.len(), (0, 0));
+        assert!(!tracking.free_some());
+    }
+
+    #[test]
+    fn too_many_keys_are_taken_for_changed() {
+        let (mut tracking, mut channels) = (Tracking::default(), Channels::default());
+        tracking.keys_max = 10;
+        for number in 0..50_u8 {
+            tracking.remember(&[number], Speaker::new(1, 0, true));
+            tracking.keep_bound(&mut channels);
+            assert!(tracking.len().0 <= 10);
+        }
+        assert_eq!(channels.take_said().count(), 40);
+    }
+
+    #[test]
+    fn what_has_a_prefix_is_told_together() {
+        let (mut tracking, mut channels) = (Tracking::default(), Channels::default());
+        channels.count(Kind::Prefix, b"a", 3, true);
+        channels.count(Kind::Prefix, b"", 4, true);
+        for (key, writer) in [("a1", 7), ("b", 8), ("a1", 7), ("a2", 0)] {
+            tracking.note(key.as_bytes(), writer, &channels);
+        }
+        assert!(tracking.has_broadcast());
+        tracking.send_broadcast(&mut channels);
+        assert_eq!(
+            told(&mut channels),
+            [(4, String::new(), vec![7, 0, 8]), (3, "a".into(), vec![7, 0])]
+        );
+        assert!(!tracking.has_broadcast());
+    }
+}

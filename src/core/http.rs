@@ -1,0 +1,82 @@
+//! Connections that speak HTTP: their bytes to answers.
+
+use super::{Core, jobs};
+use crate::commands::Job;
+use crate::connection::{Stall, Wire};
+use crate::errand::Errand;
+use crate::http::{self, Sniff};
+use pinion_io::resp::Protocol;
+use pinion_io::ring::SocketId;
+use pinion_shards::commands::{Group, Plan, Row, Words};
+
+/// What the figures of commands call a request.
+static REQUEST: Row = Row::new("http", 1, Group::Server, Plan::Session);
+
+impl Core {
+    /// None if a connection that has gathered bytes speaks Redis's protocol. If it speaks another
+    /// it is answered, as far as it may be, and its next request is known to miss so many bytes.
+    pub(super) fn serve_other(&mut self, socket: SocketId) -> Option<usize> {
+        let http = self.work.settings.http;
+        let connection = self.work.connection(socket)?;
+        if connection.wire == Wire::Fresh {
+            connection.wire = wire_of(&connection.input, http);
+        }
+        match connection.wire {
+            Wire::Redis => return None,
+            Wire::Fresh => {}
+            Wire::Http => self.serve_http(socket),
+            Wire::Memcached => return Some(self.serve_memcached(socket)),
+        }
+        Some(0)
+    }
+
+    /// Answers the HTTP requests that a connection has gathered, as far as it may.
+    fn serve_http(&mut self, socket: SocketId) {
+        let (now, index) = (self.work.now, socket.index as usize);
+        while let Some(connection) = self.work.connections[index].as_mut()
+            && connection.runs()
+            && !connection.input.is_empty()
+        {
+            connection.mark(&mut self.work.dirty);
+            let (asked, len) = match http::read(&connection.input) {
+                Ok(Some(read)) => read,
+                Ok(None) => return,
+                Err(status) => {
+                    let shape = http::Shape { close: true, ..http::Shape::default() };
+                    let answer = http::refuse(status, shape, now);
+                    connection.pipeline.write(Protocol::Resp2, true, |reply| reply.raw(&answer));
+                    connection.session.closing = true;
+                    connection.input.clear();
+                    return;
+                }
+            };
+            connection.input.drain(..len);
+            connection.session.closing = asked.shape.close;
+            let refusal = asked.refusal(|given| self.work.server.acl.lets_default_in(given));
+            match (refusal, asked.page) {
+                (None, Ok(page)) => {
+                    connection.stall = Stall::Job;
+                    connection.jobs += 1;
+                    let sequence = connection.pipeline.reserve(false);
+                    let job = Job::Errand(Errand::Page(page, asked.shape));
+                    let (row, mut words) = (&REQUEST, Words::default());
+                    words.extend([row.name.as_bytes()]);
+                    self.work.asked.push(jobs::Asked { socket, sequence, job, row, words });
+                }
+                (Some(status), _) | (None, Err(status)) => {
+                    let answer = http::refuse(status, asked.shape, now);
+                    connection.pipeline.write(Protocol::Resp2, true, |reply| reply.raw(&answer));
+                }
+            }
+        }
+    }
+}
+
+/// What a connection speaks that begins with these bytes, where HTTP may be spoken or may not.
+pub(super) fn wire_of(bytes: &[u8], http: bool) -> Wire {
+    match http::sniff(bytes) {
+        Sniff::Http if http => Wire::Http,
+        Sniff::More if http => Wire::Fresh,
+        _ => Wire::Redis,
+    }
+}

@@ -1,0 +1,223 @@
+//! Connections that speak memcached's text protocol: their requests to the shards' rows.
+
+use super::inbox::Request;
+use super::{Core, jobs};
+use crate::commands::{Found, Job};
+use crate::connection::Stall;
+use crate::errand::Errand;
+use crate::memcached::{self, Ask, Step};
+use crate::session::ReplyMode;
+use pinion_io::clock::nanos;
+use pinion_io::resp::Range;
+use pinion_io::ring::SocketId;
+use pinion_shards::Task;
+use pinion_shards::commands::{Args, Group, Plan, Row, Words, find};
+use std::sync::Arc;
+
+/// What the figures of commands call `stats`.
+static STATS: Row = Row::new("memcached|stats", 1, Group::Server, Plan::Session);
+
+impl Core {
+    /// Runs the requests that a connection has gathered, as far as it may; returns how many bytes
+    /// the next one is known to miss.
+    pub(super) fn serve_memcached(&mut self, socket: SocketId) -> usize {
+        let Some(connection) = self.work.connection(socket) else { return 0 };
+        let input = std::mem::take(&mut connection.input);
+        let (mut at, mut need) = (0, 0);
+        self.work.mark_dirty(socket);
+        while let Some(connection) = self.work.connection(socket)
+            && connection.runs()
+        {
+            let skipped = connection.memcached.skip.min(input.len() - at);
+            connection.memcached.skip -= skipped;
+            at += skipped;
+            if at == input.len() {
+                break;
+            }
+            let locked_out = connection.session.login.is_locked_out();
+            match memcached::read(&input, at, locked_out) {
+                Step::More(missing) => {
+                    need = missing;
+                    break;
+                }
+                Step::Endless => {
+                    connection.session.closing = true;
+                    at = input.len();
+                }
+                Step::Refused { line, quiet, end } => {
+                    let arrived = end.min(input.len());
+                    connection.memcached.skip = end - arrived;
+                    at = arrived;
+                    self.tell(socket, quiet, &[line.as_bytes(), b"\r\n"].concat());
+                }
+                Step::Request { ask, quiet, end } => {
+                    if self.run_memcached(socket, &input, &ask, quiet) {
+                        at = end;
+                    }
+                }
+            }
+        }
+        self.work.bring_late();
+        if let Some(connection) = self.work.connection(socket) {
+            connection.input = input;
+            connection.input.drain(..at);
+        }
+        need
+    }
+
+    /// Answers a line, unless the client wants none.
+    fn tell(&mut self, socket: SocketId, quiet: bool, line: &[u8]) {
+        if !quiet {
+            let request = Request::aside(socket, 0);
+            self.work.answer(&request, |reply| reply.raw(line));
+        }
+    }
+
+    /// Runs a request; false if the connection has come to a stand, and it is to be run again.
+    fn run_memcached(&mut self, socket: SocketId, input: &[u8], ask: &Ask, quiet: bool) -> bool {
+        match ask {
+            Ask::Read { row, name, end, keys } => {
+                return self.read_keys(socket, input, (row, *name, *end), keys);
+            }
+            Ask::Change { row, words } => {
+                return self.run_row(socket, &Args::new(input, words), row, quiet);
+            }
+            Ask::Flush(0) => return self.flush_all(socket, quiet),
+            Ask::Flush(_) => {
+                self.tell(socket, quiet, b"SERVER_ERROR flush_all does not wait\r\n");
+            }
+            Ask::Login { words } => self.log_in(socket, words.of(input), quiet),
+            Ask::Stats(kind) => self.tell_stats(socket, kind.map(|kind| kind.of(input))),
+            Ask::Version => {
+                self.tell(socket, quiet, VERSION.as_bytes());
+            }
+            Ask::Verbosity => self.tell(socket, quiet, b"OK\r\n"),
+            Ask::Quit => {
+                if let Some(connection) = self.work.connection(socket) {
+                    connection.session.closing = true;
+                }
+            }
+        }
+        true
+    }
+
+    /// Reads keys one after the other, each where it lives. Where a lane is full it goes on later
+    /// behind those it has read.
+    fn read_keys(
+        &mut self,
+        socket: SocketId,
+        input: &[u8],
+        (row, name, end): (&'static Row, Range, Option<Range>),
+        keys: &[Range],
+    ) -> bool {
+        let read = self.work.connection(socket).map_or(0, |it| it.memcached.keys_read);
+        for (index, key) in keys.iter().enumerate().skip(read) {
+            let words: Vec<Range> = [name, *key].into_iter().chain(end).collect();
+            let stands = |core: &mut Self| {
+                let connection = core.work.connection(socket);
+                connection.is_none_or(|connection| !connection.runs())
+            };
+            // Too many replies may be awaited after any of them.
+            if stands(self) || !self.run_row(socket, &Args::new(input, &words), row, false) {
+                if let Some(connection) = self.work.connection(socket) {
+                    connection.memcached.keys_read = index;
+                }
+                return false;
+            }
+        }
+        if let Some(connection) = self.work.connection(socket) {
+            connection.memcached.keys_read = 0;
+        }
+        self.tell(socket, false, b"END\r\n");
+        true
+    }
+
+    /// Runs a row on the shard of its key; false if it has to wait.
+    fn run_row(
+        &mut self,
+        socket: SocketId,
+        args: &Args<'_>,
+        row: &'static Row,
+        quiet: bool,
+    ) -> bool {
+        let Plan::One(run) = row.plan else { unreachable!("a row of memcached's has one key") };
+        let key = args.at(1);
+        let request = Request::aside(socket, self.work.owner.value().hash(key));
+        let paused = self.work.paused.pause.until().is_some();
+        if paused && self.work.postpones(&request, Found::Shard(row)) {
+            return false;
+        }
+        let began = nanos();
+        let owner = self.work.route.owner(key);
+        self.mute(socket, quiet);
+        let ran = self.work.run_at(&request, args, row, Task::Run(row, run), owner);
+        self.mute(socket, false);
+        self.work.ran(&request, args, nanos().saturating_sub(began));
+        ran
+    }
+
+    /// Has the next reply be left out, or not.
+    fn mute(&mut self, socket: SocketId, quiet: bool) {
+        if let Some(connection) = self.work.connection(socket) {
+            let mode = if quiet { ReplyMode::Skip } else { ReplyMode::On };
+            connection.session.reply_mode = mode;
+        }
+    }
+
+    /// Removes all keys of the database, and says so once they are gone.
+    fn flush_all(&mut self, socket: SocketId, quiet: bool) -> bool {
+        const NAME: &[u8] = b"flushdb";
+        let row = find(NAME).expect("there is such a command");
+        let words = [Range { start: 0, len: NAME.len() as u32 }];
+        let request = Request::aside(socket, 0);
+        let paused = self.work.paused.pause.until().is_some();
+        if paused && self.work.postpones(&request, Found::Shard(row)) {
+            return false;
+        }
+        // Its own reply is of the other protocol; this one comes behind it.
+        self.mute(socket, true);
+        let ran = self.work.run_spread(&request, &Args::new(NAME, &words), row);
+        self.mute(socket, false);
+        if ran {
+            self.tell(socket, quiet, b"OK\r\n");
+        }
+        ran
+    }
+
+    /// Lets a client in that gives `user password`.
+    fn log_in(&mut self, socket: SocketId, words: &[u8], quiet: bool) {
+        let space = words.iter().position(|byte| *byte == b' ');
+        let password = space.map(|space| &words[space + 1..]);
+        let default = Arc::clone(self.work.server.acl.users().default_user());
+        let right = password.is_some_and(|given| default.lets_in(given));
+        if let Some(connection) = self.work.connection(socket) {
+            if right {
+                connection.session.login.enter(default);
+            }
+        }
+        let line: &[u8] =
+            if right { b"STORED\r\n" } else { b"CLIENT_ERROR authentication failure\r\n" };
+        self.tell(socket, quiet, line);
+    }
+
+    /// Tells figures; there are none of the other kinds.
+    fn tell_stats(&mut self, socket: SocketId, kind: Option<&[u8]>) {
+        match kind {
+            None => {
+                let Some(connection) = self.work.connection(socket) else { return };
+                connection.stall = Stall::Job;
+                connection.jobs += 1;
+                let sequence = connection.pipeline.reserve(false);
+                let (job, row) = (Job::Errand(Errand::MemcachedStats), &STATS);
+                let mut words = Words::default();
+                words.extend([row.name.as_bytes()]);
+                self.work.asked.push(jobs::Asked { socket, sequence, job, row, words });
+            }
+            Some(b"reset") => self.tell(socket, false, b"RESET\r\n"),
+            Some(_) => self.tell(socket, false, b"END\r\n"),
+        }
+    }
+}
+
+/// What `version` answers: clients look for the version of memcached whose protocol it is.
+const VERSION: &str = concat!("VERSION 1.6.0 pinion-", env!("CARGO_PKG_VERSION"), "\r\n");
