@@ -49,6 +49,8 @@ pub struct Server {
     homes: Mutex<HashMap<u64, (u16, SocketId)>>,
     /// Clients that cache what they read.
     caching: AtomicU64,
+    /// Clients that watch what all ask.
+    monitors: AtomicU64,
 }
 
 impl Server {
@@ -75,6 +77,7 @@ impl Server {
             next_client_id: AtomicU64::new(1),
             homes: Mutex::default(),
             caching: AtomicU64::new(0),
+            monitors: AtomicU64::new(0),
         }
     }
 
@@ -125,6 +128,21 @@ impl Server {
         } else {
             self.caching.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts a client more that watches what all ask, or one less.
+    pub fn count_monitor(&self, more: bool) {
+        if more {
+            self.monitors.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.monitors.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Clients that watch what all ask.
+    #[inline]
+    pub fn monitors(&self) -> u64 {
+        self.monitors.load(Ordering::Relaxed)
     }
 
     /// Clients that cache what they read.

@@ -8,7 +8,6 @@ use crate::server::REDIS_VERSION;
 use crate::stats::Calls;
 use pinion_io::resp::Reply;
 use pinion_shards::DatabaseStats;
-use pinion_shards::channels::Kind;
 use pinion_shards::commands::{Args, DANGEROUS, Flags, Group, Plan, Row};
 use pinion_shards::error::Error;
 use pinion_shards::limits::TICKS_PER_SECOND;

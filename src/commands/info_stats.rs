@@ -2,7 +2,7 @@
 
 use super::info::{Lines, Report};
 use crate::errand::CoreFigures;
-use pinion_shards::Kind;
+use pinion_shards::channels::Kind;
 
 pub(super) fn stats(lines: &mut Lines, report: &Report<'_>) {
     let kilobytes =
@@ -111,4 +111,3 @@ pub(super) fn debug(lines: &mut Lines, report: &Report<'_>) {
     }
     lines.add("allocator_frag_bytes_lua", 0);
 }
-

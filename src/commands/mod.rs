@@ -13,6 +13,7 @@ mod info_memory;
 mod info_stats;
 mod latency;
 mod memory;
+mod monitor;
 mod pubsub;
 mod renames;
 mod replication;
@@ -105,6 +106,8 @@ pub enum Outcome {
     Reset,
     /// The reply is written, and the client caches what it reads, or does not any more.
     Track,
+    /// The reply is written, and the client watches what all clients ask.
+    Monitor,
     /// The client is to begin or end subscriptions; what they come to is the reply.
     Subscribe(Change),
 }

@@ -1,8 +1,8 @@
 //! Finds the row of a request, here or among the shards' rows.
 
 use super::{
-    SessionRow, acl, client, command, config, connection, debug, info, latency, memory, pubsub,
-    replication, server, slowlog, transaction,
+    SessionRow, acl, client, command, config, connection, debug, info, latency, memory, monitor,
+    pubsub, replication, server, slowlog, transaction,
 };
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Plan, Row};
@@ -18,6 +18,7 @@ static FAMILIES: &[&[SessionRow]] = &[
     server::ROWS,
     debug::ROWS,
     transaction::ROWS,
+    monitor::ROWS,
     pubsub::ROWS,
     slowlog::ROWS,
     latency::ROWS,
