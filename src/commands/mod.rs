@@ -19,6 +19,7 @@ mod renames;
 mod replication;
 mod server;
 mod slowlog;
+mod syntax;
 mod table;
 mod tracking;
 mod transaction;
