@@ -1,7 +1,7 @@
 //! The guards between a parsed request and its run, in Redis's order.
 
+use crate::acl::{Denied, Directory};
 use crate::commands::{FindError, Found};
-use crate::config::Settings;
 use crate::session::Session;
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Flags, Row};
@@ -15,6 +15,10 @@ pub enum Refusal {
     Arity(&'static Row),
     /// The client has not authenticated.
     Auth(&'static Row),
+    /// Its user may not do this.
+    Denied(&'static Row, Denied),
+    /// Its user may not have SORT read all keys, as this option does.
+    Sort(&'static Row, &'static str),
     /// The client subscribes, in a protocol that allows nothing else meanwhile.
     Listening(&'static Row),
 }
@@ -28,20 +32,58 @@ pub fn guard(
     found: Result<Found, FindError>,
     args: &Args<'_>,
     session: &Session,
-    settings: &Settings,
 ) -> Result<Found, Refusal> {
     let found = found.map_err(Refusal::Unknown)?;
     let row = found.row();
     if !row.accepts(args.len()) {
         return Err(Refusal::Arity(row));
     }
-    if session.is_locked_out(settings) && !row.flags.has(Flags::NO_AUTH) {
-        return Err(Refusal::Auth(row));
+    if session.login.is_limited() {
+        check(row, args, session)?;
     }
     if session.is_listening() && !listens(row) {
         return Err(Refusal::Listening(row));
     }
     Ok(found)
+}
+
+/// Looks at the request of a client who may not do everything.
+#[cold]
+fn check(row: &'static Row, args: &Args<'_>, session: &Session) -> Result<(), Refusal> {
+    if session.login.is_locked_out() && !row.flags.has(Flags::NO_AUTH) {
+        return Err(Refusal::Auth(row));
+    }
+    let user = session.login.user();
+    user.check(row, args).map_err(|denied| Refusal::Denied(row, denied))?;
+    let option = (row.name.starts_with("sort")).then(|| reads_others(row, args)).flatten();
+    match option {
+        Some(option) if !user.may_read_all(row, args) => Err(Refusal::Sort(row, option)),
+        _ => Ok(()),
+    }
+}
+
+/// The option of a SORT that names keys by a pattern.
+fn reads_others(row: &Row, args: &Args<'_>) -> Option<&'static str> {
+    if !matches!(row.name, "sort" | "sort_ro") {
+        return None;
+    }
+    let mut index = 2;
+    while index < args.len() {
+        let word = args.try_at(index + 1);
+        index += match word {
+            Some(pattern) if args.is(index, "BY") => {
+                if pattern.contains(&b'*') {
+                    return Some("BY");
+                }
+                2
+            }
+            Some(_) if args.is(index, "GET") => return Some("GET"),
+            _ if args.is(index, "LIMIT") => 3,
+            _ if args.is(index, "STORE") => 2,
+            _ => 1,
+        };
+    }
+    None
 }
 
 /// True if a command may run between messages in RESP2.
@@ -73,6 +115,7 @@ impl Refusal {
         match self {
             Self::Unknown(_) => None,
             Self::Arity(row) | Self::Auth(row) | Self::Listening(row) => Some(row),
+            Self::Denied(row, _) | Self::Sort(row, _) => Some(row),
         }
     }
 
@@ -83,8 +126,8 @@ impl Refusal {
             && (args.is(0, "POST") || args.is(0, "HOST:"))
     }
 
-    /// Writes the error.
-    pub fn write(self, args: &Args<'_>, reply: &mut Reply<'_>) {
+    /// Writes the error, for a client of the user of this name.
+    pub fn write(self, args: &Args<'_>, user: &[u8], reply: &mut Reply<'_>) {
         match self {
             Self::Unknown(error) => error.write(args, reply),
             Self::Arity(row) => {
@@ -100,6 +143,27 @@ impl Refusal {
                 reply.error(text.as_bytes());
             }
             Self::Auth(_) => reply.error(b"NOAUTH Authentication required."),
+            Self::Denied(row, Denied::Command) => {
+                let name = Directory::here().name(row).as_bytes();
+                let parts: [&[u8]; 5] = [
+                    b"NOPERM User ",
+                    user,
+                    b" has no permissions to run the '",
+                    name,
+                    b"' command",
+                ];
+                reply.error(&parts.concat());
+            }
+            Self::Denied(_, Denied::Key(_)) => {
+                reply.error(b"NOPERM No permissions to access a key");
+            }
+            Self::Denied(_, Denied::Channel(_)) => {
+                reply.error(b"NOPERM No permissions to access a channel");
+            }
+            Self::Sort(_, option) => {
+                let rest = "option of SORT denied due to insufficient ACL permissions.";
+                reply.error(format!("ERR {option} {rest}").as_bytes());
+            }
         }
     }
 }

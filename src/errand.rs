@@ -1,15 +1,15 @@
 //! Questions that every core answers and home folds: CLIENT LIST, CLIENT KILL, INFO and such.
 
 use crate::commands::{
-    AllHistograms, AllSpikes, Context, Filter, KillReply, Sections, Selection, SpikeQuestion, line,
-    report, write_histograms, write_log, write_spikes,
+    AllHistograms, AllSpikes, Context, Filter, KillReply, Sections, SpikeQuestion, line, report,
+    write_histograms, write_log, write_spikes,
 };
 use crate::http::{self, Page, Shape};
 use crate::memcached;
 use crate::pause::Pause;
 use crate::session::Session;
 use crate::slow::{Entry, Kind, Slow};
-use crate::stats::CoreStats;
+use crate::stats::{CoreStats, RATES};
 use pinion_io::resp::Reply;
 use pinion_shards::channels;
 use pinion_shards::{Millis, Retire, Shard, ShardStats};
@@ -62,7 +62,7 @@ pub struct ClientView<'a> {
 #[derive(Clone, Debug)]
 pub enum Errand {
     /// CLIENT LIST.
-    ClientList(Selection),
+    ClientList(Filter),
     /// CLIENT KILL.
     ClientKill(Filter, KillReply),
     /// CLIENT UNBLOCK, with the client's id and what to tell it.
@@ -93,6 +93,9 @@ pub enum Errand {
     Histograms(Vec<String>),
     /// DEBUG SET-ACTIVE-EXPIRE.
     SetActiveExpiry(bool),
+    /// Users have changed: done once every core has seen to its clients. The reply is OK, or how
+    /// many users there were.
+    SeeUsers(Option<usize>),
     /// PUBSUB CHANNELS and SHARDCHANNELS, of those that fit a pattern if there is one.
     Channels(channels::Kind, Option<Box<[u8]>>),
     /// PUBSUB NUMSUB and SHARDNUMSUB, of these.
@@ -135,8 +138,9 @@ pub struct CoreFigures {
     pub stats: CoreStats,
     /// Those of its shard.
     pub shard: ShardStats,
-    /// Commands, input bytes and output bytes a second of late.
-    pub rates: [u64; 3],
+    /// Commands, input bytes, output bytes, turns of the loop and nanoseconds in these a second, of
+    /// late.
+    pub rates: [u64; RATES],
     /// Clients it serves.
     pub clients: u64,
     /// Those that wait for a key.
@@ -165,7 +169,7 @@ impl Errand {
                 let now = core.now;
                 let mut lines = Vec::new();
                 core.clients.each(&mut |client| {
-                    if selection.has(client.session) {
+                    if selection.has(client.session, now) {
                         lines.push((client.session.id, line(client, now)));
                     }
                 });
@@ -182,6 +186,8 @@ impl Errand {
                 core.shard.reset_stats();
                 Answer::Done
             }
+            // The core looks at its users before it looks at any errand.
+            Self::SeeUsers(_) => Answer::Done,
             Self::SetActiveExpiry(enabled) => {
                 core.shard.set_active_expiry(*enabled);
                 Answer::Done
@@ -230,23 +236,25 @@ impl Errand {
             },
             Self::ClientUnblock(..) => reply.int(sum(&answers) as i64),
             Self::Info(sections) => {
-                let text = report(*sections, &figures_of(answers), at_home);
+                let text = report(*sections, &all_figures(answers), at_home);
                 reply.verbatim(b"txt", text.as_bytes());
             }
             Self::MemcachedStats => {
-                reply.raw(memcached::stats(&figures_of(answers), at_home).as_bytes());
+                reply.raw(memcached::stats(&all_figures(answers), at_home).as_bytes());
             }
             Self::Page(page, shape) => {
-                reply.raw(&http::show(*page, *shape, &figures_of(answers), at_home));
+                reply.raw(&http::show(*page, *shape, &all_figures(answers), at_home));
             }
-            Self::ResetStats
+            Self::SeeUsers(Some(count)) => reply.int(*count as i64),
+            Self::SeeUsers(None)
+            | Self::ResetStats
             | Self::SetActiveExpiry(_)
             | Self::LogReset(_)
             | Self::Pause(..)
             | Self::Unpause => reply.ok(),
             Self::Log(kind, count) => {
                 let count = at_home.settings.log_len_max(*kind).min(*count);
-                write_log(entries_of(answers), count, reply);
+                write_log(all_entries(answers), count, reply);
             }
             Self::LogLen(kind) => {
                 let len = sum(&answers).min(at_home.settings.log_len_max(*kind));
@@ -296,26 +304,6 @@ fn lines_of(answers: Vec<Answer>) -> Vec<(u64, String)> {
         _ => Vec::new(),
     });
     lines.collect()
-}
-
-/// The log entries of all cores.
-fn entries_of(answers: Vec<Answer>) -> Vec<Entry> {
-    let entries = answers.into_iter().flat_map(|answer| match answer {
-        Answer::Entries(entries) => entries,
-        _ => Vec::new(),
-    });
-    entries.collect()
-}
-
-/// The figures of all cores, in their order.
-fn figures_of(answers: Vec<Answer>) -> Vec<CoreFigures> {
-    let cores = answers.into_iter().filter_map(|answer| match answer {
-        Answer::Figures(figures) => Some(*figures),
-        _ => None,
-    });
-    let mut cores: Vec<_> = cores.collect();
-    cores.sort_unstable_by_key(|figures| figures.core);
-    cores
 }
 
 /// Closes the clients that a filter chooses; the one that asks only after its reply.
@@ -368,6 +356,25 @@ fn sum(answers: &[Answer]) -> usize {
     answers.iter().map(count).sum()
 }
 
+/// What every core tells of itself, in order.
+fn all_figures(answers: Vec<Answer>) -> Vec<CoreFigures> {
+    let figures = answers.into_iter().filter_map(|answer| match answer {
+        Answer::Figures(figures) => Some(*figures),
+        _ => None,
+    });
+    let mut all: Vec<_> = figures.collect();
+    all.sort_unstable_by_key(|figures| figures.core);
+    all
+}
+
+fn all_entries(answers: Vec<Answer>) -> Vec<Entry> {
+    let entries = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Entries(entries) => entries,
+        _ => Vec::new(),
+    });
+    entries.collect()
+}
+
 fn all_spikes(answers: Vec<Answer>) -> AllSpikes {
     let mut all = AllSpikes::new();
     for answer in answers {
@@ -414,23 +421,24 @@ fn figures(sections: Sections, core: &mut CoreView<'_>) -> CoreFigures {
 }
 
 /// The lines in the order that the selection asks for.
-fn join(selection: &Selection, mut lines: Vec<(u64, String)>) -> String {
+fn join(selection: &Filter, mut lines: Vec<(u64, String)>) -> String {
     lines.sort_unstable_by_key(|(id, _)| *id);
     let text = |(_, line): &(u64, String)| line.clone();
-    match selection {
-        Selection::Ids(ids) => ids
+    match &selection.ids {
+        Some(ids) => ids
             .order()
             .iter()
             .filter_map(|id| lines.binary_search_by_key(id, |(id, _)| *id).ok())
             .map(|at| text(&lines[at]))
             .collect(),
-        Selection::All | Selection::Kind(_) => lines.iter().map(text).collect(),
+        None => lines.iter().map(text).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acl::Acl;
     use crate::config::{Config, Settings};
     use crate::server::Server;
     use crate::session::Peer;
@@ -459,7 +467,7 @@ mod tests {
 
     fn session(id: u64) -> Session {
         let end = || Peer::Tcp(format!("127.0.0.1:{}", 5000 + id).parse().unwrap());
-        Session::new(id, (end(), end()), 3, 0, 1000, true)
+        Session::new(id, (end(), end()), 3, 0, 1000, &Acl::new(""))
     }
 
     /// Runs an errand for client 1 over cores whose clients have these ids; the reply, and which
@@ -507,10 +515,11 @@ mod tests {
             lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
         };
         let cores: &[&[u64]] = &[&[4, 1], &[3, 2]];
-        let (all, _) = run(&Errand::ClientList(Selection::All), cores);
+        let (all, _) = run(&Errand::ClientList(Filter::default()), cores);
         assert_eq!(ids(&all), ["1", "2", "3", "4"]);
+        let ids_asked = [3, 9, 1, 3].into_iter().collect();
         let (some, _) =
-            run(&Errand::ClientList(Selection::Ids([3, 9, 1, 3].into_iter().collect())), cores);
+            run(&Errand::ClientList(Filter { ids: Some(ids_asked), ..Filter::default() }), cores);
         assert_eq!(ids(&some), ["3", "1"]);
     }
 

@@ -1,5 +1,6 @@
 //! The server: sockets, sessions and configuration around the shards.
 
+pub mod acl;
 pub mod census;
 pub mod commands;
 pub mod config;

@@ -64,6 +64,12 @@ impl Cpu {
         Self::parse(&read_to_string("/proc/self/stat").unwrap_or_default()).unwrap_or_default()
     }
 
+    /// Of the thread that started the process, up to now.
+    pub(crate) fn of_first_thread() -> Self {
+        let path = format!("/proc/self/task/{}/stat", std::process::id());
+        Self::parse(&read_to_string(path).unwrap_or_default()).unwrap_or_default()
+    }
+
     /// Reads fields 14 and 15, counted from behind the program's name, which may hold anything.
     fn parse(stat: &str) -> Option<Self> {
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);

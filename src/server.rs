@@ -1,5 +1,6 @@
 //! What all cores share: immutable, atomic, or touched only off the hot path.
 
+use crate::acl::Acl;
 use crate::census::Census;
 use crate::config::Config;
 use crate::process::allocated;
@@ -33,6 +34,8 @@ pub struct Server {
     /// Memory allocated when it started, in bytes.
     pub memory_at_start: u64,
     memory_peak: AtomicU64,
+    /// Who may do what.
+    pub acl: Acl,
     /// How many clients each core serves.
     pub census: Census,
     /// The order of transactions.
@@ -54,6 +57,7 @@ impl Server {
             write!(run_id, "{byte:02x}").expect("writing to memory does not fail");
         }
         Self {
+            acl: Acl::new(&config.settings().password),
             config,
             started: now,
             run_id,

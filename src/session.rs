@@ -1,7 +1,7 @@
 //! One client's state, as commands may see it: plain data, small enough for a hundred thousand.
 
+use crate::acl::{Acl, Denied, Login};
 use crate::commands::Found;
-use crate::config::Settings;
 use pinion_io::resp::Protocol;
 use pinion_shards::commands::{Args, Flags, Row, Words};
 use pinion_shards::{Millis, Speaker};
@@ -95,6 +95,8 @@ pub struct Session {
     pub output_bytes_total: u64,
     /// Commands it has sent.
     pub commands_total: u64,
+    /// As whom it came in.
+    pub login: Login,
     /// Its descriptor, for CLIENT LIST.
     pub fd: i32,
     /// Its database.
@@ -105,8 +107,6 @@ pub struct Session {
     pub protocol: Protocol,
     /// Which replies it gets.
     pub reply_mode: ReplyMode,
-    /// True once it gave the password, and where none is asked for.
-    pub authenticated: bool,
     /// Not to be closed when client memory runs short.
     pub no_evict: bool,
     /// Its reads do not count as use of a key.
@@ -164,6 +164,8 @@ pub struct Queued {
     pub found: Found,
     /// Its words.
     pub words: Words,
+    /// Why EXEC does not run it, if its user lost the permission meanwhile.
+    pub denied: Option<Denied>,
 }
 
 /// Bytes that a queued command costs besides its words.
@@ -175,7 +177,7 @@ const _: () = assert!(size_of::<Session>() <= 256, "an idle client must be cheap
 
 impl Session {
     /// A client that has just connected.
-    pub fn new(id: u64, ends: (Peer, Peer), fd: i32, core: u16, now: Millis, open: bool) -> Self {
+    pub fn new(id: u64, ends: (Peer, Peer), fd: i32, core: u16, now: Millis, acl: &Acl) -> Self {
         let (peer, local) = ends;
         Self {
             id,
@@ -189,12 +191,12 @@ impl Session {
             input_bytes_total: 0,
             output_bytes_total: 0,
             commands_total: 0,
+            login: Login::new(acl),
             fd,
             db: 0,
             core,
             protocol: Protocol::Resp2,
             reply_mode: ReplyMode::On,
-            authenticated: open,
             no_evict: false,
             no_touch: false,
             closing: false,
@@ -266,7 +268,7 @@ impl Session {
         transaction.bytes += words.bytes() + QUEUED_BYTES + words.len() * size_of::<u64>();
         let fits = transaction.bytes <= QUEUE_BYTES_MAX;
         if fits {
-            queue.push(Queued { found, words });
+            queue.push(Queued { found, words, denied: None });
         }
         fits
     }
@@ -356,24 +358,17 @@ impl Session {
         answers
     }
 
-    /// RESET: as if it had just connected. `open` is true where no password is asked for.
+    /// RESET: as if it had just connected.
     /// The library's name and the no-evict mark stay, as in Redis.
-    pub fn reset(&mut self, open: bool) {
+    pub fn reset(&mut self, acl: &Acl) {
         self.db = 0;
         self.protocol = Protocol::Resp2;
         self.reply_mode = ReplyMode::On;
-        self.authenticated = open;
+        self.login = Login::new(acl);
         self.name = Box::default();
         self.no_touch = false;
         self.tracking = None;
         self.take_queue();
-    }
-
-    /// True while it may do nothing but authenticate. A client that came in while no password was
-    /// asked for stays in, as in Redis.
-    #[inline]
-    pub fn is_locked_out(&self, settings: &Settings) -> bool {
-        !self.authenticated && !settings.password.is_empty()
     }
 
     /// The library's name and version, empty where it told none.

@@ -62,6 +62,10 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
     let random = random().map_err(failed("read /dev/urandom"))?;
     let now = Clock::default().wall_ms(Duration::ZERO);
     let server = Arc::new(Server::new(Config::new(settings), now, cores, random.0));
+    server
+        .acl
+        .begin(&server.config.settings())
+        .map_err(|sentence| failed("set up its users")(io::Error::other(sentence)))?;
     server.port.store(port.unwrap_or(0), Ordering::Relaxed);
     let shards = (0..cores).map(|index| Shard::new(index, cores, databases, random.1)).collect();
     let posts =

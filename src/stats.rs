@@ -5,6 +5,8 @@ use pinion_shards::commands::Row;
 
 /// Kinds of error counted by name; more are counted together (Redis has the same bound).
 pub const ERROR_KINDS_MAX: usize = 128;
+/// Counters of which rates are kept.
+pub const RATES: usize = 5;
 /// Rates are means over this many samples ...
 const SAMPLES: usize = 16;
 /// ... taken this many milliseconds apart.
@@ -33,6 +35,8 @@ pub struct CoreStats {
     pub query_limit_closed: u64,
     /// Clients closed because their replies were too large to buffer.
     pub output_limit_closed: u64,
+    /// Clients closed because all together took too much memory.
+    pub clients_evicted: u64,
     /// Batches sent to other cores.
     pub batches_out: u64,
     /// Batches run here against a parked neighbour's shard.
@@ -46,6 +50,20 @@ pub struct CoreStats {
     pub run_us: [u64; 32],
     /// Turns of the loop.
     pub ticks: u64,
+    /// Time in these, sleep left out, in nanoseconds.
+    pub tick_ns: u64,
+    /// The longest turn.
+    pub tick_ns_worst: u64,
+    /// Time in what is done by the clock.
+    pub cron_ns: u64,
+    /// Time in removing what is due.
+    pub expiry_ns: u64,
+    /// Most requests that one turn ran.
+    pub tick_requests_max: u64,
+    /// Pieces of input that came.
+    pub reads: u64,
+    /// Pieces of output that went.
+    pub writes: u64,
     /// Times it slept.
     pub parks: u64,
     /// What each command did.
@@ -78,12 +96,20 @@ impl CoreStats {
             protocol_errors: 0,
             query_limit_closed: 0,
             output_limit_closed: 0,
+            clients_evicted: 0,
             batches_out: 0,
             batches_borrowed: 0,
             lane_waits: 0,
             run_us_worst: 0,
             run_us: [0; 32],
             ticks: 0,
+            tick_ns: 0,
+            tick_ns_worst: 0,
+            cron_ns: 0,
+            expiry_ns: 0,
+            tick_requests_max: 0,
+            reads: 0,
+            writes: 0,
             parks: 0,
             calls: CallTable::new(),
             errors: Vec::new(),
@@ -130,6 +156,13 @@ impl CoreStats {
         let slot = self.calls.slot(row);
         self.calls.slots[slot].time_ns += nanos;
         self.latencies.add(slot, nanos);
+    }
+
+    /// Notes how long a turn of the loop took.
+    #[inline]
+    pub fn turned(&mut self, nanos: u64) {
+        self.tick_ns += nanos;
+        self.tick_ns_worst = self.tick_ns_worst.max(nanos);
     }
 
     /// Notes how long a group of requests took.
@@ -180,12 +213,15 @@ impl CoreStats {
     #[inline]
     pub fn sample(&mut self, now: u64) {
         if now >= self.rates.at + SAMPLE_MS {
-            self.rates.sample(now, [self.commands, self.input_bytes, self.output_bytes]);
+            let counts =
+                [self.commands, self.input_bytes, self.output_bytes, self.ticks, self.tick_ns];
+            self.rates.sample(now, counts);
         }
     }
 
-    /// Commands, input bytes and output bytes a second, over the last 1.6 s of samples.
-    pub fn rates(&self, now: u64) -> [u64; 3] {
+    /// Commands, input bytes, output bytes, turns and nanoseconds in these a second, over the last
+    /// 1.6 s of samples.
+    pub fn rates(&self, now: u64) -> [u64; RATES] {
         self.rates.mean(now)
     }
 
@@ -310,14 +346,14 @@ struct Rates {
     /// When the last sample was taken.
     at: u64,
     /// The counts at that time.
-    counts: [u64; 3],
+    counts: [u64; RATES],
     /// Rates a second between two samples, the oldest overwritten.
-    samples: [[u64; 3]; SAMPLES],
+    samples: [[u64; RATES]; SAMPLES],
     next: usize,
 }
 
 impl Rates {
-    fn sample(&mut self, now: u64, counts: [u64; 3]) {
+    fn sample(&mut self, now: u64, counts: [u64; RATES]) {
         let elapsed = now.saturating_sub(self.at);
         if self.at > 0 && elapsed > 0 {
             for (index, count) in counts.iter().enumerate() {
@@ -331,12 +367,12 @@ impl Rates {
     }
 
     /// Zero once no sample has come for longer than the window: an idle core takes none.
-    fn mean(&self, now: u64) -> [u64; 3] {
+    fn mean(&self, now: u64) -> [u64; RATES] {
         if now.saturating_sub(self.at) > SAMPLE_MS * SAMPLES as u64 {
-            return [0; 3];
+            return [0; RATES];
         }
         let sum = |index: usize| self.samples.iter().map(|sample| sample[index]).sum::<u64>();
-        [sum(0), sum(1), sum(2)].map(|sum| sum / SAMPLES as u64)
+        std::array::from_fn(|index| sum(index) / SAMPLES as u64)
     }
 }
 

@@ -7,6 +7,7 @@
 mod support;
 
 mod server {
+    mod access;
     mod clients;
     mod http;
     mod limits;

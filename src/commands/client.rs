@@ -1,7 +1,9 @@
 //! CLIENT: what a client tells of itself, and what it may ask about others.
 
 use super::client_list::{Filter, KillReply, line, parse_kill, parse_list};
-use super::{CLIENT_NAME_BYTES_MAX, Context, Job, Outcome, SessionRow, tracking, write_help};
+use super::{
+    CLIENT_NAME_BYTES_MAX, Context, Job, Outcome, SessionRow, refuse_words, tracking, write_help,
+};
 use crate::errand::{ClientView, Errand};
 use crate::session::ReplyMode;
 use pinion_io::resp::Reply;
@@ -28,6 +30,12 @@ fn id(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outco
 
 /// CLIENT INFO
 fn info(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    reply.verbatim(b"txt", own_line(at).as_bytes());
+    Ok(Outcome::Done)
+}
+
+/// The line about the client that asks.
+pub(super) fn own_line(at: &mut Context<'_>) -> String {
     let now = at.now;
     let (mut kill, mut unblock) = (false, None);
     let view = ClientView {
@@ -39,14 +47,13 @@ fn info(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Out
         is_postponed: false,
         unblock: &mut unblock,
     };
-    reply.verbatim(b"txt", line(&view, now).as_bytes());
-    Ok(Outcome::Done)
+    line(&view, now)
 }
 
-/// CLIENT LIST [TYPE type | ID id ...]
-fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
-    match parse_list(args)? {
-        Ok(selection) => Ok(Outcome::Start(Job::Errand(Errand::ClientList(selection)))),
+/// CLIENT LIST [TYPE type | ID id ... | filter value ...]
+fn list(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    match parse_list(args, at.session.id, &at.server.acl)? {
+        Ok(filter) => Ok(Outcome::Start(Job::Errand(Errand::ClientList(filter)))),
         Err(text) => {
             reply.error(&text);
             Ok(Outcome::Done)
@@ -62,7 +69,7 @@ fn kill(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
         let kill = Errand::ClientKill(filter, KillReply::Ok);
         return Ok(Outcome::Start(Job::Errand(kill)));
     }
-    match parse_kill(args, at.session.id)? {
+    match parse_kill(args, at.session.id, &at.server.acl)? {
         Ok(filter) => {
             let kill = Errand::ClientKill(filter, KillReply::Count);
             Ok(Outcome::Start(Job::Errand(kill)))
@@ -78,13 +85,13 @@ fn kill(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
 const PAUSE_MS_MAX: i64 = i64::MAX / 2;
 
 /// CLIENT PAUSE milliseconds [WRITE | ALL]
-fn pause(at: &mut Context<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
+fn pause(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     let all = match args.len() {
         3 => true,
         4 if args.is(3, "WRITE") => false,
         4 if args.is(3, "ALL") => true,
         4 => return Err(Error::Text("ERR CLIENT PAUSE mode must be WRITE or ALL")),
-        _ => return Err(Error::Arity("client|pause")),
+        _ => return Ok(refuse_words("CLIENT", args, reply)),
     };
     let ms = parse_int(args.at(2))
         .ok_or(Error::Text("ERR timeout is not an integer or out of range"))?;
@@ -109,12 +116,7 @@ fn unblock(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
         4 if args.is(3, "TIMEOUT") => Retire::TimedOut,
         4 if args.is(3, "ERROR") => Retire::Unblocked,
         4 => return Err(Error::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
-        _ => {
-            let text = b"ERR unknown subcommand or wrong number of arguments for '";
-            let word = &args.at(1)[..args.at(1).len().min(128)];
-            reply.error(&[&text[..], word, b"'. Try CLIENT HELP."].concat());
-            return Ok(Outcome::Done);
-        }
+        _ => return Ok(refuse_words("CLIENT", args, reply)),
     };
     let Ok(id) = u64::try_from(args.int(2)?) else {
         reply.int(0);
@@ -247,16 +249,13 @@ const HELP: &[&str] = &[
     "      The user it authenticated as.",
     "    * SKIPME (YES|NO)",
     "      Leave this connection out (default: yes).",
-    "    * ID <client-id>",
-    "      Its id.",
+    "    * ID <client-id> [<client-id> ...]",
+    "      Its id is one of these.",
     "    * MAXAGE <maxage>",
     "      Connected for at least this many seconds.",
     "LIST [options ...]",
     "    Return a line about each connection. Options are:",
-    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
-    "      Those of one type.",
-    "    * ID <client-id> [<client-id> ...]",
-    "      Those with these ids.",
+    "    * those of KILL; SKIPME is NO if not given.",
     "CACHING (YES|NO)",
     "    Say whether the keys of the next command will be cached (OPTIN or OPTOUT).",
     "GETREDIR",

@@ -1,6 +1,7 @@
 //! Choosing among clients, and the line that CLIENT LIST shows of each.
 
 use super::tracking::redirect;
+use crate::acl::Acl;
 use crate::errand::ClientView;
 use crate::session::{Peer, Session};
 use pinion_io::resp::Protocol;
@@ -42,17 +43,6 @@ impl Kind {
     }
 }
 
-/// Which clients CLIENT LIST shows.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Selection {
-    /// Every one, in order of age.
-    All,
-    /// Those of a kind, in order of age.
-    Kind(Kind),
-    /// Those with these ids.
-    Ids(Ids),
-}
-
 /// Ids in the order in which they were given, each once, so that a line is never shown twice.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Ids {
@@ -79,45 +69,37 @@ impl FromIterator<u64> for Ids {
     }
 }
 
-impl Selection {
-    /// True if it shows this client.
-    pub fn has(&self, session: &Session) -> bool {
-        match self {
-            Self::All => true,
-            Self::Kind(kind) => Kind::of(session) == *kind,
-            Self::Ids(ids) => ids.all.contains(&session.id),
-        }
-    }
-}
-
-/// Which clients CLIENT KILL closes: those that fit in every respect given.
+/// Which clients CLIENT KILL closes or CLIENT LIST shows: those that fit in every respect given.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Filter {
     /// The client that asks; it is closed only after its reply.
     pub own: u64,
     /// Leave out the client that asks.
     pub skip_own: bool,
-    /// With this id.
-    pub id: Option<u64>,
+    /// With one of these ids.
+    pub ids: Option<Ids>,
     /// From this address, as CLIENT LIST shows it.
     pub address: Option<String>,
     /// To this address of ours.
     pub local: Option<String>,
     /// Of this kind.
     pub kind: Option<Kind>,
+    /// Of this user.
+    pub user: Option<Box<[u8]>>,
     /// Connected for at least so many seconds.
     pub seconds_min: Option<u64>,
 }
 
 impl Filter {
-    /// True if it closes this client.
+    /// True if it chooses this client.
     pub fn has(&self, session: &Session, now: Millis) -> bool {
         let is_at = |wanted: &Option<String>, end: &Peer| {
             wanted.as_ref().is_none_or(|wanted| *wanted == end.to_string())
         };
         !(self.skip_own && session.id == self.own)
-            && self.id.is_none_or(|id| id == session.id)
+            && self.ids.as_ref().is_none_or(|ids| ids.all.contains(&session.id))
             && self.kind.is_none_or(|kind| kind == Kind::of(session))
+            && self.user.as_ref().is_none_or(|user| **user == *session.login.user().name())
             && self.seconds_min.is_none_or(|min| seconds(now, session.created) >= min)
             && is_at(&self.address, &session.peer)
             && is_at(&self.local, &session.local)
@@ -137,31 +119,75 @@ pub enum KillReply {
 type Text = Vec<u8>;
 
 /// Reads the arguments of CLIENT LIST.
-pub(super) fn parse_list(args: &Args<'_>) -> Result<Result<Selection, Text>, Error> {
+pub(super) fn parse_list(
+    args: &Args<'_>,
+    own: u64,
+    acl: &Acl,
+) -> Result<Result<Filter, Text>, Error> {
+    let filter = Filter { own, ..Filter::default() };
     if args.len() == 2 {
-        Ok(Ok(Selection::All))
-    } else if args.len() == 4 && args.is(2, "TYPE") {
-        Ok(parse_kind(args.at(3)).map(Selection::Kind))
-    } else if args.len() >= 4 && args.is(2, "ID") {
-        let id = |word| parse_int(word).ok_or(Error::Text("ERR Invalid client ID"));
-        let ids = args.from(3).map(|word| Ok(id(word)?.max(0) as u64));
-        Ok(Ok(Selection::Ids(ids.collect::<Result<_, Error>>()?)))
-    } else {
-        Err(Error::Syntax)
+        return Ok(Ok(filter));
     }
+    if args.len() == 3 {
+        return Err(Error::Syntax);
+    }
+    parse_filters(args, filter, acl, &mut |index| {
+        let mut ids = Vec::new();
+        while let Some(word) = args.try_at(index + ids.len())
+            && (ids.is_empty() || !is_filter(word))
+        {
+            let id = parse_int(word).ok_or(Error::Text("ERR Invalid client ID"))?;
+            ids.push(id.max(0) as u64);
+        }
+        Ok(ids)
+    })
 }
 
 /// Reads the filters of CLIENT KILL, for the client `own`.
-pub(super) fn parse_kill(args: &Args<'_>, own: u64) -> Result<Result<Filter, Text>, Error> {
-    let mut filter = Filter { own, skip_own: true, ..Filter::default() };
+pub(super) fn parse_kill(
+    args: &Args<'_>,
+    own: u64,
+    acl: &Acl,
+) -> Result<Result<Filter, Text>, Error> {
+    let filter = Filter { own, skip_own: true, ..Filter::default() };
+    parse_filters(args, filter, acl, &mut |index| {
+        let mut ids = Vec::new();
+        while let Some(word) = args.try_at(index + ids.len()) {
+            match parse_int(word).filter(|id| *id > 0) {
+                Some(id) => ids.push(id as u64),
+                None if ids.is_empty() || parse_int(word).is_some() => {
+                    return Err(Error::Text("ERR client-id should be greater than 0"));
+                }
+                None => break,
+            }
+        }
+        Ok(ids)
+    })
+}
+
+/// True if a word begins a filter.
+fn is_filter(word: &[u8]) -> bool {
+    let names: [&[u8]; 7] = [b"ID", b"MAXAGE", b"TYPE", b"ADDR", b"LADDR", b"USER", b"SKIPME"];
+    names.iter().any(|name| name.eq_ignore_ascii_case(word))
+}
+
+/// Reads filters; `ids_from` reads the ids that begin at an index.
+fn parse_filters(
+    args: &Args<'_>,
+    mut filter: Filter,
+    acl: &Acl,
+    ids_from: &mut dyn FnMut(usize) -> Result<Vec<u64>, Error>,
+) -> Result<Result<Filter, Text>, Error> {
     let mut index = 2;
     while index < args.len() {
         let Some(word) = args.try_at(index + 1) else { return Err(Error::Syntax) };
         if args.is(index, "ID") {
-            let id = parse_int(word).filter(|id| *id > 0);
-            let id = id.ok_or(Error::Text("ERR client-id should be greater than 0"))?;
-            filter.id = Some(id as u64);
-        } else if args.is(index, "MAXAGE") {
+            let ids = ids_from(index + 1)?;
+            index += ids.len() + 1;
+            filter.ids = Some(ids.into_iter().collect());
+            continue;
+        }
+        if args.is(index, "MAXAGE") {
             let age = parse_int(word)
                 .ok_or(Error::Text("ERR maxage is not an integer or out of range"))?;
             if age <= 0 {
@@ -178,9 +204,10 @@ pub(super) fn parse_kill(args: &Args<'_>, own: u64) -> Result<Result<Filter, Tex
         } else if args.is(index, "LADDR") {
             filter.local = Some(String::from_utf8_lossy(word).into_owned());
         } else if args.is(index, "USER") {
-            if word != b"default" {
+            if acl.users().find(word).is_none() {
                 return Ok(Err([b"ERR No such user '", word, b"'"].concat()));
             }
+            filter.user = Some(word.into());
         } else if args.is(index, "SKIPME") {
             filter.skip_own = match word {
                 word if word.eq_ignore_ascii_case(b"yes") => true,
@@ -231,9 +258,9 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     let mut line = String::with_capacity(400);
     writeln!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} \
-         ssub={} multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} \
-         rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={memory} events=r cmd={} user=default \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} capa= db={} sub={} \
+         psub={} ssub={} multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} \
+         rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={memory} events=r cmd={} user={} \
          redir={} resp={} lib-name={library} lib-ver={version} io-thread={} tot-net-in={} \
          tot-net-out={} tot-cmds={}",
         session.id,
@@ -253,6 +280,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
         client.output_bytes,
         client.output_bytes,
         session.last_command.map_or("NULL", |row| row.name),
+        String::from_utf8_lossy(session.login.user().name()),
         redirect(session.tracking.as_deref()),
         if session.protocol == Protocol::Resp3 { 3 } else { 2 },
         session.core,
@@ -270,7 +298,8 @@ mod tests {
 
     fn session(id: u64) -> Session {
         let ends = ("127.0.0.1:5000".parse().unwrap(), "127.0.0.1:6379".parse().unwrap());
-        Session::new(id, (Peer::Tcp(ends.0), Peer::Tcp(ends.1)), 9, 1, 10_000, true)
+        let acl = Acl::new("");
+        Session::new(id, (Peer::Tcp(ends.0), Peer::Tcp(ends.1)), 9, 1, 10_000, &acl)
     }
 
     #[test]
@@ -292,7 +321,7 @@ mod tests {
         assert!(
             line.starts_with(
                 "id=7 addr=127.0.0.1:5000 laddr=127.0.0.1:6379 fd=9 name=worker age=3 idle=3 \
-                 flags=bT db=0 sub=0"
+                 flags=bT capa= db=0 sub=0"
             ),
             "{line}"
         );
@@ -313,7 +342,7 @@ mod tests {
         assert!(!fits(&Filter { local: Some("127.0.0.1:5000".into()), ..any.clone() }));
         assert!(fits(&Filter { seconds_min: Some(10), ..any.clone() }));
         assert!(!fits(&Filter { seconds_min: Some(11), ..any.clone() }));
-        assert!(!fits(&Filter { id: Some(2), ..any.clone() }));
+        assert!(!fits(&Filter { ids: Some([2, 3].into_iter().collect()), ..any.clone() }));
         assert!(!fits(&Filter { kind: Some(Kind::Pubsub), ..any }));
     }
 }

@@ -11,11 +11,13 @@ use pinion_shards::fold::Fold;
 
 /// A command as clients know it: its row, and those of its subcommands wherever they run.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// What is said about it.
-    pub(super) row: &'static Row,
+    pub(crate) row: &'static Row,
     /// Its subcommands, if it is a container.
-    pub(super) subcommands: Vec<&'static Row>,
+    pub(crate) subcommands: Vec<&'static Row>,
+    /// False for a command whose parts have rows of their own only because they run on the shards.
+    pub(crate) is_container: bool,
 }
 
 impl Entry {
@@ -27,11 +29,12 @@ impl Entry {
             _ => &[],
         };
         let subcommands = here.iter().map(|inner| &inner.row).chain(there).collect();
-        Some(Self { row, subcommands })
+        let is_container = session.is_none_or(|session| !session.subcommands.is_empty());
+        Some(Self { row, subcommands, is_container })
     }
 
     /// Every command, without the subcommands.
-    pub(super) fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         let here = session_rows().filter_map(|session| {
             Self::new(pinion_shards::commands::find(session.row.name.as_bytes()), Some(session))
         });
@@ -48,7 +51,8 @@ impl Entry {
             }
             Some(bar) => match find_word(&name[..bar], Some(&name[bar + 1..])) {
                 Ok(found) if found.row().name.contains('|') => {
-                    Some(Self { row: found.row(), subcommands: Vec::new() })
+                    let subcommands = Vec::new();
+                    Some(Self { row: found.row(), subcommands, is_container: false })
                 }
                 Ok(Found::Shard(_) | Found::Session(_)) | Err(FindError::UnknownCommand) => None,
                 Err(FindError::UnknownSubcommand(_) | FindError::SubcommandMissing(_)) => None,
@@ -235,30 +239,32 @@ fn flags(row: &Row) -> Vec<&'static str> {
 }
 
 /// Names of the ACL categories, in Redis's order: most follow from the flags and the group.
-pub(super) fn categories(row: &Row) -> Vec<&'static str> {
+pub(crate) fn categories(row: &Row) -> Vec<&'static str> {
     let has = |flag| row.flags.has(flag);
     let marked = |bit| row.categories & bit != 0;
+    // A container has no flags, and is not in the category of its group: its subcommands are.
+    let of = |group| row.group == group && row.flags != Flags(0);
     [
         (marked(KEYSPACE), "@keyspace"),
         (has(Flags::READONLY), "@read"),
         (has(Flags::WRITE), "@write"),
-        (marked(ELEMENTS) || row.group == Group::Set, "@set"),
-        (marked(ELEMENTS) || row.group == Group::SortedSet, "@sortedset"),
-        (marked(ELEMENTS) || row.group == Group::List, "@list"),
-        (row.group == Group::Hash, "@hash"),
-        (row.group == Group::String, "@string"),
-        (row.group == Group::Bitmap, "@bitmap"),
-        (row.group == Group::HyperLogLog, "@hyperloglog"),
-        (row.group == Group::Geo, "@geo"),
-        (row.group == Group::Stream, "@stream"),
-        (row.group == Group::Transactions, "@transaction"),
+        (marked(ELEMENTS) || of(Group::Set), "@set"),
+        (marked(ELEMENTS) || of(Group::SortedSet), "@sortedset"),
+        (marked(ELEMENTS) || of(Group::List), "@list"),
+        (of(Group::Hash), "@hash"),
+        (of(Group::String), "@string"),
+        (of(Group::Bitmap), "@bitmap"),
+        (of(Group::HyperLogLog), "@hyperloglog"),
+        (of(Group::Geo), "@geo"),
+        (of(Group::Stream), "@stream"),
+        (of(Group::Transactions), "@transaction"),
         (has(Flags::PUBSUB), "@pubsub"),
         (has(Flags::ADMIN), "@admin"),
         (has(Flags::FAST), "@fast"),
         (!has(Flags::FAST), "@slow"),
         (has(Flags::BLOCKING), "@blocking"),
         (marked(DANGEROUS) || has(Flags::ADMIN), "@dangerous"),
-        (marked(CONNECTION) || row.group == Group::Connection, "@connection"),
+        (marked(CONNECTION) || of(Group::Connection), "@connection"),
     ]
     .into_iter()
     .filter(|(holds, _)| *holds)

@@ -1,7 +1,7 @@
 //! CONFIG: settings asked for and changed while serving.
 
 use super::{Context, Job, Outcome, SessionRow, check_names, write_help};
-use crate::config::{FLAGS, Flag, SetError, Settings};
+use crate::config::{self, FLAGS, Flag, SetError, Settings};
 use crate::errand::Errand;
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
@@ -16,7 +16,7 @@ fn get(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
     let named = |flag: &'static Flag| flag.config_names().map(move |name| (flag, name));
     let names = FLAGS.iter().flat_map(named);
     let chosen: Vec<_> =
-        names.filter_map(|(flag, name)| Some((flag, asked(args, name)?))).collect();
+        names.filter_map(|(flag, name)| Some((flag, asked(args, flag, name)?))).collect();
     reply.map(chosen.len());
     for (flag, name) in chosen {
         reply.bulk(name);
@@ -27,11 +27,13 @@ fn get(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
 
 /// What to answer for a name, if it is asked for: the client's own word where that is no pattern,
 /// in its case.
-fn asked<'a>(args: &Args<'a>, name: &'static str) -> Option<&'a [u8]> {
+fn asked<'a>(args: &Args<'a>, flag: &Flag, name: &'static str) -> Option<&'a [u8]> {
     let name = name.as_bytes();
-    let word = args.from(2).find(|word| glob::is_match_any_case(word, name))?;
-    let is_pattern = word.iter().any(|byte| b"[*?\\".contains(byte));
-    Some(if is_pattern { name } else { word })
+    let is_pattern = |word: &[u8]| word.iter().any(|byte| b"[*?\\".contains(byte));
+    let fits =
+        |word: &&[u8]| glob::is_match_any_case(word, name) && !(flag.unlisted && is_pattern(word));
+    let word = args.from(2).find(fits)?;
+    Some(if is_pattern(word) { name } else { word })
 }
 
 /// CONFIG SET name value [name value ...]
@@ -45,6 +47,7 @@ fn set(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
         words.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
     match at.server.config.set(&pairs) {
         Ok(()) => {
+            at.server.acl.follow(&at.server.config.settings());
             if pairs.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("maxmemory")) {
                 for warning in at.server.config.settings().warnings() {
                     tracing::warn!("{warning}");
@@ -59,6 +62,25 @@ fn set(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
         Err(SetError::Refused(name, refusal)) => {
             let text = "ERR CONFIG SET failed (possibly related to argument ";
             reply.error(format!("{text}'{name}') - {refusal}").as_bytes());
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// CONFIG REWRITE
+fn rewrite(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let settings = at.server.config.settings();
+    if settings.config_file.is_empty() {
+        return Err(Error::Text("ERR The server is running without a config file"));
+    }
+    match config::rewrite(&settings, false) {
+        Ok(()) => {
+            tracing::info!("CONFIG REWRITE has written {}", settings.config_file);
+            reply.ok();
+        }
+        Err(error) => {
+            tracing::warn!("CONFIG REWRITE of {}: {error}", settings.config_file);
+            reply.error(format!("ERR Rewriting config file: {error}").as_bytes());
         }
     }
     Ok(Outcome::Done)
@@ -81,6 +103,8 @@ fn help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outc
             "    Change parameters, all or none.",
             "RESETSTAT",
             "    Set the figures of the INFO command back to zero.",
+            "REWRITE",
+            "    Write the parameters into the file that the server was started with.",
         ],
     );
     Ok(Outcome::Done)
@@ -109,6 +133,10 @@ static SUBCOMMANDS: &[SessionRow] = &[
     SessionRow::new(
         row("config|resetstat", 2, ADMIN).about("2.0.0", "Sets the figures of INFO to zero"),
         reset_stats,
+    ),
+    SessionRow::new(
+        row("config|rewrite", 2, ADMIN).about("2.8.0", "Writes the settings into their file"),
+        rewrite,
     ),
     SessionRow::new(
         row("config|help", 2, &[Flags::LOADING, Flags::STALE])

@@ -1,7 +1,8 @@
 //! Commands about the connection itself: who speaks, in which protocol, to which database.
 
+use super::client::own_line;
 use super::{Context, Outcome, SessionRow, client};
-use crate::config::Settings;
+use crate::acl::{self, Reason, Refused};
 use crate::server::REDIS_VERSION;
 use pinion_io::resp::{Protocol, Reply};
 use pinion_shards::commands::{Args, Flags, Group, Plan, Row, parse_int};
@@ -53,7 +54,7 @@ fn quit(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Out
 
 /// RESET
 fn reset(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
-    at.session.reset(at.settings.password.is_empty());
+    at.session.reset(&at.server.acl);
     reply.simple("RESET");
     Ok(Outcome::Reset)
 }
@@ -61,44 +62,38 @@ fn reset(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Ou
 /// AUTH [username] password
 fn auth(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     let (user, password) = match args.len() {
-        2 if at.settings.password.is_empty() => {
+        2 if at.server.acl.users().default_user().has_no_password() => {
             return Err(Error::Text(
                 "ERR AUTH <password> called without any password configured for the default \
                  user. Are you sure your configuration is correct?",
             ));
         }
-        2 => (&b"default"[..], args.at(1)),
+        2 => (acl::DEFAULT, args.at(1)),
         3 => (args.at(1), args.at(2)),
         _ => return Err(Error::Syntax),
     };
-    authenticate(at, user, password)?;
+    authenticate(at, args, user, password)?;
     reply.ok();
     Ok(Outcome::Done)
 }
 
-/// Lets the client in if the password is right; any is, for the user `default`, where none is set.
-fn authenticate(at: &mut Context<'_>, user: &[u8], password: &[u8]) -> Result<(), Error> {
-    if user != b"default" || !is_password(at.settings, password) {
-        return Err(Error::Text("WRONGPASS invalid username-password pair or user is disabled."));
+/// Lets the client in as this user if the password is right and the user is on.
+fn authenticate(
+    at: &mut Context<'_>,
+    args: &Args<'_>,
+    user: &[u8],
+    password: &[u8],
+) -> Result<(), Error> {
+    let known = at.server.acl.users().find(user).cloned();
+    if let Some(known) = known.filter(|known| known.lets_in(password)) {
+        at.session.login.enter(known);
+        return Ok(());
     }
-    at.session.authenticated = true;
-    Ok(())
-}
-
-/// True if this is the password that is asked for, or none is.
-pub(crate) fn is_password(settings: &Settings, given: &[u8]) -> bool {
-    let wanted = settings.password.as_bytes();
-    wanted.is_empty() || same(wanted, given)
-}
-
-/// Compares in a time that depends on the lengths only, so that answers do not tell how much of a
-/// guess was right.
-fn same(wanted: &[u8], given: &[u8]) -> bool {
-    let mut different = wanted.len() ^ given.len();
-    for (index, byte) in given.iter().enumerate() {
-        different |= usize::from(byte ^ wanted[index % wanted.len()]);
-    }
-    different == 0
+    let context = if at.session.is_queuing() { "multi" } else { "toplevel" };
+    let client = own_line(at);
+    let refused = Refused { reason: Reason::Auth, context, object: args.at(0), user, client };
+    at.server.acl.refuse(refused, at.now, at.settings);
+    Err(Error::Text("WRONGPASS invalid username-password pair or user is disabled."))
 }
 
 /// HELLO [protocol [AUTH username password] [SETNAME name]]
@@ -129,9 +124,9 @@ fn hello(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
         }
     }
     if let Some((user, password)) = login {
-        authenticate(at, user, password)?;
+        authenticate(at, args, user, password)?;
     }
-    if at.session.is_locked_out(at.settings) {
+    if at.session.login.is_locked_out() {
         return Err(Error::Text(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
              HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
@@ -201,16 +196,3 @@ pub(super) static ROWS: &[SessionRow] = &[
         hello,
     ),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::same;
-
-    #[test]
-    fn passwords_are_the_same_only_whole() {
-        assert!(same(b"secret", b"secret"));
-        for other in [&b""[..], b"secre", b"secrets", b"secretsecret", b"Secret", b"xxxxxx"] {
-            assert!(!same(b"secret", other), "{other:?}");
-        }
-    }
-}

@@ -1,6 +1,6 @@
 //! DEBUG: the few tricks that test suites of clients need.
 
-use super::{Context, Job, Outcome, SessionRow, write_help};
+use super::{Context, Job, Outcome, SessionRow, refuse_words, write_help};
 use crate::config::parse_bytes;
 use crate::errand::Errand;
 use pinion_io::resp::{Protocol, Reply};
@@ -38,9 +38,7 @@ fn debug(
         tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args.at(2)));
         reply.ok();
     } else {
-        let text = b"ERR unknown subcommand or wrong number of arguments for '";
-        let word = &args.at(1)[..args.at(1).len().min(128)];
-        reply.error(&[&text[..], word, b"'. Try DEBUG HELP."].concat());
+        return Ok(refuse_words("DEBUG", args, reply));
     }
     Ok(Outcome::Done)
 }

@@ -23,8 +23,10 @@ pub struct Sections(u32);
 /// Writes the lines of a section.
 type WriteSection = fn(&mut Lines, &Report<'_>);
 
+const SECTIONS_COUNT: usize = 16;
+
 /// The sections, in order: name, title, whether INFO alone shows it, and its lines.
-static SECTIONS: &[(&str, &str, bool, WriteSection)] = &[
+static SECTIONS: [(&str, &str, bool, WriteSection); SECTIONS_COUNT] = [
     ("server", "Server", true, server),
     ("clients", "Clients", true, clients),
     ("memory", "Memory", true, info_memory::memory),
@@ -40,18 +42,19 @@ static SECTIONS: &[(&str, &str, bool, WriteSection)] = &[
     ("cluster", "Cluster", true, |lines, _| lines.add("cluster_enabled", 0)),
     ("keyspace", "Keyspace", true, keyspace),
     ("pinion", "Pinion", false, pinion),
+    ("debug", "Debug", false, debug),
 ];
 
 impl Sections {
-    /// Every section.
-    pub const ALL: Self = Self(u32::MAX);
+    /// Every section but the last, which is told only by name.
+    pub const ALL: Self = Self((1 << (SECTIONS_COUNT - 1)) - 1);
 
     /// Those that the words name; words that name none are passed over.
     pub fn parse<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Self {
         words.into_iter().fold(Self(0), |chosen, word| {
             let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
             if is("all") || is("everything") {
-                Self::ALL
+                Self(chosen.0 | Self::ALL.0)
             } else if is("default") {
                 Self(chosen.0 | Self::usual().0)
             } else {
@@ -139,10 +142,14 @@ fn server(lines: &mut Lines, report: &Report<'_>) {
     lines.add("pinion_version", env!("CARGO_PKG_VERSION"));
     lines.add("redis_git_sha1", "00000000");
     lines.add("redis_git_dirty", 0);
+    lines.add("redis_build_id", "0000000000000000");
     lines.add("redis_mode", "standalone");
     lines.add("os", format!("Linux {} {}", kernel(), std::env::consts::ARCH));
     lines.add("arch_bits", usize::BITS);
+    lines.add("monotonic_clock", "POSIX clock_gettime");
     lines.add("multiplexing_api", "io_uring");
+    lines.add("atomicvar_api", "rust");
+    lines.add("gcc_version", "0.0.0");
     lines.add("process_id", std::process::id());
     lines.add("process_supervised", "no");
     lines.add("run_id", &server.run_id);
@@ -152,9 +159,21 @@ fn server(lines: &mut Lines, report: &Report<'_>) {
     lines.add("uptime_in_days", up / 86_400);
     lines.add("hz", TICKS_PER_SECOND);
     lines.add("configured_hz", TICKS_PER_SECOND);
+    lines.add("lru_clock", (report.at.now / 1000) & 0xff_ffff);
     let path = std::env::current_exe().unwrap_or_default();
     lines.add("executable", path.display());
-    lines.add("config_file", "");
+    lines.add("config_file", &report.at.settings.config_file);
+    lines.add("io_threads_active", u8::from(report.cores.len() > 1));
+    let port = server.port.load(Ordering::Relaxed);
+    if port > 0 {
+        let bind = report.at.settings.bind.join(",bind=");
+        let bind = if bind.is_empty() { "*,bind=-::*" } else { &bind };
+        lines.add("listener0", format_args!("name=tcp,bind={bind},port={port}"));
+    }
+    if !report.at.settings.unixsocket.is_empty() {
+        let path = &report.at.settings.unixsocket;
+        lines.add("listener1", format_args!("name=unix,bind={path}"));
+    }
 }
 
 fn clients(lines: &mut Lines, report: &Report<'_>) {
@@ -181,6 +200,12 @@ fn clients(lines: &mut Lines, report: &Report<'_>) {
 fn persistence(lines: &mut Lines, report: &Report<'_>) {
     lines.add("loading", 0);
     lines.add("async_loading", 0);
+    for name in ["current_cow_peak", "current_cow_size", "current_cow_size_age"] {
+        lines.add(name, 0);
+    }
+    lines.add("current_fork_perc", "0.00");
+    lines.add("current_save_keys_processed", 0);
+    lines.add("current_save_keys_total", 0);
     lines.add("rdb_changes_since_last_save", report.sum(|core| core.shard.changes));
     lines.add("rdb_bgsave_in_progress", 0);
     lines.add("rdb_last_save_time", report.at.server.started / 1000);
@@ -188,9 +213,21 @@ fn persistence(lines: &mut Lines, report: &Report<'_>) {
     lines.add("rdb_last_bgsave_time_sec", -1);
     lines.add("rdb_current_bgsave_time_sec", -1);
     lines.add("rdb_saves", 0);
+    lines.add("rdb_last_cow_size", 0);
+    lines.add("rdb_last_load_keys_expired", 0);
+    lines.add("rdb_last_load_keys_loaded", 0);
     lines.add("aof_enabled", 0);
     lines.add("aof_rewrite_in_progress", 0);
     lines.add("aof_rewrite_scheduled", 0);
+    lines.add("aof_last_rewrite_time_sec", -1);
+    lines.add("aof_current_rewrite_time_sec", -1);
+    lines.add("aof_last_bgrewrite_status", "ok");
+    lines.add("aof_rewrites", 0);
+    lines.add("aof_rewrites_consecutive_failures", 0);
+    lines.add("aof_last_write_status", "ok");
+    lines.add("aof_last_cow_size", 0);
+    lines.add("module_fork_in_progress", 0);
+    lines.add("module_fork_last_cow_size", 0);
 }
 
 fn threads(lines: &mut Lines, report: &Report<'_>) {
@@ -222,7 +259,14 @@ fn stats(lines: &mut Lines, report: &Report<'_>) {
     }
     lines.add("expired_subkeys", sum(|core| core.shard.expired_fields));
     lines.add("expired_keys", sum(|core| core.shard.expired_keys));
-    for name in ["evicted_keys", "evicted_clients", "evicted_scripts"] {
+    lines.add("expired_stale_perc", "0.00");
+    lines.add("expired_time_cap_reached_count", 0);
+    lines.add("expire_cycle_cpu_milliseconds", sum(|core| core.stats.expiry_ns) / 1_000_000);
+    lines.add("evicted_keys", 0);
+    lines.add("evicted_clients", sum(|core| core.stats.clients_evicted));
+    for name in
+        ["evicted_scripts", "total_eviction_exceeded_time", "current_eviction_exceeded_time"]
+    {
         lines.add(name, 0);
     }
     lines.add("keyspace_hits", sum(|core| core.shard.keyspace_hits));
@@ -235,7 +279,18 @@ fn stats(lines: &mut Lines, report: &Report<'_>) {
     lines.add("pubsub_channels", report.sum(channels));
     lines.add("pubsub_patterns", report.max(patterns));
     lines.add("pubsubshard_channels", report.sum(sharded));
-    for name in ["latest_fork_usec", "total_forks", "migrate_cached_sockets"] {
+    for name in [
+        "latest_fork_usec",
+        "total_forks",
+        "migrate_cached_sockets",
+        "slave_expires_tracked_keys",
+        "active_defrag_hits",
+        "active_defrag_misses",
+        "active_defrag_key_hits",
+        "active_defrag_key_misses",
+        "total_active_defrag_time",
+        "current_active_defrag_time",
+    ] {
         lines.add(name, 0);
     }
     lines.add("tracking_total_keys", sum(|core| core.shard.tracked_keys));
@@ -243,10 +298,47 @@ fn stats(lines: &mut Lines, report: &Report<'_>) {
     lines.add("tracking_total_prefixes", report.max(prefixes));
     lines.add("unexpected_error_replies", 0);
     lines.add("total_error_replies", sum(|core| core.stats.error_replies));
+    for (reason, count) in
+        ["auth", "cmd", "key", "channel"].iter().zip(report.at.server.acl.refused())
+    {
+        lines.add(&format!("acl_access_denied_{reason}"), count);
+    }
+    lines.add("dump_payload_sanitizations", 0);
+    lines.add("total_reads_processed", sum(|core| core.stats.reads));
+    lines.add("total_writes_processed", sum(|core| core.stats.writes));
+    lines.add("io_threaded_reads_processed", sum(|core| core.stats.reads));
+    lines.add("io_threaded_writes_processed", sum(|core| core.stats.writes));
     let (query, output) = ("client_query_buffer_limit", "client_output_buffer_limit");
     lines.add(&format!("{query}_disconnections"), sum(|core| core.stats.query_limit_closed));
     lines.add(&format!("{output}_disconnections"), sum(|core| core.stats.output_limit_closed));
+    for name in ["reply_buffer_shrinks", "reply_buffer_expands"] {
+        lines.add(name, 0);
+    }
+    loop_stats(lines, report);
+}
+
+fn loop_stats(lines: &mut Lines, report: &Report<'_>) {
+    let sum = |figure: fn(&CoreFigures) -> u64| report.sum(figure);
+    let commands = |core: &CoreFigures| core.stats.calls.iter().map(|it| it.time_ns).sum::<u64>();
+    let (cycles, nanos) = (sum(|core| core.rates[3]), sum(|core| core.rates[4]));
     lines.add("eventloop_cycles", sum(|core| core.stats.ticks));
+    lines.add("eventloop_duration_sum", sum(|core| core.stats.tick_ns) / 1000);
+    lines.add("eventloop_duration_cmd_sum", sum(commands) / 1000);
+    lines.add("instantaneous_eventloop_cycles_per_sec", cycles);
+    let mean = nanos.checked_div(cycles).unwrap_or(0) / 1000;
+    lines.add("instantaneous_eventloop_duration_usec", mean);
+}
+
+/// What only those want to know who work on the server; told only by name.
+fn debug(lines: &mut Lines, report: &Report<'_>) {
+    lines.add("eventloop_duration_aof_sum", 0);
+    lines.add("eventloop_duration_cron_sum", report.sum(|core| core.stats.cron_ns) / 1000);
+    lines.add("eventloop_duration_max", report.max(|core| core.stats.tick_ns_worst) / 1000);
+    lines.add("eventloop_cmd_per_cycle_max", report.max(|core| core.stats.tick_requests_max));
+    for name in ["allocated", "active", "resident"] {
+        lines.add(&format!("allocator_{name}_lua"), 0);
+    }
+    lines.add("allocator_frag_bytes_lua", 0);
 }
 
 fn replication(lines: &mut Lines, report: &Report<'_>) {
@@ -269,6 +361,9 @@ fn cpu(lines: &mut Lines, _: &Report<'_>) {
     lines.add("used_cpu_user", format!("{:.6}", cpu.user));
     lines.add("used_cpu_sys_children", "0.000000");
     lines.add("used_cpu_user_children", "0.000000");
+    let first = Cpu::of_first_thread();
+    lines.add("used_cpu_sys_main_thread", format!("{:.6}", first.system));
+    lines.add("used_cpu_user_main_thread", format!("{:.6}", first.user));
 }
 
 fn command_stats(lines: &mut Lines, report: &Report<'_>) {
@@ -306,6 +401,10 @@ fn error_stats(lines: &mut Lines, report: &Report<'_>) {
     }
     for (word, count) in errors {
         lines.add(&format!("errorstat_{word}"), format_args!("count={count}"));
+    }
+    let other = report.sum(|core| core.stats.errors_other);
+    if other > 0 {
+        lines.add("errorstat_ERRORSTATS_OVERFLOW", format_args!("count={other}"));
     }
 }
 

@@ -22,19 +22,43 @@ pub(super) fn memory(lines: &mut Lines, report: &Report<'_>) {
     lines.add("allocator_allocated", memory.allocated);
     lines.add("allocator_active", memory.active);
     lines.add("allocator_resident", memory.resident);
+    lines.add("allocator_muzzy", 0);
     with_human(lines, "total_system_memory", system_memory());
+    // There are no scripts yet.
+    for name in ["used_memory_lua", "used_memory_vm_eval", "used_memory_scripts_eval"] {
+        lines.add(name, 0);
+    }
+    lines.add("used_memory_lua_human", Human(0));
+    for name in ["number_of_cached_scripts", "number_of_functions", "number_of_libraries"] {
+        lines.add(name, 0);
+    }
+    lines.add("used_memory_vm_functions", 0);
+    with_human(lines, "used_memory_vm_total", 0);
+    lines.add("used_memory_functions", 0);
+    with_human(lines, "used_memory_scripts", 0);
     with_human(lines, "maxmemory", report.at.settings.memory_bytes_max);
     lines.add("maxmemory_policy", &report.at.settings.memory_policy);
     over(lines, ["allocator_frag_ratio", "allocator_frag_bytes"], memory.active, used);
     over(lines, ["allocator_rss_ratio", "allocator_rss_bytes"], memory.resident, memory.active);
     over(lines, ["rss_overhead_ratio", "rss_overhead_bytes"], memory.rss, memory.resident);
     over(lines, ["mem_fragmentation_ratio", "mem_fragmentation_bytes"], memory.rss, used);
+    lines.add("mem_not_counted_for_evict", 0);
     lines.add("mem_clients_slaves", 0);
     lines.add("mem_clients_normal", report.sum(|core| core.client_bytes));
-    lines.add("mem_replication_backlog", 0);
-    lines.add("mem_aof_buffer", 0);
+    for name in [
+        "mem_cluster_links",
+        "mem_replication_backlog",
+        "mem_total_replication_buffers",
+        "mem_replica_full_sync_buffer",
+        "mem_aof_buffer",
+        "mem_overhead_db_hashtable_rehashing",
+    ] {
+        lines.add(name, 0);
+    }
     lines.add("mem_allocator", "jemalloc");
     lines.add("active_defrag_running", 0);
+    lines.add("lazyfree_pending_objects", 0);
+    lines.add("lazyfreed_objects", 0);
 }
 
 /// The figure in bytes, and for people.

@@ -78,7 +78,7 @@ pub(crate) fn write_spikes(
     now: u64,
     reply: &mut Reply<'_>,
 ) {
-    let of = |name: &String| spikes.iter().find(|(event, _)| event.eq_ignore_ascii_case(name));
+    let of = |name: &String| spikes.get_key_value(name.as_str());
     match question {
         SpikeQuestion::Latest => {
             reply.array(spikes.len());

@@ -1,5 +1,6 @@
 //! Commands of the session and the server, and the one place where a request finds its row.
 
+mod acl;
 mod client;
 mod client_list;
 mod command;
@@ -11,6 +12,7 @@ mod info;
 mod info_memory;
 mod latency;
 mod pubsub;
+mod renames;
 mod server;
 mod slowlog;
 mod table;
@@ -18,14 +20,15 @@ mod tracking;
 mod transaction;
 
 pub(crate) use client_list::line;
-pub use client_list::{Filter, Ids, KillReply, Kind, Selection};
+pub use client_list::{Filter, Ids, KillReply, Kind};
+pub(crate) use command_rows::{Entry, categories};
 pub use info::Sections;
 pub(crate) use info::report;
 pub use latency::SpikeQuestion;
 pub(crate) use latency::{AllHistograms, AllSpikes, write_histograms, write_spikes};
+pub use renames::Renames;
 pub(crate) use slowlog::write_log;
 
-pub(crate) use connection::is_password;
 pub use table::{FindError, Found, find, session_rows};
 
 use crate::config::Settings;
@@ -120,6 +123,14 @@ const CLIENT_NAME_BYTES_MAX: usize = 64 * 1024;
 
 fn check_names(args: &Args<'_>) -> Result<(), Error> {
     if args.len() > NAMES_MAX { Err(Error::Text("ERR too many names")) } else { Ok(()) }
+}
+
+/// Refuses a subcommand's number of words in the words of Redis, quoting the client.
+fn refuse_words(container: &str, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let text = b"ERR unknown subcommand or wrong number of arguments for '";
+    let word = &args.at(1)[..args.at(1).len().min(128)];
+    reply.error(&[&text[..], word, b"'. Try ", container.as_bytes(), b" HELP."].concat());
+    Outcome::Done
 }
 
 /// Writes the answer of a HELP subcommand: how to use `container`, and what it can do.

@@ -1,6 +1,6 @@
 //! SLOWLOG and COMMANDLOG: commands that took long, and those of large requests and replies.
 
-use super::{Context, Job, Outcome, SessionRow, write_help};
+use super::{Context, Job, Outcome, SessionRow, refuse_words, write_help};
 use crate::errand::Errand;
 use crate::slow::{Entry, Kind};
 use pinion_io::resp::Reply;
@@ -12,11 +12,12 @@ const COUNT_USUAL: usize = 10;
 
 /// How many entries are asked for; -1 asks for all.
 fn count(args: &Args<'_>, index: usize) -> Result<usize, Error> {
-    match args.int(index)? {
-        -1 => Ok(usize::MAX),
-        count => usize::try_from(count)
-            .map_err(|_| Error::Text("ERR count should be greater than or equal to -1")),
+    let count = args.int(index).unwrap_or(-2);
+    if count == -1 {
+        return Ok(usize::MAX);
     }
+    let refusal = Error::Text("ERR count should be greater than or equal to -1");
+    usize::try_from(count).map_err(|_| refusal)
 }
 
 fn kind(args: &Args<'_>, index: usize) -> Result<Kind, Error> {
@@ -30,11 +31,11 @@ const fn ask(errand: Errand) -> Result<Outcome, Error> {
 }
 
 /// SLOWLOG GET [count]
-fn slow_get(_: &mut Context<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
+fn slow_get(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     let count = match args.len() {
         2 => COUNT_USUAL,
         3 => count(args, 2)?,
-        _ => return Err(Error::Arity("slowlog|get")),
+        _ => return Ok(refuse_words("SLOWLOG", args, reply)),
     };
     ask(Errand::Log(Kind::Slow, count))
 }

@@ -1,8 +1,8 @@
 //! Finds the row of a request, here or among the shards' rows.
 
 use super::{
-    SessionRow, client, command, config, connection, debug, info, latency, pubsub, server, slowlog,
-    transaction,
+    SessionRow, acl, client, command, config, connection, debug, info, latency, pubsub, server,
+    slowlog, transaction,
 };
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Plan, Row};
@@ -11,6 +11,7 @@ use pinion_shards::commands::{Args, Plan, Row};
 static FAMILIES: &[&[SessionRow]] = &[
     connection::ROWS,
     client::ROWS,
+    acl::ROWS,
     command::ROWS,
     config::ROWS,
     info::ROWS,
@@ -67,7 +68,12 @@ pub fn session_rows() -> impl Iterator<Item = &'static SessionRow> {
 /// There is none; the error knows the text to answer.
 #[inline]
 pub fn find(args: &Args<'_>) -> Result<Found, FindError> {
-    let name = args.at(0);
+    find_named(args.at(0), args)
+}
+
+/// The row of a request whose command is the one of this name.
+#[inline]
+pub(super) fn find_named(name: &[u8], args: &Args<'_>) -> Result<Found, FindError> {
     let shard = pinion_shards::commands::find(name);
     if let Some(row) = shard
         && !matches!(row.plan, Plan::Container(_))

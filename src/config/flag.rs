@@ -1,5 +1,6 @@
 //! One setting as the table tells it: its names, its bounds, and how its text becomes a value.
 
+use super::kept::Form;
 use super::settings::Settings;
 use std::borrow::Cow;
 
@@ -31,6 +32,8 @@ pub enum Value {
         /// Shows it.
         show: fn(&Settings) -> String,
     },
+    /// A text that is kept under this name, for those who ask.
+    Kept(&'static str, Form),
     /// What holds and cannot be otherwise, told to those who ask.
     Constant(&'static str),
 }
@@ -56,6 +59,8 @@ pub struct Flag {
     pub live: bool,
     /// True if `--help` leaves it out.
     pub hidden: bool,
+    /// True if CONFIG GET leaves it out unless its whole name is given.
+    pub unlisted: bool,
 }
 
 impl Flag {
@@ -76,7 +81,21 @@ impl Flag {
             meaning,
             live: false,
             hidden: false,
+            unlisted: false,
         }
+    }
+
+    /// True if this is what it is already, of those that Redis lets change while serving and that
+    /// are fixed here.
+    pub(super) fn is_unchanged(&self, settings: &mut Settings, text: &str) -> bool {
+        matches!(self.config, "port" | "bind") && self.show(settings) == text
+    }
+
+    /// Answers only to its whole name, not to patterns.
+    #[must_use]
+    pub(super) const fn unlisted(mut self) -> Self {
+        self.unlisted = true;
+        self
     }
 
     /// Gives it another name for CONFIG.
@@ -163,6 +182,9 @@ impl Flag {
                 (*word).clone_into(at(settings));
             }
             Value::Parsed { set, .. } => set(settings, text)?,
+            Value::Kept(name, form) => {
+                settings.kept.insert(name, form.read(text)?);
+            }
             Value::Constant(only) if only == text => {}
             Value::Constant(only) => {
                 return Err(format!("this build knows only the value '{only}'").into());
@@ -181,12 +203,13 @@ impl Flag {
             Value::Signed(at, ..) => at(settings).to_string(),
             Value::Text(at) | Value::Choice(at, _) => at(settings).clone(),
             Value::Parsed { show, .. } => show(settings),
+            Value::Kept(name, _) => settings.kept.get(name).cloned().unwrap_or_default(),
             Value::Constant(only) => only.to_owned(),
         }
     }
 }
 
-fn parse_switch(text: &str) -> Result<bool, Refusal> {
+pub(super) fn parse_switch(text: &str) -> Result<bool, Refusal> {
     match text.to_ascii_lowercase().as_str() {
         "yes" => Ok(true),
         "no" => Ok(false),

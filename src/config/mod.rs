@@ -1,7 +1,10 @@
 //! The settings: one table of flags, read at start and partly changeable while serving.
 
+mod file;
 mod flag;
+mod kept;
 mod operation;
+mod rewrite;
 mod settings;
 mod sources;
 mod table;
@@ -9,7 +12,9 @@ mod unbuilt;
 
 pub(crate) use flag::parse_bytes;
 pub use flag::{Flag, Refusal, Value};
-pub use settings::{BufferLimit, LogSetting, Pin, Settings};
+pub use kept::Form;
+pub use rewrite::rewrite;
+pub use settings::{BufferLimit, ClientsMemory, LogSetting, Pin, Settings};
 pub use sources::{Start, read};
 pub use table::FLAGS;
 
@@ -72,6 +77,9 @@ impl Config {
                 return Err(SetError::Refused(flag.config, "duplicate parameter".into()));
             }
             seen.push(flag.config);
+            if flag.is_unchanged(&mut settings, text) {
+                continue;
+            }
             if !flag.live {
                 return Err(SetError::Refused(flag.config, "can't set immutable config".into()));
             }

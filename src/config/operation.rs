@@ -1,7 +1,7 @@
 //! Settings that those who operate a server ask for: what is logged and measured.
 
-use super::flag::{Flag, Refusal, Value};
-use super::settings::Settings;
+use super::flag::{Flag, Refusal, Value, parse_bytes};
+use super::settings::{ClientsMemory, Settings};
 
 const I64_MAX: u64 = i64::MAX as u64;
 
@@ -15,6 +15,13 @@ const fn log_from(
 }
 
 pub(super) const TABLE: &[Flag] = &[
+    log_from(
+        "maxmemory_clients",
+        Value::Parsed { set: set_clients_memory, show: show_clients_memory },
+        "0",
+        "Memory of all clients from which the largest are closed: bytes, or percent of maxmemory",
+    )
+    .config("maxmemory-clients"),
     log_from(
         "slowlog_log_slower_than",
         Value::Signed(|settings| &mut settings.command_logs[0].from, -1, i64::MAX),
@@ -83,13 +90,35 @@ pub(super) const TABLE: &[Flag] = &[
     .config("latency-tracking-info-percentiles"),
 ];
 
+fn set_clients_memory(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.clients_memory = match text.strip_suffix('%') {
+        Some(percent) => {
+            let percent: u64 =
+                percent.parse().map_err(|_| "argument must be a memory or percent value")?;
+            if percent > 100 {
+                return Err("percentage argument must be less or equal to 100".into());
+            }
+            ClientsMemory::Percent(percent)
+        }
+        None => ClientsMemory::Bytes(
+            parse_bytes(text).ok_or("argument must be a memory or percent value")?,
+        ),
+    };
+    Ok(())
+}
+
+fn show_clients_memory(settings: &Settings) -> String {
+    match settings.clients_memory {
+        ClientsMemory::Bytes(bytes) => bytes.to_string(),
+        ClientsMemory::Percent(percent) => format!("{percent}%"),
+    }
+}
+
 fn set_percentiles(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
-    let percentile = |word: &str| {
-        let percent = word.parse::<f64>().ok().filter(|percent| (0.0..=100.0).contains(percent));
-        percent.ok_or(
-            "latency-tracking-info-percentiles should contain a valid list of numbers \
-                       between 0.0 and 100.0",
-        )
+    let percentile = |word: &str| match word.parse::<f64>() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        Ok(_) => Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"),
+        Err(_) => Err("Invalid latency-tracking-info-percentiles parameters"),
     };
     settings.latency_percentiles =
         text.split_whitespace().map(percentile).collect::<Result<_, _>>()?;

@@ -1,10 +1,13 @@
 //! A snapshot of every setting, typed.
 
 use super::table::FLAGS;
+use crate::commands::{FindError, Found, Renames, find};
 use crate::slow::Kind;
 use pinion_shards::Shard;
+use pinion_shards::commands::Args;
 use pinion_shards::keyspace::Class;
 use pinion_shards::value::Encodings;
+use std::collections::BTreeMap;
 
 /// Whether serving threads stay on their cores.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -27,6 +30,21 @@ pub struct BufferLimit {
     pub soft_bytes: u64,
     /// ... held for this many seconds.
     pub soft_seconds: u64,
+}
+
+/// Memory that clients may take together, before the largest are closed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClientsMemory {
+    /// So many bytes; 0 for any.
+    Bytes(u64),
+    /// So many percent of `maxmemory`.
+    Percent(u64),
+}
+
+impl Default for ClientsMemory {
+    fn default() -> Self {
+        Self::Bytes(0)
+    }
 }
 
 /// What a log of commands keeps.
@@ -59,6 +77,16 @@ pub struct Settings {
     pub clients_max: u64,
     /// The password, empty for none.
     pub password: String,
+    /// The file of users, empty for none.
+    pub acl_file: String,
+    /// Which channels a fresh list of rules allows: `allchannels` or `resetchannels`.
+    pub acl_pubsub_default: String,
+    /// Entries of ACL LOG, at most.
+    pub acl_log_len_max: u64,
+    /// Users that configuration files define: the words of each line after `user`.
+    pub users: Vec<Vec<Vec<u8>>>,
+    /// Commands under other names, or none.
+    pub renames: Renames,
     /// Refuse clients from other machines while there is no password.
     pub protected_mode: bool,
     /// Answer HTTP on the main port.
@@ -103,6 +131,12 @@ pub struct Settings {
     pub latency_tracking: bool,
     /// What INFO tells of these, in percent.
     pub latency_percentiles: Vec<f64>,
+    /// The file in Redis's form that it was started with, empty for none.
+    pub config_file: String,
+    /// Memory that clients may take together.
+    pub clients_memory: ClientsMemory,
+    /// Parameters without effect, by name.
+    pub kept: BTreeMap<&'static str, String>,
     /// The bounds of the compact forms of values.
     pub encodings: Encodings,
     /// Which events of keys are published, and how.
@@ -121,6 +155,30 @@ impl Settings {
         settings
     }
 
+    /// True if a fresh list of rules allows every channel.
+    pub fn acl_channels(&self) -> bool {
+        self.acl_pubsub_default == "allchannels"
+    }
+
+    /// Takes a `user` line of a configuration file, as the words after `user`.
+    ///
+    /// # Errors
+    /// One sentence: it does not define a user.
+    pub fn add_user(&mut self, words: &[Vec<u8>]) -> Result<(), String> {
+        crate::acl::check_line(words)?;
+        self.users.push(words.into());
+        Ok(())
+    }
+
+    /// The row of a request, by the names that commands go by here.
+    ///
+    /// # Errors
+    /// There is none; the error knows the text to answer.
+    #[inline]
+    pub fn find(&self, args: &Args<'_>) -> Result<Found, FindError> {
+        if self.renames.is_empty() { find(args) } else { self.renames.find(args) }
+    }
+
     /// Has a shard follow them.
     pub fn tell(&self, shard: &mut Shard) {
         shard.set_encodings(&self.encodings);
@@ -128,9 +186,24 @@ impl Settings {
         shard.set_tracked_max(self.tracked_keys_max);
     }
 
+    /// Bytes that clients may take together, if that is bounded.
+    pub fn clients_bytes_max(&self) -> Option<u64> {
+        let bytes = match self.clients_memory {
+            ClientsMemory::Bytes(bytes) => bytes,
+            ClientsMemory::Percent(percent) => {
+                (u128::from(self.memory_bytes_max) * u128::from(percent) / 100) as u64
+            }
+        };
+        (bytes > 0).then_some(bytes)
+    }
+
     /// Entries that a log of commands shows at most.
     pub fn log_len_max(&self, kind: Kind) -> usize {
-        usize::try_from(self.command_logs[kind as usize].len_max).unwrap_or(usize::MAX)
+        // At 0 nothing is added, and what is there stays.
+        match self.command_logs[kind as usize].len_max {
+            0 => usize::MAX,
+            len_max => usize::try_from(len_max).unwrap_or(usize::MAX),
+        }
     }
 
     /// What was asked for and is only reported so far, one sentence each, for the log.

@@ -1,5 +1,7 @@
-//! Reads the settings to start with: the command line, over flag files, over the environment.
+//! Reads the settings to start with: the command line, over flag files, over a configuration file,
+//! over the environment.
 
+use super::file;
 use super::flag::{Flag, Value};
 use super::settings::Settings;
 use super::table::FLAGS;
@@ -38,6 +40,8 @@ pub fn read(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Start, String> {
     let mut given = Given::default();
+    let mut words = words.into_iter().peekable();
+    let file = words.next_if(|word| !word.as_encoded_bytes().starts_with(b"-"));
     let line = match parse("", words) {
         Ok(matches) => matches,
         Err(Parsed::Print(text)) => return Ok(Start::Print(text)),
@@ -45,15 +49,18 @@ pub fn read(
     };
     let variables: Vec<(String, String)> = environment.into_iter().collect();
     given.environment(&variables)?;
+    if let Some(file) = file {
+        given.config_file(&file.to_string_lossy())?;
+    }
     let files = line.get_one::<String>("flagfile").or(given.flagfile.as_ref()).cloned();
     for path in files.iter().flat_map(|paths| paths.split(',')).filter(|path| !path.is_empty()) {
         given.flagfile(path)?;
     }
     given.take("", &line)?;
-    let warnings = given.unbuilt.iter().map(|name| {
+    let unbuilt = given.unbuilt.iter().map(|name| {
         format!("flag --{name} is accepted, but nothing is built behind it yet: it has no effect")
     });
-    let warnings = warnings.collect();
+    let warnings = given.warnings.iter().cloned().chain(unbuilt).collect();
     Ok(Start::Serve { settings: Box::new(given.settings), warnings })
 }
 
@@ -61,12 +68,18 @@ pub fn read(
 struct Given {
     settings: Settings,
     unbuilt: Vec<&'static str>,
+    warnings: Vec<String>,
     flagfile: Option<String>,
 }
 
 impl Default for Given {
     fn default() -> Self {
-        Self { settings: Settings::initial(), unbuilt: Vec::new(), flagfile: None }
+        Self {
+            settings: Settings::initial(),
+            unbuilt: Vec::new(),
+            warnings: Vec::new(),
+            flagfile: None,
+        }
     }
 }
 
@@ -93,6 +106,15 @@ impl Given {
                 self.take(&source, &matches)?;
             }
         }
+        Ok(())
+    }
+
+    /// Reads a file in Redis's form.
+    fn config_file(&mut self, path: &str) -> Result<(), String> {
+        let directives = file::directives(path)?;
+        file::apply(&mut self.settings, &directives, &mut self.warnings)?;
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        self.settings.config_file = whole.to_string_lossy().into_owned();
         Ok(())
     }
 
@@ -132,6 +154,10 @@ impl Given {
             flag.set(&mut self.settings, text).map_err(|refusal| {
                 format!("{source}bad value '{text}' for flag --{}: {refusal}", flag.name)
             })?;
+            let kept = matches!(flag.value, Value::Kept(..));
+            if kept && flag.show(&mut self.settings) != flag.default {
+                self.unbuilt.push(flag.name);
+            }
         }
         let switches = SWITCHES.iter().map(|name| (name, true));
         for (name, is_switch) in switches.chain(VALUES.iter().map(|name| (name, false))) {
@@ -239,7 +265,7 @@ fn built(flag: &Flag) -> Vec<Arg> {
         Value::Count(..) | Value::Size(..) | Value::Signed(..) => "NUMBER",
         Value::Bytes(..) => "BYTES",
         Value::Choice(..) => "WORD",
-        Value::Text(_) | Value::Parsed { .. } | Value::Constant(_) => "VALUE",
+        Value::Text(_) | Value::Parsed { .. } | Value::Kept(..) | Value::Constant(_) => "VALUE",
     };
     let mut arg = value(flag.name, kind).help(help).hide(flag.hidden);
     if let Some(alias) = flag.alias {
@@ -359,7 +385,7 @@ mod tests {
         for (words, text) in [
             (&["--nosuch=1"][..], "unknown flag --nosuch; --help lists those there are"),
             (&["--nosuch"][..], "unknown flag --nosuch; --help lists those there are"),
-            (&["word"][..], "'word' is not a flag; flags begin with --"),
+            (&["--port=1", "word"][..], "'word' is not a flag; flags begin with --"),
             (&["--port"][..], "flag --port needs a value"),
             (
                 &["--port=x"][..],

@@ -1,8 +1,9 @@
 //! The table of flags: every setting once, with its names, bounds, default and meaning.
 
 use super::flag::{Flag, Refusal, Value, parse_bytes};
-use super::operation;
 use super::settings::{BufferLimit, Pin, Settings};
+use super::{kept, operation};
+use crate::commands::Renames;
 use pinion_shards::keyspace::Class;
 use pinion_shards::limits::{DATABASES_MAX, SHARDS_MAX, STRING_BYTES_MAX};
 
@@ -12,8 +13,19 @@ const I32_MAX: u64 = i32::MAX as u64;
 const SIZE_MAX: usize = i64::MAX as usize;
 
 /// Every setting, by subject.
-pub static FLAGS: &[Flag] =
-    &join::<{ TABLE.len() + operation::TABLE.len() }>(&[TABLE, operation::TABLE]);
+pub static FLAGS: &[Flag] = &join::<FLAG_COUNT>(TABLES);
+
+const TABLES: &[&[Flag]] = &[TABLE, operation::TABLE, kept::TABLE];
+const FLAG_COUNT: usize = count(TABLES);
+
+const fn count(tables: &[&[Flag]]) -> usize {
+    let (mut table, mut count) = (0, 0);
+    while table < tables.len() {
+        count += tables[table].len();
+        table += 1;
+    }
+    count
+}
 
 const fn join<const LEN: usize>(tables: &[&[Flag]]) -> [Flag; LEN] {
     let mut flags = [tables[0][0]; LEN];
@@ -95,6 +107,29 @@ const TABLE: &[Flag] = &[
     )
     .live(),
     Flag::new(
+        "aclfile",
+        Value::Text(|settings| &mut settings.acl_file),
+        "",
+        "File of users to read at start, and for ACL LOAD and ACL SAVE",
+    ),
+    Flag::new(
+        "acllog_max_len",
+        Value::Count(|settings| &mut settings.acl_log_len_max, 0, i64::MAX as u64),
+        "128",
+        "Entries of ACL LOG, at most",
+    )
+    .config("acllog-max-len")
+    .live(),
+    Flag::new(
+        "acl_pubsub_default",
+        Value::Choice(|settings| &mut settings.acl_pubsub_default, CHANNELS),
+        "resetchannels",
+        "Channels that a new user may use: allchannels or resetchannels",
+    )
+    .config("acl-pubsub-default")
+    .live()
+    .hidden(),
+    Flag::new(
         "protected_mode",
         Value::Switch(|settings| &mut settings.protected_mode),
         "yes",
@@ -114,6 +149,13 @@ const TABLE: &[Flag] = &[
         "0",
         "TCP port for memcached's text protocol, over database 0; 0 for none",
     ),
+    Flag::new(
+        "rename_command",
+        Value::Parsed { set: set_renames, show: show_renames },
+        "",
+        "Commands under other names, such as GET=FETCH,FLUSHALL= (none for that)",
+    )
+    .config("rename-command"),
     // What a client may ask for.
     Flag::new(
         "max_bulk_len",
@@ -162,9 +204,6 @@ const TABLE: &[Flag] = &[
     )
     .config("maxmemory-policy")
     .live(),
-    Flag::new("save", Value::Constant(""), "", "Snapshots by themselves; none in this build")
-        .hidden()
-        .live(),
     Flag::new("appendonly", Value::Constant("no"), "no", "An append-only file; not in this build")
         .hidden()
         .live(),
@@ -364,6 +403,8 @@ const TABLE: &[Flag] = &[
     ),
 ];
 
+static CHANNELS: &[&str] = &["allchannels", "resetchannels"];
+
 static POLICIES: &[&str] = &[
     "volatile-lru",
     "volatile-lfu",
@@ -385,6 +426,21 @@ fn set_bind(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     let words = text.split([' ', ',']).filter(|word| !word.is_empty());
     settings.bind = words.map(str::to_owned).collect();
     Ok(())
+}
+
+fn set_renames(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let mut renames = Renames::default();
+    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let (name, to) = pair.split_once('=').ok_or("argument must be a list such as GET=FETCH")?;
+        renames.add(name.trim(), to.trim())?;
+    }
+    settings.renames = renames;
+    Ok(())
+}
+
+fn show_renames(settings: &Settings) -> String {
+    let pairs = settings.renames.pairs();
+    pairs.iter().map(|(name, to)| format!("{name}={to}")).collect::<Vec<_>>().join(",")
 }
 
 fn set_unixsocket_mode(settings: &mut Settings, text: &str) -> Result<(), Refusal> {

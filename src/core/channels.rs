@@ -14,7 +14,7 @@ use slab::Slab;
 /// What this core knows of subscriptions.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    subscriptions: Subscriptions<SocketId>,
+    pub(super) subscriptions: Subscriptions<SocketId>,
     joins: Slab<Join>,
     /// What each shard tells.
     inbound: Vec<Inbound>,

@@ -3,6 +3,7 @@
 use super::jobs::Jobs;
 use super::{Core, Work};
 use crate::config::{Pin, Settings};
+use pinion_io::clock::nanos;
 use pinion_io::limits::HEARTBEAT;
 use pinion_io::ring::{Ring, Wait};
 use pinion_io::runtime::{Crowding, pin_to, unpin};
@@ -144,8 +145,12 @@ impl Core {
         if now < self.cron.next {
             return false;
         }
+        let began = nanos();
         self.work.clock.adjust();
         let mut more = self.work.owner.value().tick(self.work.now);
+        let expiry = nanos().saturating_sub(began);
+        self.work.stats.expiry_ns += expiry;
+        self.work.slow.note_event("expire-cycle", expiry / 1_000_000, self.work.now);
         if self.work.owner.value().has_late() {
             // A key that went by its time was waited for: the next tick sends what this says.
             self.work.bring_late();
@@ -164,6 +169,7 @@ impl Core {
                 self.work.server.sample_memory();
             }
         }
+        self.work.stats.cron_ns += nanos().saturating_sub(began);
         more
     }
 }

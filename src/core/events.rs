@@ -114,7 +114,8 @@ impl Core {
         if self.work.server.census.total() as u64 >= settings.clients_max {
             return Some(FULL);
         }
-        if settings.protected_mode && settings.password.is_empty() && settings.bind.is_empty() {
+        let open = || self.work.server.acl.users().default_user().lets_all_in();
+        if settings.protected_mode && settings.bind.is_empty() && open() {
             let (peer, _) = net::ends(socket).ok()?;
             let local = match peer {
                 Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
@@ -144,10 +145,10 @@ impl Core {
             Address::Tcp(address) => Peer::Tcp(address),
             Address::Unix => self.work.unix_path.clone(),
         };
-        let open = self.work.settings.password.is_empty();
         let id = self.work.server.client_id();
         let (fd, core) = (socket.as_raw_fd(), self.work.index as u16);
-        let session = Session::new(id, (end(peer), end(local)), fd, core, self.work.now, open);
+        let acl = &self.work.server.acl;
+        let session = Session::new(id, (end(peer), end(local)), fd, core, self.work.now, acl);
         let socket = self.ring.attach(socket);
         self.work.server.note_home(id, Some((core, socket)));
         let index = socket.index as usize;

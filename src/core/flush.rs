@@ -63,6 +63,7 @@ impl Core {
             connection.sending = buffer.len();
             connection.session.output_bytes_total += buffer.len() as u64;
             self.work.stats.output_bytes += buffer.len() as u64;
+            self.work.stats.writes += 1;
             // Of a small send nothing is heard but at the next call; its end closes this one, or
             // lets it send the rest.
             let ends = connection.ended || connection.session.closing;

@@ -1,8 +1,9 @@
 //! From bytes to requests: parses what arrived where it lies, and asks for the buckets of its keys.
 
 use super::http::wire_of;
+use super::logins::STRANGER_BYTES_MAX;
 use super::{Core, Work};
-use crate::commands::{FindError, Found, find};
+use crate::commands::{FindError, Found};
 use crate::connection::{Connection, Intake, Wire};
 use pinion_io::resp::{Limits, Parser, ProtocolError, Range, Step};
 use pinion_io::ring::{Chunk, Ring, SocketId};
@@ -194,13 +195,17 @@ impl Core {
                 self.run_requests();
             }
         }
+        done += self.inbox.requests.len();
         self.run_requests();
+        let most = &mut self.work.stats.tick_requests_max;
+        *most = (*most).max(done as u64);
         !self.inbox.arrived.is_empty()
     }
 
     fn take_chunk(&mut self, socket: SocketId, chunk: Chunk) {
         let (now, http) = (self.work.now, self.work.settings.http);
         self.work.stats.input_bytes += chunk.len() as u64;
+        self.work.stats.reads += 1;
         let Some(connection) = self.work.connection(socket) else {
             return self.ring.give_back(chunk);
         };
@@ -233,6 +238,7 @@ impl Core {
     /// Parses what a connection has gathered, as far as it may run.
     pub(super) fn take_input(&mut self, socket: SocketId) {
         let limit = (self.work.settings.query_buffer_bytes_max as usize).min(INPUT_BYTES_MAX);
+        let limit = limit.min(self.stranger_limit(socket));
         let Some(connection) = self.work.connection(socket) else { return };
         if connection.input_bytes() > limit {
             connection.killed = true;
@@ -271,6 +277,17 @@ impl Core {
             self.inbox.held.push(Held::Bytes(input));
         }
         self.want_more(socket, need);
+    }
+
+    /// Bytes that a client may send ahead before it has authenticated, which what is parsed already
+    /// may do.
+    fn stranger_limit(&mut self, socket: SocketId) -> usize {
+        let is_stranger = self
+            .work
+            .connection(socket)
+            .is_some_and(|connection| connection.session.login.is_locked_out());
+        let asks = || self.inbox.requests.iter().any(|earlier| earlier.socket == socket);
+        if is_stranger && !asks() { STRANGER_BYTES_MAX } else { usize::MAX }
     }
 
     /// Stops a peer that sends faster than its requests may run.
@@ -341,9 +358,8 @@ impl Work {
 
     fn limits(&mut self, socket: SocketId) -> Limits {
         let bulk_bytes_max = self.settings.bulk_bytes_max as i64;
-        let password = !self.settings.password.is_empty();
         match self.connection(socket) {
-            Some(Connection { session, .. }) if password && !session.authenticated => {
+            Some(Connection { session, .. }) if session.login.is_locked_out() => {
                 Limits::unauthenticated()
             }
             _ => Limits { bulk_bytes_max, ..Limits::default() },
@@ -430,7 +446,7 @@ impl Work {
         if words.is_empty() {
             return request;
         }
-        let found = find(&args);
+        let found = self.settings.find(&args);
         request.what = What::Command(found);
         if let Ok(Found::Shard(row)) = found
             && let Some(index) = row.first_key(&args)

@@ -175,6 +175,7 @@ impl Core {
 impl Work {
     /// Answers an errand for this core.
     pub(super) fn visit(&mut self, errand: &Errand) -> Answer {
+        self.refresh_logins(None);
         let mut table = Table {
             connections: &mut self.connections,
             dirty: &mut self.dirty,

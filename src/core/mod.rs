@@ -22,6 +22,7 @@ mod http;
 mod inbox;
 mod jobs;
 mod later;
+mod logins;
 mod memcached;
 mod parcels;
 mod pause;
@@ -96,6 +97,7 @@ struct Work {
     server: Arc<Server>,
     settings: Arc<Settings>,
     settings_version: u64,
+    acl_version: u64,
     owner: Owner<Shard>,
     route: Route,
     hops: Hops,
@@ -189,6 +191,7 @@ impl Core {
             unix_path: Peer::Unix(settings.unixsocket.as_str().into()),
             settings,
             settings_version,
+            acl_version: 0,
             owner,
             coordinator,
             execs: Execs::new(),
@@ -227,7 +230,9 @@ impl Core {
         self.work.steady = self.work.clock.steady();
         self.work.now = self.work.clock.wall_ms(self.work.steady);
         self.work.stats.ticks += 1;
+        let began = nanos();
         self.work.refresh_settings();
+        self.work.refresh_logins(None);
         let mut busy = self.reap();
         busy |= self.drain();
         busy |= self.finish_jobs();
@@ -240,6 +245,7 @@ impl Core {
         self.flush();
         let leaving = std::mem::take(&mut self.work.leaving);
         let again = self.run_cron() | more | leaving | reading || !self.work.resumable.is_empty();
+        self.work.stats.turned(nanos().saturating_sub(began));
         Ok(match (again, busy) {
             (true, _) => Tick::Again,
             (false, true) => Tick::Done,

@@ -15,6 +15,7 @@ use pinion_shards::error::Error;
 use pinion_shards::keyspace::Cursor;
 use pinion_shards::limits::PREFETCH_DEPTH;
 use pinion_shards::{Call, Ran, Sender, Task};
+use std::sync::Arc;
 
 /// Bytes of replies that a slow reader may leave before it stands still. Large, since some clients
 /// write a whole pipeline before they read: below this nothing of theirs waits.
@@ -81,7 +82,7 @@ impl Work {
                 return true;
             }
         };
-        match dispatch::guard(found, args, &connection.session, &self.settings) {
+        match dispatch::guard(found, args, &connection.session) {
             Err(refusal) => {
                 connection.session.spoil_queue();
                 self.refuse(request, args, refusal);
@@ -302,6 +303,7 @@ impl Work {
             self.unwatch(socket);
         }
         self.refresh_settings();
+        self.refresh_logins(Some(socket));
         if let Some(connection) = self.connection(socket) {
             connection.session.end_caching(&row.row);
         }
@@ -321,7 +323,10 @@ impl Work {
             self.stats.command(&row.row);
         }
         match outcome {
-            Outcome::Done | Outcome::Unwatch => self.answer(request, |reply| reply.raw(&text)),
+            Outcome::Done | Outcome::Unwatch => {
+                self.answer(request, |reply| reply.raw(&text));
+                self.bound_stranger(request.socket);
+            }
             Outcome::Start(job) => {
                 let socket = request.socket;
                 let index = socket.index as usize;
@@ -375,7 +380,11 @@ impl Work {
             return self.turn_away(request);
         }
         let mut line = Vec::new();
-        refusal.write(args, &mut pinion_io::resp::Reply::new(&mut line, Default::default()));
+        let Some(connection) = self.connection(request.socket) else { return };
+        let user = Arc::clone(connection.session.login.user());
+        let mut reply = pinion_io::resp::Reply::new(&mut line, Default::default());
+        refusal.write(args, user.name(), &mut reply);
+        self.note_refusal(request.socket, args, refusal);
         if refusal.row().is_some_and(|row| row.name == "exec") {
             // What was queued cannot wait for another EXEC.
             if let Some(connection) = self.connection(request.socket) {
@@ -387,6 +396,7 @@ impl Work {
         }
         self.stats.error(refusal.row(), &line, true);
         self.answer(request, |reply| reply.raw(&line));
+        self.bound_stranger(request.socket);
     }
 
     /// Closes a connection that sends what a web page can have a browser send.

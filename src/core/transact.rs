@@ -2,6 +2,7 @@
 //! here.
 
 use super::inbox::Request;
+use super::logins::denied_text;
 use super::{Work, jobs};
 use crate::commands::{Found, Outcome};
 use crate::connection::Stall;
@@ -201,17 +202,19 @@ impl Work {
         let Some(connection) = self.connections[request.socket.index as usize].as_mut() else {
             return true;
         };
-        let stats = &mut self.stats;
         let watched = connection.session.take_watched();
         let mut queue = connection.session.take_queue();
         if queue.iter().any(|queued| matches!(queued.found, Found::Session(_))) {
             // What these do to the session comes before the next request.
             connection.stall = Stall::Exec;
         }
+        self.recheck(request.socket, &mut queue);
+        let stats = &mut self.stats;
         let mut db = place.db;
         let commands: Vec<_> = queue
             .iter_mut()
             .map(|queued| match queued.found {
+                _ if queued.denied.is_some() => (None, db, Words::default()),
                 Found::Shard(row) => {
                     stats.command_late(row);
                     (Some(row), db, std::mem::take(&mut queued.words))
@@ -321,6 +324,12 @@ impl Work {
             reply.array(replies.len());
             self.note_running(exec.socket, Some(replies.len()));
             for (replied, queued) in replies.into_iter().zip(&exec.queue) {
+                if let Some(denied) = self.denied_now(exec.socket, queued) {
+                    let line = format!("-{}\r\n", denied_text(denied));
+                    self.stats.error(Some(queued.found.row()), line.as_bytes(), true);
+                    text.extend_from_slice(line.as_bytes());
+                    continue;
+                }
                 match queued.found {
                     Found::Shard(_) => {
                         if replied.reply.first() == Some(&b'-') {

@@ -101,6 +101,12 @@ impl<C: Copy + Eq + Hash> Subscriptions<C> {
         own.map_or([0; 4], |own| [0, 1, 2, 3].map(|kind: usize| own[kind].len() as u32))
     }
 
+    /// The names of a kind that a client subscribes to, in no order.
+    pub fn names(&self, client: C, kind: Kind) -> impl Iterator<Item = &[u8]> {
+        let own = self.clients.get(&client);
+        own.into_iter().flat_map(move |own| own[kind as usize].iter().map(|name| &**name))
+    }
+
     fn shown(&self, client: C, kind: Kind) -> u32 {
         let [channels, patterns, sharded, prefixes] = self.counts(client);
         match kind {

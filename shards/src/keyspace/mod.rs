@@ -520,8 +520,8 @@ impl Keyspace {
     #[inline]
     fn touched(&mut self, db: u16, key: &[u8], change: Change) {
         self.counters.changes += 1;
-        let nobody = self.awaited.is_empty() & self.watches.is_empty();
-        if !(nobody & self.marks.is_empty() & !self.changes.wanted) {
+        let unseen = self.awaited.is_empty() & self.watches.is_empty() & self.marks.is_empty();
+        if !(unseen & !self.changes.wanted) {
             self.tell(db, key, change);
         }
     }

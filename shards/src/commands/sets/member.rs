@@ -221,7 +221,7 @@ pub(in crate::commands) const ROWS: &[Row] = &[
         .about("1.0.0", "Tells whether a set has a member"),
     Row::new("smismember", -3, Group::Set, Plan::One(smismember))
         .flags(&[Flags::READONLY, Flags::FAST])
-        .keys(&[KeySpec::one(1, &["RO"])])
+        .keys(&[KeySpec::one(1, &["RO", "ACCESS"])])
         .about("6.2.0", "Tells of several members whether a set has them"),
     Row::new("scard", 2, Group::Set, Plan::One(scard))
         .flags(&[Flags::READONLY, Flags::FAST])
