@@ -266,11 +266,7 @@ impl Errand {
                 write_spikes(question, &spikes, threshold_ms, at_home.now / 1000, reply);
             }
             Self::SpikesReset(_) => {
-                let events = answers.into_iter().flat_map(|answer| match answer {
-                    Answer::Events(events) => events,
-                    _ => Vec::new(),
-                });
-                reply.int(events.collect::<HashSet<_>>().len() as i64);
+                reply.int(count_events(answers) as i64);
             }
             Self::Histograms(names) => {
                 write_histograms(names, &all_histograms(answers), reply);
@@ -304,6 +300,15 @@ fn lines_of(answers: Vec<Answer>) -> Vec<(u64, String)> {
         _ => Vec::new(),
     });
     lines.collect()
+}
+
+/// How many different events all cores know of.
+fn count_events(answers: Vec<Answer>) -> usize {
+    let events = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Events(events) => events,
+        _ => Vec::new(),
+    });
+    events.collect::<HashSet<_>>().len()
 }
 
 /// Closes the clients that a filter chooses; the one that asks only after its reply.
