@@ -21,6 +21,8 @@ pub enum Refusal {
     Sort(&'static Row, &'static str),
     /// The client subscribes, in a protocol that allows nothing else meanwhile.
     Listening(&'static Row),
+    /// The client watches what others ask.
+    Monitor(&'static Row),
 }
 
 /// Passes a request, or says why not.
@@ -41,10 +43,23 @@ pub fn guard(
     if session.login.is_limited() {
         check(row, args, session)?;
     }
-    if session.is_listening() && !listens(row) {
-        return Err(Refusal::Listening(row));
+    if session.is_bound() {
+        check_bound(row, session)?;
     }
     Ok(found)
+}
+
+/// Looks at the request of a client that hears what is no reply to it.
+#[cold]
+fn check_bound(row: &'static Row, session: &Session) -> Result<(), Refusal> {
+    let of_keys = row.flags.has(Flags::READONLY) || row.flags.has(Flags::WRITE);
+    if session.is_listening() && !listens(row) {
+        Err(Refusal::Listening(row))
+    } else if session.is_monitor && of_keys {
+        Err(Refusal::Monitor(row))
+    } else {
+        Ok(())
+    }
 }
 
 /// Looks at the request of a client who may not do everything.
@@ -87,7 +102,6 @@ fn reads_others(row: &Row, args: &Args<'_>) -> Option<&'static str> {
 }
 
 /// True if a command may run between messages in RESP2.
-#[cold]
 fn listens(row: &Row) -> bool {
     const NAMES: [&str; 9] = [
         "subscribe",
@@ -114,7 +128,9 @@ impl Refusal {
     pub fn row(self) -> Option<&'static Row> {
         match self {
             Self::Unknown(_) => None,
-            Self::Arity(row) | Self::Auth(row) | Self::Listening(row) => Some(row),
+            Self::Arity(row) | Self::Auth(row) | Self::Listening(row) | Self::Monitor(row) => {
+                Some(row)
+            }
             Self::Denied(row, _) | Self::Sort(row, _) => Some(row),
         }
     }
@@ -134,6 +150,7 @@ impl Refusal {
                 let error = pinion_shards::error::Error::Arity(row.name);
                 reply.error(error.text().as_bytes());
             }
+            Self::Monitor(_) => reply.error(b"ERR Replica can't interact with the keyspace"),
             Self::Listening(row) => {
                 let name = row.name;
                 let text = format!(

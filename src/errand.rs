@@ -1,8 +1,8 @@
 //! Questions that every core answers and home folds: CLIENT LIST, CLIENT KILL, INFO and such.
 
 use crate::commands::{
-    AllHistograms, AllSpikes, Context, Filter, KillReply, Sections, SpikeQuestion, line, report,
-    write_histograms, write_log, write_spikes,
+    AllHistograms, AllSpikes, Context, Filter, KillReply, MemoryQuestion, Sections, SpikeQuestion,
+    line, report, write_histograms, write_log, write_memory, write_spikes,
 };
 use crate::http::{self, Page, Shape};
 use crate::memcached;
@@ -75,6 +75,8 @@ pub enum Errand {
     Page(Page, Shape),
     /// CONFIG RESETSTAT.
     ResetStats,
+    /// MEMORY STATS and DOCTOR.
+    Memory(MemoryQuestion),
     /// CLIENT PAUSE, until then, of all commands or those that write.
     Pause(Millis, bool),
     /// CLIENT UNPAUSE.
@@ -177,6 +179,7 @@ impl Errand {
             }
             Self::ClientKill(filter, _) => Answer::Count(kill(filter, core)),
             Self::ClientUnblock(id, why) => Answer::Count(unblock(*id, *why, core)),
+            Self::Memory(_) => Answer::Figures(Box::new(figures(Sections::default(), core))),
             Self::Info(sections) => Answer::Figures(Box::new(figures(*sections, core))),
             Self::Page(..) | Self::MemcachedStats => {
                 Answer::Figures(Box::new(figures(Sections::default(), core)))
@@ -238,6 +241,9 @@ impl Errand {
             Self::Info(sections) => {
                 let text = report(*sections, &all_figures(answers), at_home);
                 reply.verbatim(b"txt", text.as_bytes());
+            }
+            Self::Memory(question) => {
+                write_memory(*question, &all_figures(answers), at_home, reply);
             }
             Self::MemcachedStats => {
                 reply.raw(memcached::stats(&all_figures(answers), at_home).as_bytes());

@@ -77,6 +77,8 @@ pub enum Parcel {
     },
     /// What a shard says late, for the receiver.
     Late(Late),
+    /// What clients ask, for those of the receiver who watch.
+    Shown(Arc<[u8]>),
     /// Nothing is there any more that clients of the receiver have read.
     Flushed,
     /// Keys have changed, or all, which a client of the receiver hears for another.

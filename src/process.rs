@@ -1,7 +1,7 @@
 //! Figures of the process, as the kernel and the allocator tell them. Never on the hot path.
 
 use std::fs::read_to_string;
-use tikv_jemalloc_ctl::{epoch, stats};
+use tikv_jemalloc_ctl::{Access as _, AsName as _, arenas, epoch, stats};
 
 /// Ticks a second of the processor times in /proc: fixed by the kernel's interface.
 const PROC_TICKS_PER_SECOND: f64 = 100.0;
@@ -37,6 +37,25 @@ impl Memory {
 /// What the program has allocated and not freed, in bytes; cheaper than all of `Memory`.
 pub(crate) fn allocated() -> u64 {
     epoch::advance().and_then(|_| stats::allocated::read()).unwrap_or(0) as u64
+}
+
+/// Gives pages that are not in use back to the system: the allocator does so with what is older
+/// than its patience, which is none for a moment.
+pub(crate) fn purge() {
+    let arenas = arenas::narenas::read().unwrap_or(0);
+    for arena in 0..arenas {
+        for kind in ["dirty", "muzzy"] {
+            let name = format!("arena.{arena}.{kind}_decay_ms\0");
+            let patience: Result<isize, _> = name.as_bytes().name().read();
+            // An arena that nobody has used is not there.
+            let Ok(patience) = patience else { continue };
+            let ended = name.as_bytes().name().write(0_isize);
+            let begun = name.as_bytes().name().write(patience);
+            if let Err(error) = ended.and(begun) {
+                tracing::warn!("cannot purge arena {arena}: {error}");
+            }
+        }
+    }
 }
 
 /// Memory of the machine, in bytes; 0 where that cannot be had.

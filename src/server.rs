@@ -42,11 +42,15 @@ pub struct Server {
     pub tickets: Tickets,
     /// The numbers of entries in the logs of slow commands.
     pub log_numbers: Numbers,
+    /// Bytes that each core's clients take.
+    client_bytes: Box<[AtomicU64]>,
     next_client_id: AtomicU64,
     /// On which core each client is, and where there.
     homes: Mutex<HashMap<u64, (u16, SocketId)>>,
     /// Clients that cache what they read.
     caching: AtomicU64,
+    /// Clients that watch what all ask.
+    monitors: AtomicU64,
 }
 
 impl Server {
@@ -69,9 +73,11 @@ impl Server {
             census: Census::new(cores),
             tickets: Tickets::new(cores),
             log_numbers: Numbers::default(),
+            client_bytes: (0..cores).map(|_| AtomicU64::new(0)).collect(),
             next_client_id: AtomicU64::new(1),
             homes: Mutex::default(),
             caching: AtomicU64::new(0),
+            monitors: AtomicU64::new(0),
         }
     }
 
@@ -84,6 +90,17 @@ impl Server {
     /// is that of the times somebody asked.
     pub fn sample_memory(&self) {
         self.note_memory(allocated());
+    }
+
+    /// What all clients took when they were last counted, in bytes.
+    pub fn client_bytes(&self) -> u64 {
+        self.client_bytes.iter().map(|bytes| bytes.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Notes what a core's clients take, in bytes; returns what all take.
+    pub fn note_client_bytes(&self, core: usize, bytes: u64) -> u64 {
+        self.client_bytes[core].store(bytes, Ordering::Relaxed);
+        self.client_bytes()
     }
 
     /// Notes on which core a client is, and where there; or that it is gone.
@@ -111,6 +128,21 @@ impl Server {
         } else {
             self.caching.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts a client more that watches what all ask, or one less.
+    pub fn count_monitor(&self, more: bool) {
+        if more {
+            self.monitors.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.monitors.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Clients that watch what all ask.
+    #[inline]
+    pub fn monitors(&self) -> u64 {
+        self.monitors.load(Ordering::Relaxed)
     }
 
     /// Clients that cache what they read.

@@ -111,6 +111,8 @@ pub struct Session {
     pub no_evict: bool,
     /// Its reads do not count as use of a key.
     pub no_touch: bool,
+    /// It watches what all clients ask (MONITOR).
+    pub is_monitor: bool,
     /// To be closed once the replies so far are sent.
     pub closing: bool,
     /// How many channels, patterns and sharded channels it subscribes to.
@@ -199,6 +201,7 @@ impl Session {
             reply_mode: ReplyMode::On,
             no_evict: false,
             no_touch: false,
+            is_monitor: false,
             closing: false,
             subscriptions: [0; 4],
             tracking: None,
@@ -247,6 +250,12 @@ impl Session {
         {
             tracking.caching = None;
         }
+    }
+
+    /// True if it hears what is no reply to it, and may not do everything meanwhile.
+    #[inline]
+    pub fn is_bound(&self) -> bool {
+        self.is_monitor | self.is_subscriber()
     }
 
     /// True between MULTI and EXEC or DISCARD.
@@ -368,6 +377,7 @@ impl Session {
         self.name = Box::default();
         self.no_touch = false;
         self.tracking = None;
+        self.is_monitor = false;
         self.take_queue();
     }
 

@@ -66,6 +66,8 @@ pub enum Retire {
     TimedOut,
     /// Another client ended it, and it replies with an error.
     Unblocked,
+    /// Its user may not do that any more, and it replies so.
+    Denied,
     /// Its client is gone: it replies nothing.
     Gone,
 }
@@ -78,6 +80,7 @@ impl Retire {
         match self {
             Self::TimedOut => reply.null_array(),
             Self::Unblocked => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+            Self::Denied => reply.error(b"NOPERM No permissions to access a key"),
             Self::Gone => return None,
         }
         Some(text)
@@ -500,7 +503,7 @@ mod tests {
 
     #[test]
     fn a_wait_may_end_before_it_begins() {
-        for why in [Retire::Gone, Retire::Unblocked, Retire::TimedOut] {
+        for why in [Retire::Gone, Retire::Unblocked, Retire::Denied, Retire::TimedOut] {
             let mut stage = Stage::new();
             stage.run("LRANGE long 0 -1");
             assert!(matches!(stage.run("DEL long").0, Ran::Later(_)));
@@ -512,6 +515,7 @@ mod tests {
             let end = match why {
                 Retire::Gone => None,
                 Retire::Unblocked => Some("-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"),
+                Retire::Denied => Some("-NOPERM No permissions to access a key\r\n"),
                 Retire::TimedOut => Some("*-1\r\n"),
             };
             assert_eq!(replies(LateCall::Waited(1)), end);

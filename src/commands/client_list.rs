@@ -236,6 +236,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     let mut flags = String::new();
     let (queued, queued_bytes) = session.queued();
     for (set, flag) in [
+        (session.is_monitor, 'O'),
         (session.is_subscriber(), 'P'),
         (session.tracking.is_some(), 't'),
         (session.tracking.as_ref().is_some_and(|tracking| tracking.is_broken), 'R'),
@@ -258,7 +259,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
     let mut line = String::with_capacity(400);
     writeln!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} capa= db={} sub={} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} \
          psub={} ssub={} multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} \
          rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={memory} events=r cmd={} user={} \
          redir={} resp={} lib-name={library} lib-ver={version} io-thread={} tot-net-in={} \
@@ -321,7 +322,7 @@ mod tests {
         assert!(
             line.starts_with(
                 "id=7 addr=127.0.0.1:5000 laddr=127.0.0.1:6379 fd=9 name=worker age=3 idle=3 \
-                 flags=bT capa= db=0 sub=0"
+                 flags=bT db=0 sub=0"
             ),
             "{line}"
         );

@@ -69,11 +69,20 @@ fn set(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
 
 /// CONFIG REWRITE
 fn rewrite(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    write_file(at, false, reply)
+}
+
+/// Writes the settings into their file; with `all`, those at their defaults as well.
+pub(super) fn write_file(
+    at: &Context<'_>,
+    all: bool,
+    reply: &mut Reply<'_>,
+) -> Result<Outcome, Error> {
     let settings = at.server.config.settings();
     if settings.config_file.is_empty() {
         return Err(Error::Text("ERR The server is running without a config file"));
     }
-    match config::rewrite(&settings, false) {
+    match config::rewrite(&settings, all) {
         Ok(()) => {
             tracing::info!("CONFIG REWRITE has written {}", settings.config_file);
             reply.ok();

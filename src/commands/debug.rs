@@ -20,6 +20,14 @@ fn debug(
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Outcome, Error> {
+    let local = context.session.peer.is_local();
+    if !context.settings.debug_command.allows(local) {
+        return Err(Error::Text(
+            "ERR DEBUG command not allowed. If the enable-debug-command option is set to \
+             \"local\", you can run it from a local connection, otherwise you need to set this \
+             option in the configuration file, and then restart the server.",
+        ));
+    }
     if args.len() == 2 && args.is(1, "HELP") {
         write_help(reply, "DEBUG", HELP);
     } else if args.len() == 3 && args.is(1, "SLEEP") {
@@ -34,6 +42,14 @@ fn debug(
     } else if args.len() == 3 && args.is(1, "QUICKLIST-PACKED-THRESHOLD") {
         set_plain_bytes(context, args.at(2))?;
         reply.ok();
+    } else if args.len() == 2 && args.is(1, "CONFIG-REWRITE-FORCE-ALL") {
+        return super::config::write_file(context, true, reply);
+    } else if args.len() == 2 && args.is(1, "CLIENT-EVICTION") {
+        write_client_memory(context, reply)?;
+    } else if is_nothing(args) {
+        reply.ok();
+    } else if args.is(1, "RELOAD") || args.len() == 2 && args.is(1, "LOADAOF") {
+        return Err(Error::Text("ERR this server does not save to disk yet"));
     } else if args.len() == 3 && args.is(1, "LOG") {
         tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args.at(2)));
         reply.ok();
@@ -41,6 +57,34 @@ fn debug(
         return Ok(refuse_words("DEBUG", args, reply));
     }
     Ok(Outcome::Done)
+}
+
+/// True for what tunes parts of Redis that are not here, and has nothing to do.
+fn is_nothing(args: &Args<'_>) -> bool {
+    let is_number = |index| args.int(index).is_ok();
+    match args.len() {
+        2 => args.is(1, "CHANGE-REPL-ID"),
+        3 => {
+            let switches = ["PAUSE-CRON", "DICT-RESIZING", "SET-DISABLE-DENY-SCRIPTS"];
+            switches.iter().any(|name| args.is(1, name)) && is_number(2)
+        }
+        4 => {
+            args.is(1, "REPLYBUFFER")
+                && (args.is(2, "PEAK-RESET-TIME")
+                    && (args.is(3, "NEVER") || args.is(3, "RESET") || is_number(3))
+                    || args.is(2, "RESIZING") && is_number(3))
+        }
+        _ => false,
+    }
+}
+
+/// Tells how much memory clients may take.
+fn write_client_memory(context: &Context<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let limit = context.settings.clients_bytes_max();
+    let limit = limit.ok_or(Error::Text("ERR maxmemory-clients is disabled."))?;
+    let all = context.server.client_bytes();
+    reply.verbatim(b"txt", format!("maxmemory-clients: {limit}\nclients: {all}\n").as_bytes());
+    Ok(())
 }
 
 /// Sets from how many bytes on an element of a long list stands alone; 0 for where it does by
@@ -117,6 +161,18 @@ fn write_sample(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
 }
 
 const HELP: &[&str] = &[
+    "CHANGE-REPL-ID",
+    "    Accepted, and nothing changes: there is no replication.",
+    "CLIENT-EVICTION",
+    "    Show what clients take together, and what they may.",
+    "CONFIG-REWRITE-FORCE-ALL",
+    "    As CONFIG REWRITE, with every parameter.",
+    "DICT-RESIZING (0|1)",
+    "    Accepted, and nothing changes: tables grow by segments.",
+    "PAUSE-CRON (0|1)",
+    "    Accepted, and nothing changes.",
+    "REPLYBUFFER (PEAK-RESET-TIME|RESIZING) <value>",
+    "    Accepted, and nothing changes: an idle client holds no buffer.",
     "DIGEST",
     "    Digest all keys with their values: equal for equal contents, however they are held.",
     "DIGEST-VALUE <key> [<key> ...]",

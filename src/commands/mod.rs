@@ -11,8 +11,11 @@ mod debug;
 mod info;
 mod info_memory;
 mod latency;
+mod memory;
+mod monitor;
 mod pubsub;
 mod renames;
+mod replication;
 mod server;
 mod slowlog;
 mod table;
@@ -26,6 +29,8 @@ pub use info::Sections;
 pub(crate) use info::report;
 pub use latency::SpikeQuestion;
 pub(crate) use latency::{AllHistograms, AllSpikes, write_histograms, write_spikes};
+pub use memory::MemoryQuestion;
+pub(crate) use memory::write_memory;
 pub use renames::Renames;
 pub(crate) use slowlog::write_log;
 
@@ -100,6 +105,8 @@ pub enum Outcome {
     Reset,
     /// The reply is written, and the client caches what it reads, or does not any more.
     Track,
+    /// The reply is written, and the client watches what all clients ask.
+    Monitor,
     /// The client is to begin or end subscriptions; what they come to is the reply.
     Subscribe(Change),
 }

@@ -1,6 +1,6 @@
 //! Commands about the server as a whole that have no family of their own.
 
-use super::{Context, Job, Outcome, SessionRow, write_help};
+use super::{Context, Job, Outcome, SessionRow};
 use crate::server::REDIS_VERSION;
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
@@ -70,25 +70,6 @@ fn no_cluster(_: &mut Context<'_>, _: &Args<'_>, _: &mut Reply<'_>) -> Result<Ou
     Err(Error::Text("ERR This instance has cluster support disabled"))
 }
 
-/// MEMORY HELP; MEMORY USAGE runs on the key's shard.
-fn memory_help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
-    write_help(
-        reply,
-        "MEMORY",
-        &[
-            "USAGE <key> [SAMPLES <count>]",
-            "    Return the bytes that <key> and its value take; <count> is accepted, and nothing",
-            "    is estimated.",
-        ],
-    );
-    Ok(Outcome::Done)
-}
-
-/// The container's name never runs alone: its arity asks for a subcommand.
-fn memory(_: &mut Context<'_>, _: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
-    Err(Error::Arity("memory"))
-}
-
 const fn row(name: &'static str, arity: i8, group: Group, flags: &[Flags]) -> Row {
     Row::new(name, arity, group, Plan::Session).flags(flags)
 }
@@ -128,16 +109,6 @@ pub(super) static ROWS: &[SessionRow] = &[
         )
         .about("1.0.0", "Stops the server"),
         shutdown,
-    ),
-    SessionRow::container(
-        row("memory", -2, Group::Server, &[])
-            .about("4.0.0", "A container for commands about memory"),
-        memory,
-        &[SessionRow::new(
-            row("memory|help", 2, Group::Server, &[Flags::LOADING, Flags::STALE])
-                .about("4.0.0", "Returns help on the subcommands"),
-            memory_help,
-        )],
     ),
     SessionRow::new(cluster("readonly", 1, QUICK), no_cluster),
     SessionRow::new(cluster("readwrite", 1, QUICK), no_cluster),

@@ -1,8 +1,8 @@
 //! Finds the row of a request, here or among the shards' rows.
 
 use super::{
-    SessionRow, acl, client, command, config, connection, debug, info, latency, pubsub, server,
-    slowlog, transaction,
+    SessionRow, acl, client, command, config, connection, debug, info, latency, memory, monitor,
+    pubsub, replication, server, slowlog, transaction,
 };
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Plan, Row};
@@ -18,9 +18,12 @@ static FAMILIES: &[&[SessionRow]] = &[
     server::ROWS,
     debug::ROWS,
     transaction::ROWS,
+    monitor::ROWS,
     pubsub::ROWS,
     slowlog::ROWS,
     latency::ROWS,
+    memory::ROWS,
+    replication::ROWS,
 ];
 
 /// Longest part of a client's words that an error quotes, in bytes (Redis: 128).

@@ -14,7 +14,7 @@ pub(crate) use flag::parse_bytes;
 pub use flag::{Flag, Refusal, Value};
 pub use kept::Form;
 pub use rewrite::rewrite;
-pub use settings::{BufferLimit, ClientsMemory, LogSetting, Pin, Settings};
+pub use settings::{Allowed, BufferLimit, ClientsMemory, LogSetting, Pin, Settings};
 pub use sources::{Start, read};
 pub use table::FLAGS;
 

@@ -1,7 +1,7 @@
 //! Settings that those who operate a server ask for: what is logged and measured.
 
 use super::flag::{Flag, Refusal, Value, parse_bytes};
-use super::settings::{ClientsMemory, Settings};
+use super::settings::{Allowed, ClientsMemory, Settings};
 
 const I64_MAX: u64 = i64::MAX as u64;
 
@@ -15,6 +15,14 @@ const fn log_from(
 }
 
 pub(super) const TABLE: &[Flag] = &[
+    Flag::new(
+        "enable_debug_command",
+        Value::Parsed { set: set_debug, show: show_debug },
+        "local",
+        "Who may use DEBUG: yes, no, or local",
+    )
+    .config("enable-debug-command")
+    .hidden(),
     log_from(
         "maxmemory_clients",
         Value::Parsed { set: set_clients_memory, show: show_clients_memory },
@@ -89,6 +97,25 @@ pub(super) const TABLE: &[Flag] = &[
     )
     .config("latency-tracking-info-percentiles"),
 ];
+
+fn set_debug(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.debug_command = match text.to_ascii_lowercase().as_str() {
+        "yes" => Allowed::Yes,
+        "no" => Allowed::No,
+        "local" => Allowed::Local,
+        _ => return Err("argument(s) must be one of the following: no, yes, local".into()),
+    };
+    Ok(())
+}
+
+fn show_debug(settings: &Settings) -> String {
+    match settings.debug_command {
+        Allowed::Yes => "yes",
+        Allowed::No => "no",
+        Allowed::Local => "local",
+    }
+    .to_owned()
+}
 
 fn set_clients_memory(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     settings.clients_memory = match text.strip_suffix('%') {

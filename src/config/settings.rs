@@ -32,6 +32,25 @@ pub struct BufferLimit {
     pub soft_seconds: u64,
 }
 
+/// Who may do something dangerous.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Allowed {
+    /// Nobody.
+    No,
+    /// Everybody.
+    Yes,
+    /// Clients of this machine.
+    #[default]
+    Local,
+}
+
+impl Allowed {
+    /// True if a client may, that is of this machine or not.
+    pub fn allows(self, local: bool) -> bool {
+        self == Self::Yes || self == Self::Local && local
+    }
+}
+
 /// Memory that clients may take together, before the largest are closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ClientsMemory {
@@ -133,6 +152,8 @@ pub struct Settings {
     pub latency_percentiles: Vec<f64>,
     /// The file in Redis's form that it was started with, empty for none.
     pub config_file: String,
+    /// Who may use DEBUG.
+    pub debug_command: Allowed,
     /// Memory that clients may take together.
     pub clients_memory: ClientsMemory,
     /// Parameters without effect, by name.

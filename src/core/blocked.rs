@@ -6,12 +6,13 @@
 use super::Work;
 use super::inbox::Request;
 use super::transact::Place;
+use crate::acl::Denied;
 use crate::connection::Stall;
 use crate::hop::Ticket;
 use pinion_io::resp::Reply;
 use pinion_io::ring::SocketId;
 use pinion_shards::batch::{Order, Outcome};
-use pinion_shards::commands::{Args, Row, Try};
+use pinion_shards::commands::{Args, Row, Try, Words};
 use pinion_shards::{Call, Millis, Ran, Retire, Task, Waiter};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -26,9 +27,13 @@ pub(super) struct Blocked {
 }
 
 /// A client that waits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Client {
     row: &'static Row,
+    /// The whole command, to be looked at again when its user's rules change.
+    words: Words,
+    /// What its user lost the permission for meanwhile.
+    denied: Option<Denied>,
     socket: SocketId,
     sequence: u32,
     /// The shard where it waits, unless there are several.
@@ -40,6 +45,11 @@ impl Blocked {
     /// When the first wait's time comes.
     pub(super) fn next_end(&self) -> Option<Duration> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// The command of a wait.
+    pub(super) fn command(&self, id: u64) -> Option<(&'static Row, Args<'_>)> {
+        self.clients.get(&id).map(|client| (client.row, client.words.args()))
     }
 
     fn remove(&mut self, id: u64) -> Option<Client> {
@@ -83,13 +93,13 @@ impl Work {
                 self.stats.command(row);
                 self.fill_for(Some(row), socket, sequence, &text);
             } else {
-                self.block(socket, row, sequence, Some(owner));
+                self.block(socket, (row, args), sequence, Some(owner));
                 let outcome = Outcome { reply: &text, ran, row: Some(row), args: *args, took: 0 };
                 self.deliver_tried(id, &outcome, owner);
             }
             return true;
         }
-        self.block(socket, row, sequence, Some(owner));
+        self.block(socket, (row, args), sequence, Some(owner));
         let tag = Ticket::Wait { id };
         let order = Order { task, hash, db, protocol, speaker, tag };
         let (bytes, ranges) = args.parts();
@@ -108,13 +118,15 @@ impl Work {
     pub(super) fn block(
         &mut self,
         socket: SocketId,
-        row: &'static Row,
+        (row, args): (&'static Row, &Args<'_>),
         sequence: u32,
         owner: Option<usize>,
     ) -> u64 {
         self.blocked.count += 1;
         let id = self.blocked.count;
-        self.blocked.clients.insert(id, Client { row, socket, sequence, owner, deadline: None });
+        let (words, denied, deadline) = (Words::of(args), None, None);
+        let client = Client { row, words, denied, socket, sequence, owner, deadline };
+        self.blocked.clients.insert(id, client);
         if let Some(connection) = self.connection(socket) {
             connection.stall = Stall::Blocked(id);
         }
@@ -144,10 +156,19 @@ impl Work {
     /// Gives a client that waited its reply, and lets it go on.
     pub(super) fn unblock(&mut self, id: u64, outcome: &Outcome<'_>) {
         let Some(client) = self.blocked.remove(id) else { return };
-        self.fill_for(Some(client.row), client.socket, client.sequence, outcome.reply);
-        self.stats.command_late(client.row);
-        self.count_waited(client.socket);
-        self.charge(Some(client.row), client.socket, outcome);
+        let (row, socket) = (client.row, client.socket);
+        match client.denied {
+            // Nothing else that may wait replies this; what was served before is served.
+            Some(denied) if outcome.reply.starts_with(b"-NOPERM") => {
+                self.fill_denied(socket, client.sequence, (row, &client.words.args()), denied);
+            }
+            _ => {
+                self.fill_for(Some(row), socket, client.sequence, outcome.reply);
+                self.stats.command_late(row);
+                self.count_waited(socket);
+                self.charge(Some(row), socket, outcome);
+            }
+        }
         if let Some(connection) = self.connection(client.socket) {
             connection.stall = Stall::None;
             self.go_on(client.socket);
@@ -165,6 +186,14 @@ impl Work {
             self.retire(id, Retire::TimedOut);
         }
         any
+    }
+
+    /// Ends a wait whose user lost the permission for it.
+    pub(super) fn deny_wait(&mut self, id: u64, denied: Denied) {
+        if let Some(client) = self.blocked.clients.get_mut(&id) {
+            client.denied = Some(denied);
+            self.retire(id, Retire::Denied);
+        }
     }
 
     /// Takes a wait back at its shard, which then replies, unless the client is gone.

@@ -158,6 +158,7 @@ impl Core {
         }
         self.cron.next = now + if more { PERIOD_BUSY } else { PERIOD };
         self.work.stats.sample(self.work.now);
+        self.work.evict_clients();
         self.ring.retry_listeners();
         if self.work.settings.pin == Pin::Auto {
             self.cron.pin.watch(now);

@@ -16,6 +16,7 @@ pub(super) const SPARE_BYTES_MAX: usize = 32 * 1024;
 impl Core {
     /// Sends everything this tick produced.
     pub(super) fn flush(&mut self) {
+        self.work.show_lines();
         self.work.flush_hops();
         self.release_stalled();
         let mut dirty = std::mem::take(&mut self.work.dirty);
@@ -90,7 +91,8 @@ impl Core {
     fn see_to_output(&mut self, socket: SocketId) {
         let (settings, now) = (Arc::clone(&self.work.settings), self.work.now);
         let Some(connection) = self.work.connection(socket) else { return };
-        let limit = match connection.session.is_subscriber() {
+        let listens = connection.session.is_subscriber() || connection.session.is_monitor;
+        let limit = match listens {
             true => settings.output_pubsub,
             false => settings.output_normal,
         };
@@ -108,6 +110,8 @@ impl Core {
             self.work.stats.output_limit_closed += 1;
             return;
         }
+        self.work.evict_if_giant(socket);
+        let Some(connection) = self.work.connection(socket) else { return };
         let awaited = connection.pipeline.awaited();
         if connection.stall == Stall::None && bytes > WAITING_REPLY_BYTES_MAX {
             connection.stall = Stall::Replies;
@@ -125,6 +129,7 @@ impl Core {
         self.work.unwatch(socket);
         self.work.leave_channels(socket);
         self.work.leave_caching(socket);
+        self.work.end_monitor(socket);
         if let Some(connection) = self.work.connections[socket.index as usize].take() {
             debug_assert_eq!(connection.socket, socket);
             if let Stall::Blocked(id) = connection.stall {

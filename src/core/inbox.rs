@@ -245,7 +245,10 @@ impl Core {
             self.work.stats.query_limit_closed += 1;
             return self.work.mark_dirty(socket);
         }
-        if !connection.runs() {
+        let runs = connection.runs();
+        self.work.evict_if_giant(socket);
+        let Some(connection) = self.work.connection(socket) else { return };
+        if !runs {
             if connection.session.closing {
                 connection.input.clear();
             } else if connection.input_bytes() > WAITING_BYTES_MAX {

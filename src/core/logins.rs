@@ -3,13 +3,15 @@
 use super::Work;
 use crate::acl::{Denied, Directory, LoginChange, Reason, Refused};
 use crate::commands::Found;
-use crate::connection::Connection;
+use crate::connection::{Connection, Stall};
 use crate::dispatch::Refusal;
 use crate::errand::ClientView;
 use crate::session::Queued;
+use pinion_io::resp::Reply;
 use pinion_io::ring::SocketId;
 use pinion_shards::channels::{Kind, Subscriptions};
 use pinion_shards::commands::{Args, Row};
+use std::sync::Arc;
 
 /// Bytes that a client may leave with us, each way, before it has authenticated.
 pub(super) const STRANGER_BYTES_MAX: usize = 16 * 1024;
@@ -30,6 +32,7 @@ impl Work {
         let users = self.server.acl.users();
         // Read under the lock, or a change between would be missed.
         self.acl_version = self.server.acl.version();
+        let mut denied = Vec::new();
         for connection in self.connections.iter_mut().flatten() {
             let stays = match connection.session.login.refresh(&users) {
                 LoginChange::None => true,
@@ -37,6 +40,11 @@ impl Work {
                 LoginChange::Gone => false,
             };
             if stays {
+                let Stall::Blocked(id) = connection.stall else { continue };
+                let user = connection.session.login.user();
+                let command = self.blocked.command(id);
+                let refused = command.and_then(|(row, args)| user.check(row, &args).err());
+                denied.extend(refused.map(|refused| (id, refused)));
                 continue;
             }
             if current == Some(connection.socket) {
@@ -46,6 +54,28 @@ impl Work {
             }
             connection.mark(&mut self.dirty);
         }
+        drop(users);
+        for (id, refused) in denied {
+            self.deny_wait(id, refused);
+        }
+    }
+
+    /// Tells a client that waited that it may not do that any more.
+    pub(super) fn fill_denied(
+        &mut self,
+        socket: SocketId,
+        sequence: u32,
+        (row, args): (&'static Row, &Args<'_>),
+        denied: Denied,
+    ) {
+        let Some(connection) = self.connection(socket) else { return };
+        let user = Arc::clone(connection.session.login.user());
+        let mut line = Vec::new();
+        let mut reply = Reply::new(&mut line, Default::default());
+        Refusal::Denied(row, denied).write(args, user.name(), &mut reply);
+        self.log_denied(socket, "toplevel", (row, args), denied);
+        self.stats.error(Some(row), &line, true);
+        self.fill(socket, sequence, &line);
     }
 
     /// Counts and logs a request that a client's user is not allowed.
@@ -95,7 +125,7 @@ impl Work {
         if !connection.session.login.is_limited() {
             return;
         }
-        let user = std::sync::Arc::clone(connection.session.login.user());
+        let user = Arc::clone(connection.session.login.user());
         for queued in queue {
             let row = queued.found.row();
             queued.denied = user.check(row, &queued.words.args()).err();

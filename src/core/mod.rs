@@ -16,6 +16,7 @@ mod blocked;
 mod channels;
 mod cron;
 mod events;
+mod evict;
 mod fill;
 mod flush;
 mod http;
@@ -24,6 +25,7 @@ mod jobs;
 mod later;
 mod logins;
 mod memcached;
+mod monitor;
 mod parcels;
 mod pause;
 mod run;
@@ -43,6 +45,7 @@ use cron::Cron;
 use inbox::Inbox;
 use jobs::Jobs;
 use later::Laters;
+use monitor::Monitors;
 use pause::Paused;
 use pinion_io::clock::{Clock, nanos};
 use pinion_io::mesh::{Owner, Post, Rest};
@@ -108,6 +111,7 @@ struct Work {
     laters: Laters,
     channels: Listeners,
     cachers: Cachers,
+    monitors: Monitors,
     connections: Vec<Option<Box<Connection>>>,
     /// Connections with something to flush or to end.
     dirty: Vec<SocketId>,
@@ -200,6 +204,7 @@ impl Core {
             laters: Laters::default(),
             channels: Listeners::new(hops_cores),
             cachers: Cachers::new(),
+            monitors: Monitors::default(),
             connections: Vec::new(),
             dirty: Vec::new(),
             resumable: Vec::new(),
@@ -232,6 +237,7 @@ impl Core {
         self.work.stats.ticks += 1;
         let began = nanos();
         self.work.refresh_settings();
+        self.work.see_monitors();
         self.work.refresh_logins(None);
         let mut busy = self.reap();
         busy |= self.drain();

@@ -50,6 +50,7 @@ impl Core {
                     self.work.take_late(late);
                 }
             }
+            Parcel::Shown(ref lines) => self.work.take_lines(lines),
             Parcel::Flushed => self.work.hear_flushed(),
             Parcel::Invalidation(to, ref keys) => self.work.hand_invalidation(to, keys, true),
             Parcel::Socket(..) => {

@@ -95,10 +95,20 @@ impl Work {
                 self.queue(request, args, found);
                 true
             }
-            Ok(Found::Shard(row)) => self.run_on_shards(request, args, row),
+            Ok(Found::Shard(row)) => {
+                let ran = self.run_on_shards(request, args, row);
+                if ran && self.monitors.watched {
+                    self.show(request.socket, args, row);
+                }
+                ran
+            }
             Ok(Found::Session(row)) => {
                 self.begin(request, &row.row);
-                self.run_in_session(request, args, row)
+                let ran = self.run_in_session(request, args, row);
+                if ran && self.monitors.watched {
+                    self.show(request.socket, args, &row.row);
+                }
+                ran
             }
         }
     }
@@ -357,7 +367,12 @@ impl Work {
                 let sequence = connection.pipeline.reserve(false);
                 self.subscribe(request.socket, sequence, &change);
             }
+            Outcome::Monitor => {
+                self.begin_monitor(request.socket);
+                self.answer(request, |reply| reply.raw(&text));
+            }
             Outcome::Reset => {
+                self.end_monitor(request.socket);
                 self.leave_channels(request.socket);
                 self.note_caching(request.socket);
                 self.answer(request, |reply| reply.raw(&text));

@@ -143,7 +143,7 @@ impl Work {
             return false;
         }
         let Some(place) = self.begin_wait(request, row) else { return true };
-        let id = self.block(request.socket, row, place.sequence, None);
+        let id = self.block(request.socket, (row, args), place.sequence, None);
         let client = (Client::Wait(id), place.protocol, place.speaker);
         let command = (row, place.db, Words::of(args));
         self.coordinator.begin_wait(client, id, command, &mut &self.server.tickets);
@@ -209,6 +209,11 @@ impl Work {
             connection.stall = Stall::Exec;
         }
         self.recheck(request.socket, &mut queue);
+        if self.monitors.watched {
+            for queued in queue.iter().filter(|queued| queued.denied.is_none()) {
+                self.show(request.socket, &queued.words.args(), queued.found.row());
+            }
+        }
         let stats = &mut self.stats;
         let mut db = place.db;
         let commands: Vec<_> = queue
@@ -420,6 +425,7 @@ impl Work {
                 self.subscribe(socket, sequence, &change);
             }
             Outcome::Track => self.note_caching(socket),
+            Outcome::Monitor => self.begin_monitor(socket),
             Outcome::Done | Outcome::Exec | Outcome::Unwatch | Outcome::Reset => {}
         }
     }
