@@ -4,6 +4,7 @@ Replies are Python's own: str, int, float, bool, None, list, dict, set (a list w
 are strings), and the classes below.
 """
 
+import asyncio
 import os
 import select
 import socket
@@ -179,7 +180,7 @@ def eventually(ask, seconds=PATIENCE):
 
 
 def run(shows):
-    """Runs functions of `(host, port)` and prints the document string of each; ends the process.
+    """Runs functions of `(host, port)`, asynchronous ones too, and prints the document string of each; ends the process.
 
     The document string begins with the numbers of the behaviours that it shows.
     """
@@ -193,7 +194,9 @@ def run(shows):
         door.asks(("FLUSHALL",), ("CONFIG", "RESETSTAT"))
         door.close()
         try:
-            show(host, port)
+            begun = show(host, port)
+            if asyncio.iscoroutine(begun):
+                asyncio.run(asyncio.wait_for(begun, 4 * PATIENCE))
             print(f"ok    {show.__doc__}", flush=True)
         except Exception:
             failed += 1
