@@ -59,6 +59,36 @@ fn handshake() {
 
 #[test]
 #[ignore = "`cargo x clients` installs what it needs and runs it"]
+fn protocol() {
+    run("protocol.py");
+}
+
+#[test]
+#[ignore = "`cargo x clients` installs what it needs and runs it"]
+fn sessions() {
+    run("sessions.py");
+}
+
+#[test]
+#[ignore = "`cargo x clients` installs what it needs and runs it"]
 fn rueidis() {
     run("rueidis.py");
+}
+
+#[test]
+#[ignore = "`cargo x clients` installs what it needs and runs it"]
+fn redis_py() {
+    run("redis_py.py");
+}
+
+#[test]
+#[ignore = "`cargo x clients` installs what it needs and runs it"]
+fn ioredis() {
+    run("ioredis.js");
+}
+
+#[test]
+#[ignore = "`cargo x clients` installs what it needs and runs it"]
+fn node_redis() {
+    run("node_redis.js");
 }
