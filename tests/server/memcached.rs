@@ -190,30 +190,38 @@ fn a_password_comes_first() {
 }
 
 #[test]
-fn what_the_default_user_may_not_do_is_refused() {
-    let both = Both::start(4, &[]);
-    let (mut redis, mut memcached) = (both.redis(), both.memcached());
-    assert_eq!(memcached.ask("set a 0 0 1\r\n1"), "STORED");
-    assert_eq!(memcached.ask("set b 0 0 1\r\n1"), "STORED");
-    let rules = ["resetkeys", "~a", "%R~b", "-incrby", "-flushdb", "-info"];
-    let words = [&["ACL", "SETUSER", "default"][..], &rules].concat();
-    assert_eq!(redis.ask(&words), Ok(Value::Simple(b"OK".to_vec())));
-    assert_eq!(memcached.lines("get a b"), ["VALUE a 0 1", "1", "VALUE b 0 1", "1"]);
+fn users_do_there_what_they_may_do_here() {
+    let both = Both::start(2, &["--requirepass=sesame"]);
+    let mut redis = both.redis();
+    assert!(redis.ask(&["AUTH", "sesame"]).is_ok());
+    let rules = ["ACL", "SETUSER", "reader", "on", ">pass", "~open:*", "+get", "+incrby"];
+    assert_eq!(redis.ask(&rules), Ok(Value::Simple(b"OK".to_vec())));
+    redis.ask(&["MSET", "open:a", "1", "shut:a", "1"]).expect("a reply");
+    let mut memcached = both.memcached();
+    assert_eq!(memcached.ask("set x 0 0 11\r\nreader pass"), "STORED");
+    assert_eq!(memcached.lines("get open:a"), ["VALUE open:a 0 1", "1"]);
+    assert_eq!(memcached.ask("incr open:a 1"), "2");
     let denied = "CLIENT_ERROR permission denied";
-    assert_eq!(memcached.lines("get a c"), ["VALUE a 0 1", "1", denied]);
-    assert_eq!(memcached.ask("set a 0 0 1\r\n2"), "STORED");
     for request in [
-        "set b 0 0 1\r\n2",
-        "add c 0 0 1\r\n2",
-        "append b 0 0 1\r\n2",
-        "delete b",
-        "touch b 1",
-        "incr a 1",
+        "get shut:a",
+        "set open:a 0 0 1\r\nx",
+        "delete open:a",
+        "touch open:a 1",
+        "gat 1 open:a",
+        "decr open:a 1",
         "flush_all",
         "stats",
     ] {
         assert_eq!(memcached.ask(request), denied, "{request}");
+        if request.starts_with('g') {
+            assert_eq!(memcached.line(), "END");
+        }
     }
-    assert_eq!(memcached.lines("gat 0 b"), [denied]);
-    assert_eq!(memcached.ask("delete a"), "DELETED");
+    assert_eq!(
+        redis.ask(&["MGET", "open:a", "shut:a"]),
+        Ok(Value::Array(vec![bulk("2"), bulk("1")]))
+    );
+    // Who is gone is closed.
+    redis.ask(&["ACL", "DELUSER", "reader"]).expect("a reply");
+    assert!(memcached.is_closed());
 }
