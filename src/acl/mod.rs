@@ -109,6 +109,11 @@ impl Acl {
         self.users().find(DEFAULT).is_some_and(|user| user.lets_in(password))
     }
 
+    /// True if the default user may run a command that has this name and no other word.
+    pub fn lets_default_run(&self, name: &'static str) -> bool {
+        self.users().default_user().may_run(name)
+    }
+
     /// Follows `requirepass` where that was changed: it is the default user's password.
     pub fn follow(&self, settings: &Settings) {
         let mut known = lock(&self.password);

@@ -298,11 +298,11 @@ fn stats(lines: &mut Lines, report: &Report<'_>) {
     lines.add("tracking_total_prefixes", report.max(prefixes));
     lines.add("unexpected_error_replies", 0);
     lines.add("total_error_replies", sum(|core| core.stats.error_replies));
-    for (reason, count) in
-        ["auth", "cmd", "key", "channel"].iter().zip(report.at.server.acl.refused())
-    {
-        lines.add(&format!("acl_access_denied_{reason}"), count);
-    }
+    loop_stats(lines, report);
+}
+
+fn loop_stats(lines: &mut Lines, report: &Report<'_>) {
+    let sum = |figure: fn(&CoreFigures) -> u64| report.sum(figure);
     lines.add("dump_payload_sanitizations", 0);
     lines.add("total_reads_processed", sum(|core| core.stats.reads));
     lines.add("total_writes_processed", sum(|core| core.stats.writes));
@@ -314,11 +314,6 @@ fn stats(lines: &mut Lines, report: &Report<'_>) {
     for name in ["reply_buffer_shrinks", "reply_buffer_expands"] {
         lines.add(name, 0);
     }
-    loop_stats(lines, report);
-}
-
-fn loop_stats(lines: &mut Lines, report: &Report<'_>) {
-    let sum = |figure: fn(&CoreFigures) -> u64| report.sum(figure);
     let commands = |core: &CoreFigures| core.stats.calls.iter().map(|it| it.time_ns).sum::<u64>();
     let (cycles, nanos) = (sum(|core| core.rates[3]), sum(|core| core.rates[4]));
     lines.add("eventloop_cycles", sum(|core| core.stats.ticks));
@@ -327,6 +322,10 @@ fn loop_stats(lines: &mut Lines, report: &Report<'_>) {
     lines.add("instantaneous_eventloop_cycles_per_sec", cycles);
     let mean = nanos.checked_div(cycles).unwrap_or(0) / 1000;
     lines.add("instantaneous_eventloop_duration_usec", mean);
+    let reasons = ["auth", "cmd", "key", "channel"];
+    for (reason, count) in reasons.iter().zip(report.at.server.acl.refused()) {
+        lines.add(&format!("acl_access_denied_{reason}"), count);
+    }
 }
 
 /// What only those want to know who work on the server; told only by name.

@@ -53,6 +53,9 @@ impl Work {
             let to = usize::from(late.to.0);
             if to == self.index {
                 self.take_late(late);
+            } else if let LateCall::News(shard, number) = late.call {
+                let news = late.news.expect("news are told");
+                self.hops.tell(to, (shard, number, news));
             } else {
                 self.hops.send(to, Parcel::Late(late), &mut self.stats);
             }
