@@ -238,18 +238,8 @@ impl Errand {
                 (KillReply::Count, count) => reply.int(count as i64),
             },
             Self::ClientUnblock(..) => reply.int(sum(&answers) as i64),
-            Self::Info(sections) => {
-                let text = report(*sections, &all_figures(answers), at_home);
-                reply.verbatim(b"txt", text.as_bytes());
-            }
-            Self::Memory(question) => {
-                write_memory(*question, &all_figures(answers), at_home, reply);
-            }
-            Self::MemcachedStats => {
-                reply.raw(memcached::stats(&all_figures(answers), at_home).as_bytes());
-            }
-            Self::Page(page, shape) => {
-                reply.raw(&http::show(*page, *shape, &all_figures(answers), at_home));
+            Self::Info(_) | Self::Memory(_) | Self::MemcachedStats | Self::Page(..) => {
+                self.tell(&all_figures(answers), at_home, reply);
             }
             Self::SeeUsers(Some(count)) => reply.int(*count as i64),
             Self::SeeUsers(None)
@@ -271,9 +261,7 @@ impl Errand {
                 let spikes = all_spikes(answers);
                 write_spikes(question, &spikes, threshold_ms, at_home.now / 1000, reply);
             }
-            Self::SpikesReset(_) => {
-                reply.int(count_events(answers) as i64);
-            }
+            Self::SpikesReset(_) => reply.int(all_events(answers).len() as i64),
             Self::Histograms(names) => {
                 write_histograms(names, &all_histograms(answers), reply);
             }
@@ -288,6 +276,19 @@ impl Errand {
             Self::Patterns => reply.int(most(1, answers)[0] as i64),
         }
     }
+
+    /// Answers from the figures of all cores.
+    fn tell(&self, cores: &[CoreFigures], at_home: &Context<'_>, reply: &mut Reply<'_>) {
+        match self {
+            Self::Info(sections) => {
+                reply.verbatim(b"txt", report(*sections, cores, at_home).as_bytes());
+            }
+            Self::Memory(question) => write_memory(*question, cores, at_home, reply),
+            Self::MemcachedStats => reply.raw(memcached::stats(cores, at_home).as_bytes()),
+            Self::Page(page, shape) => reply.raw(&http::show(*page, *shape, cores, at_home)),
+            _ => unreachable!("others ask for no figures"),
+        }
+    }
 }
 
 /// The clients that all cores have chosen.
@@ -297,15 +298,6 @@ fn lines_of(answers: Vec<Answer>) -> Vec<(u64, String)> {
         _ => Vec::new(),
     });
     lines.collect()
-}
-
-/// How many different events all cores know of.
-fn count_events(answers: Vec<Answer>) -> usize {
-    let events = answers.into_iter().flat_map(|answer| match answer {
-        Answer::Events(events) => events,
-        _ => Vec::new(),
-    });
-    events.collect::<HashSet<_>>().len()
 }
 
 /// Closes the clients that a filter chooses; the one that asks only after its reply.
@@ -386,6 +378,14 @@ fn all_entries(answers: Vec<Answer>) -> Vec<Entry> {
         _ => Vec::new(),
     });
     entries.collect()
+}
+
+fn all_events(answers: Vec<Answer>) -> HashSet<&'static str> {
+    let events = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Events(events) => events,
+        _ => Vec::new(),
+    });
+    events.collect()
 }
 
 fn all_spikes(answers: Vec<Answer>) -> AllSpikes {

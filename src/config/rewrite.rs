@@ -128,6 +128,7 @@ fn rewritten(old: &str, settings: &Settings, users: &[String], all: bool) -> Str
 
 /// True if a setting stands in files of Redis's form.
 fn is_written(flag: &Flag) -> bool {
+    // A line of the file renames one command: these stay as they are.
     !matches!(flag.value, Value::Constant(_)) && flag.config != "rename-command"
 }
 
