@@ -87,19 +87,6 @@ impl Work {
         self.log_denied(socket, context, (row, args), denied);
     }
 
-    /// True if a client's user may not run a command that did not come as a request; that is noted.
-    pub(super) fn denies(&mut self, socket: SocketId, row: &'static Row, args: &Args<'_>) -> bool {
-        let Some(connection) = self.connection(socket) else { return false };
-        let login = &connection.session.login;
-        if !login.is_limited() {
-            return false;
-        }
-        let Err(denied) = login.user().check(row, args) else { return false };
-        self.log_denied(socket, "toplevel", (row, args), denied);
-        self.stats.error(Some(row), b"-NOPERM", true);
-        true
-    }
-
     fn log_denied(
         &mut self,
         socket: SocketId,
