@@ -2,8 +2,9 @@
 
 use super::inbox::Request;
 use super::{Core, jobs};
-use crate::commands::{Found, Job};
+use crate::commands::{Found, Job, find as find_command};
 use crate::connection::Stall;
+use crate::dispatch::Refusal;
 use crate::errand::Errand;
 use crate::memcached::{self, Ask, Step};
 use crate::session::ReplyMode;
@@ -141,11 +142,10 @@ impl Core {
         quiet: bool,
     ) -> bool {
         let Plan::One(run) = row.plan else { unreachable!("a row of memcached's has one key") };
-        let key = args.at(1);
-        if self.work.denies(socket, row, args) {
-            self.tell(socket, quiet, DENIED);
+        if self.denies(socket, args, row.name, quiet) {
             return true;
         }
+        let key = args.at(1);
         let request = Request::aside(socket, self.work.owner.value().hash(key));
         let paused = self.work.paused.pause.until().is_some();
         if paused && self.work.postpones(&request, Found::Shard(row)) {
@@ -158,6 +158,25 @@ impl Core {
         self.mute(socket, false);
         self.work.ran(&request, args, nanos().saturating_sub(began));
         ran
+    }
+
+    /// Refuses a request to a user who may not run the command of Redis that does the same.
+    fn denies(&mut self, socket: SocketId, args: &Args<'_>, name: &str, quiet: bool) -> bool {
+        let Some(connection) = self.work.connection(socket) else { return true };
+        if !connection.session.login.is_limited() {
+            return false;
+        }
+        let found = find_command(&Args::new(twin(name).as_bytes(), &[whole(twin(name))]));
+        let row = found.map(|found| found.row());
+        let denied = row.map(|row| (row, connection.session.login.user().check(row, args)));
+        let refusal = match denied {
+            Ok((_, Ok(()))) => return false,
+            Ok((row, Err(denied))) => Refusal::Denied(row, denied),
+            Err(error) => Refusal::Unknown(error),
+        };
+        self.work.note_refusal(socket, args, refusal);
+        self.tell(socket, quiet, b"CLIENT_ERROR permission denied\r\n");
+        true
     }
 
     /// Has the next reply be left out, or not.
@@ -173,8 +192,7 @@ impl Core {
         const NAME: &[u8] = b"flushdb";
         let row = find(NAME).expect("there is such a command");
         let words = [Range { start: 0, len: NAME.len() as u32 }];
-        if self.work.denies(socket, row, &Args::new(NAME, &words)) {
-            self.tell(socket, quiet, DENIED);
+        if self.denies(socket, &Args::new(NAME, &words), "flush_all", quiet) {
             return true;
         }
         let request = Request::aside(socket, 0);
@@ -215,10 +233,11 @@ impl Core {
     fn tell_stats(&mut self, socket: SocketId, kind: Option<&[u8]>) {
         match kind {
             None => {
-                let Some(connection) = self.work.connection(socket) else { return };
-                if !connection.session.login.user().may_run("info") {
-                    return self.tell(socket, false, DENIED);
+                let words = [whole("stats")];
+                if self.denies(socket, &Args::new(b"stats", &words), "stats", false) {
+                    return;
                 }
+                let Some(connection) = self.work.connection(socket) else { return };
                 connection.stall = Stall::Job;
                 connection.jobs += 1;
                 let sequence = connection.pipeline.reserve(false);
@@ -233,7 +252,25 @@ impl Core {
     }
 }
 
-/// What a client hears whose user may not do what it asks for.
-const DENIED: &[u8] = b"CLIENT_ERROR permission denied\r\n";
+/// The command of Redis that does what a request does.
+fn twin(name: &str) -> &'static str {
+    match name.strip_prefix("memcached|").unwrap_or(name) {
+        "get" | "gets" => "get",
+        "gat" | "gats" => "getex",
+        "incr" => "incrby",
+        "decr" => "decrby",
+        "delete" => "del",
+        "touch" => "expire",
+        "flush_all" => "flushdb",
+        "stats" => "info",
+        _ => "set",
+    }
+}
+
+/// All of a word.
+fn whole(word: &str) -> Range {
+    Range { start: 0, len: word.len() as u32 }
+}
+
 /// What `version` answers: clients look for the version of memcached whose protocol it is.
 const VERSION: &str = concat!("VERSION 1.6.0 pinion-", env!("CARGO_PKG_VERSION"), "\r\n");
