@@ -190,10 +190,10 @@ impl Core {
         let password = space.map(|space| &words[space + 1..]);
         let default = Arc::clone(self.work.server.acl.users().default_user());
         let right = password.is_some_and(|given| default.lets_in(given));
-        if let Some(connection) = self.work.connection(socket) {
-            if right {
-                connection.session.login.enter(default);
-            }
+        if let Some(connection) = self.work.connection(socket)
+            && right
+        {
+            connection.session.login.enter(default);
         }
         let line: &[u8] =
             if right { b"STORED\r\n" } else { b"CLIENT_ERROR authentication failure\r\n" };
