@@ -265,16 +265,7 @@ impl Errand {
             Self::Histograms(names) => {
                 write_histograms(names, &all_histograms(answers), reply);
             }
-            Self::Channels(..) => {
-                let names = answers.into_iter().flat_map(|answer| match answer {
-                    Answer::Names(names) => names,
-                    _ => Vec::new(),
-                });
-                // Some channels are known everywhere.
-                let names: BTreeSet<_> = names.collect();
-                reply.array(names.len());
-                names.iter().for_each(|name| reply.bulk(name));
-            }
+            Self::Channels(..) => write_names(answers, reply),
             Self::Subscribers(_, names) => {
                 reply.array(2 * names.len());
                 for (name, count) in names.iter().zip(most(names.len(), answers)) {
@@ -348,6 +339,17 @@ fn most(len: usize, answers: Vec<Answer>) -> Vec<u64> {
         }
     }
     most
+}
+
+/// Writes names, each once: some channels are known everywhere.
+fn write_names(answers: Vec<Answer>, reply: &mut Reply<'_>) {
+    let names = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Names(names) => names,
+        _ => Vec::new(),
+    });
+    let names: BTreeSet<_> = names.collect();
+    reply.array(names.len());
+    names.iter().for_each(|name| reply.bulk(name));
 }
 
 /// Clients that all cores have chosen.

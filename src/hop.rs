@@ -254,8 +254,6 @@ impl Hops {
             batch.run(loan.value(), now, home.0);
         }
         stats.batches_borrowed += 1;
-        // Nobody can listen yet.
-        loan.value().keyspace().take_events();
         let late = loan.value().take_late();
         // Only its owner writes long replies on.
         way.must_wake |= loan.value().is_reading();

@@ -41,10 +41,6 @@ impl Work {
     #[inline]
     pub(super) fn bring_late(&mut self) {
         let shard = self.owner.value();
-        if shard.keyspace().has_events() {
-            // Nobody can listen yet.
-            shard.keyspace().take_events();
-        }
         if shard.has_late() {
             let late = shard.take_late();
             self.deliver_late(late);
