@@ -117,7 +117,8 @@ def with_password(host, port):
         assert one.fails("HELLO", "3", "AUTH", "default", "false") == wrong
         assert one.ask("RESET") == "RESET"
         replies = one.asks(
-            ("HELLO", "3", "AUTH", "default", "secret", "SETNAME", "a"), ("SELECT", "2"), ("GET", "k")
+            ("HELLO", "3", "AUTH", "default", "secret", "SETNAME", "a"), ("SELECT", "2"),
+            ("GET", "k"),
         )
         assert replies[0]["proto"] == 3 and replies[1:] == ["OK", None], replies
         assert Connection(host, port).asks(("AUTH", "secret"), ("PING",)) == ["OK", "PONG"]
@@ -337,7 +338,7 @@ def walk(host, port):
 run(
     [
         names_in_any_case, hello, one_packet, refused, open_default_user, with_password, library,
-        maintenance, names, databases, ping, no_cluster, ends, verbatim, info, configuration, tables,
-        walk,
+        maintenance, names, databases, ping, no_cluster, ends, verbatim, info, configuration,
+        tables, walk,
     ]
 )

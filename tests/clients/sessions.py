@@ -195,12 +195,14 @@ def is_served(host, port):
 
 
 def subscriptions(host, port):
-    """39: counts over channels and patterns, arrays in RESP2, pushes in RESP3, nothing else in RESP2"""
+    """39: counts over channels and patterns; arrays and nothing else in RESP2, pushes in RESP3"""
     for protocol in (2, 3):
         one, other = Connection(host, port), Connection(host, port)
         one.ask("HELLO", protocol)
         kind = Push if protocol == 3 else list
-        one.send(("SUBSCRIBE", "a", "b"), ("PSUBSCRIBE", "*"), ("SSUBSCRIBE", "s"), ("UNSUBSCRIBE", "a"))
+        one.send(
+            ("SUBSCRIBE", "a", "b"), ("PSUBSCRIBE", "*"), ("SSUBSCRIBE", "s"), ("UNSUBSCRIBE", "a")
+        )
         replies = [one.read() for _ in range(5)]
         assert replies == [
             ["subscribe", "a", 1], ["subscribe", "b", 2], ["psubscribe", "*", 3],
