@@ -41,8 +41,8 @@ impl Work {
         true
     }
 
-    /// Notes a client that waits. Those that are gone are forgotten before the list has twice as many
-    /// entries as there can be clients.
+    /// Notes a client that waits. Those that are gone are forgotten before the list has more than
+    /// twice as many entries as there were clients at once.
     fn postpone(&mut self, socket: SocketId) {
         if self.paused.postponed.len() > 2 * self.connections.len() {
             let mut postponed = std::mem::take(&mut self.paused.postponed);
