@@ -226,13 +226,20 @@ impl Shard {
     pub(crate) fn stay(&mut self, waiter: Waiter) {
         let Some(number) = self.waits.numbers.get(&waiter) else { return };
         let parked = self.waits.parked.get_mut(number).expect("what waits is known");
-        // Those who came later may be served; it itself only by what has changed since.
-        let last = match std::mem::replace(&mut parked.offer, Offer::None) {
-            Offer::None => return,
-            Offer::Made => Some(*number),
-            Offer::Outdated => None,
-        };
-        parked.each_key(|key| self.keyspace.ready_again(parked.db, key.into(), last));
+        match parked.offer {
+            Offer::None => {}
+            // Those who came later may be served; it itself only by what changes from now on.
+            Offer::Made => {
+                parked.offer = Offer::None;
+                let last = Some(*number);
+                parked.each_key(|key| self.keyspace.ready_again(parked.db, key.into(), last));
+            }
+            // It is told once more, however many of its keys have changed meanwhile.
+            Offer::Outdated => {
+                parked.offer = Offer::Made;
+                self.waits.say(Late::offered(waiter, self.index()));
+            }
+        }
     }
 
     fn forget(&mut self, number: u64) -> Parked {
@@ -451,6 +458,23 @@ mod tests {
             self.call(task, request)
         }
 
+        /// Parks a command whose home is to be told what happens to its keys.
+        fn park(&mut self, request: &str) -> Waiter {
+            let row = find(request.split(' ').next().unwrap().as_bytes()).unwrap();
+            let Plan::Wait(try_run, _) = row.plan else { panic!("{request} does not wait") };
+            self.waiters += 1;
+            let waiter = waiter(self.waiters);
+            let (ran, _) = self.call(Task::Park(row, try_run, waiter), request);
+            assert!(matches!(ran, Ran::Parked(_)), "{request}");
+            waiter
+        }
+
+        /// How often homes were told that there may be something.
+        fn offers(&mut self) -> usize {
+            let is_offer = |late: &Late| matches!(late.call, LateCall::Offered(..));
+            self.shard.take_late().iter().filter(|late| is_offer(late)).count()
+        }
+
         fn retire(&mut self, id: u64, why: Retire) {
             self.call(Task::Retire(waiter(id), why), "");
         }
@@ -536,5 +560,26 @@ mod tests {
         let served: Vec<_> = stage.finish().into_iter().map(|(call, _)| call).collect();
         assert_eq!(served, [LateCall::Waited(1), LateCall::Waited(3), LateCall::Waited(4)]);
         assert_eq!(stage.run("LLEN b").1, ":1\r\n");
+    }
+
+    #[test]
+    fn a_home_that_finds_nothing_is_told_no_more() {
+        let mut stage = Stage::new();
+        let waiter = stage.park("BLPOP a b 0");
+        stage.run("RPUSH a 1 2");
+        assert_eq!(stage.offers(), 1);
+        // Both keys change while it tries.
+        stage.run("LPOP a");
+        stage.run("RPUSH b 1");
+        stage.run("DEL a b");
+        assert_eq!(stage.offers(), 0);
+        stage.call(Task::Stay(waiter), "");
+        assert_eq!(stage.offers(), 1, "it is told of what has changed since, once");
+        stage.call(Task::Stay(waiter), "");
+        assert_eq!(stage.offers(), 0);
+        stage.run("RPUSH b 1");
+        assert_eq!(stage.offers(), 1);
+        stage.retire(1, Retire::Gone);
+        assert_eq!(stage.shard.stats().waiting, 0);
     }
 }
