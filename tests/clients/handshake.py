@@ -295,6 +295,10 @@ def tables(host, port):
     docs = one.ask("COMMAND", "DOCS")
     assert len(docs) == len(rows) and docs["get"]["group"] == "string"
     assert docs["set"]["since"] == "1.0.0" and docs["set"]["summary"], docs["set"]
+    kinds = [(argument["name"], argument["type"]) for argument in docs["get"]["arguments"]]
+    assert kinds == [("key", "key")], docs["get"]
+    options = {argument["name"] for argument in docs["set"]["arguments"]}
+    assert {"key", "value", "condition", "expiration"} <= options, options
     assert "client|list" in docs["client"]["subcommands"], docs["client"]
     (row,) = one.ask("COMMAND", "INFO", "get")
     assert row[:2] == ["get", 2] and "readonly" in row[2] and row[3:6] == [1, 1, 1], row

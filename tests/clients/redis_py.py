@@ -404,6 +404,34 @@ async def waits(host, port):
         assert await one.lrange("to", 0, -1) == ["v"]
 
 
+async def streams(host, port):
+    """46: groups of a stream: read, pending, claimed, acknowledged, told of"""
+    for protocol in (2, 3):
+        async with client(host, port, protocol=protocol) as one:
+            await one.flushall()
+            assert await one.xgroup_create("x", "g", id="0", mkstream=True) is True
+            ids = [await one.xadd("x", {"n": str(index)}, maxlen=100) for index in range(5)]
+            assert ids == sorted(ids) and await one.xlen("x") == 5
+            first = await one.xreadgroup("g", "a", {"x": ">"}, count=3)
+            assert all(number in str(first) for number in ids[:3]) and ids[3] not in str(first)
+            pending = await one.xpending("x", "g")
+            assert pending["pending"] == 3 and pending["min"] == ids[0], pending
+            claimed = await one.xautoclaim("x", "g", "b", min_idle_time=0, start_id="0-0")
+            assert [number for number, _ in claimed[1]] == ids[:3], claimed
+            assert await one.xack("x", "g", *ids[:2]) == 2
+            left = await one.xpending_range("x", "g", "-", "+", 10)
+            assert [(entry["message_id"], entry["consumer"]) for entry in left] == [(ids[2], "b")]
+            whole = await one.xinfo_stream("x", full=True)
+            assert whole["length"] == 5 and len(whole["entries"]) == 5, whole
+            (group,) = await one.xinfo_groups("x")
+            assert group["name"] == "g" and group["pending"] == 1 and group["lag"] == 2, group
+            names = sorted(entry["name"] for entry in await one.xinfo_consumers("x", "g"))
+            assert names == ["a", "b"], names
+            assert await one.xtrim("x", maxlen=2, approximate=False) == 3
+            assert [number for number, _ in await one.xrange("x")] == ids[3:]
+            await refused(ResponseError, one.xgroup_create("x", "g"))
+
+
 def cache(host, port):
     """4, 14, 15: the cache: a hit, told of another's write, of expiry, of FLUSHALL and FLUSHDB"""
     one = redis.Redis(
@@ -469,7 +497,7 @@ def cache_of_many(host, port):
 run(
     [
         connects, logs_in, asks_the_server, knows_clients, transactions, many_at_once, walks,
-        expiry, subscribes, subscribes_again, events, watches_commands, measures, waits, cache,
-        cache_of_many,
+        expiry, subscribes, subscribes_again, events, watches_commands, measures, waits, streams,
+        cache, cache_of_many,
     ]
 )

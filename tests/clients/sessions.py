@@ -252,9 +252,10 @@ def killed_subscribers(host, port):
         one.ask("SUBSCRIBE", "a")
     one = Connection(host, port)
     assert one.ask("PUBLISH", "a", "x") == 8
-    assert one.ask("CLIENT", "KILL", "TYPE", "pubsub") == 8
     for subscriber in subscribers:
-        assert subscriber.read() == ["message", "a", "x"] and subscriber.is_closed()
+        assert subscriber.read() == ["message", "a", "x"]
+    assert one.ask("CLIENT", "KILL", "TYPE", "pubsub") == 8
+    assert all(subscriber.is_closed() for subscriber in subscribers)
     eventually(lambda: one.ask("PUBLISH", "a", "y") == 0)
     assert one.ask("PUBSUB", "CHANNELS") == []
 
