@@ -341,14 +341,19 @@ impl Selector {
     }
 
     /// All its rules, such that applying them to a fresh one gives the same.
+    ///
+    /// A pattern of all keys, which `%RW~*` may have put among others, stands alone here: it reads
+    /// as `~*`, and behind that no other pattern is taken.
     pub fn text(&self) -> Vec<u8> {
+        let all = |known: &KeyPattern| known.access == READ | WRITE && &*known.pattern == b"*";
+        let keys = if self.keys.iter().any(all) { b"~*".to_vec() } else { self.keys_text() };
         let mut channels = self.channels_text();
         if !self.all_channels {
             let start: &[u8] =
                 if channels.is_empty() { b"resetchannels" } else { b"resetchannels " };
             channels.splice(0..0, start.iter().copied());
         }
-        let parts = [self.keys_text(), channels, self.commands_text()];
+        let parts = [keys, channels, self.commands_text()];
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         parts.join(&b' ')
     }

@@ -269,3 +269,72 @@ fn random_rules_allow_what_a_plain_model_allows() {
         }
     }
 }
+
+/// A word that may be a rule.
+fn word(source: &mut Source) -> String {
+    let directory = Directory::here();
+    let patterns = ["a", "a*", "*", "", "[x", "k?", "x y", "\\"];
+    let pattern = patterns[source.below(patterns.len())];
+    let signs = ["~", "&", "%R~", "%W~", "%RW~", "%~", "%RR~", "%", "(~", "(&", "("];
+    let words = [
+        "on",
+        "off",
+        "nopass",
+        "resetpass",
+        "reset",
+        "clearselectors",
+        "allkeys",
+        "resetkeys",
+        "allchannels",
+        "resetchannels",
+        "allcommands",
+        "nocommands",
+        "skip-sanitize-payload",
+        ">p",
+        "<p",
+        "#p",
+        ")",
+        "+get)",
+        "+select|0",
+        "+config|get|x",
+        "nosuch",
+        "",
+    ];
+    match source.below(4) {
+        0 => words[source.below(words.len())].to_owned(),
+        1 => format!("{}{pattern}", signs[source.below(signs.len())]),
+        2 => format!("+@{}", CATEGORIES[source.below(CATEGORIES.len())]),
+        _ => {
+            let name = directory.command(source.below(directory.count()) as u16).row.name;
+            format!("{}{name}", ["+", "-"][source.below(2)])
+        }
+    }
+}
+
+#[test]
+fn any_rules_are_refused_whole_or_told_again_the_same() {
+    let (mut taken, mut refused) = (0, 0);
+    for seed in 1..3000_u64 {
+        let mut source = Source(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
+        let mut users = Users::new();
+        for _ in 0..4 {
+            let before = users.find(b"u").map(|user| user.text());
+            let words: Vec<String> = (0..source.below(5)).map(|_| word(&mut source)).collect();
+            let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
+            if users.set(b"u", &words, false).is_err() {
+                refused += 1;
+                assert_eq!(users.find(b"u").map(|user| user.text()), before, "seed {seed}");
+                continue;
+            }
+            taken += 1;
+            let text = users.find(b"u").unwrap().text();
+            let words: Vec<&[u8]> = text.split(|&byte| byte == b' ').collect();
+            let mut again = Users::new();
+            again.set(b"u", &words, seed % 2 == 0).unwrap_or_else(|error| {
+                panic!("seed {seed}: {}: {error:?}", String::from_utf8_lossy(&text))
+            });
+            assert_eq!(again.find(b"u").unwrap().text(), text, "seed {seed}");
+        }
+    }
+    assert!(taken > 1000 && refused > 1000, "{taken} {refused}");
+}

@@ -87,6 +87,11 @@ impl Work {
         self.log_denied(socket, context, (row, args), denied);
     }
 
+    /// Counts and logs a password that was wrong, given in another protocol.
+    pub(super) fn note_wrong_password(&mut self, socket: SocketId, protocol: &'static str) {
+        self.log_refusal(socket, "toplevel", (Reason::Auth, protocol.as_bytes()));
+    }
+
     fn log_denied(
         &mut self,
         socket: SocketId,
@@ -94,11 +99,20 @@ impl Work {
         (row, args): (&'static Row, &Args<'_>),
         denied: Denied,
     ) {
-        let (reason, object) = match denied {
+        let what = match denied {
             Denied::Command => (Reason::Command, Directory::here().name(row).as_bytes()),
             Denied::Key(index) => (Reason::Key, args.at(index)),
             Denied::Channel(index) => (Reason::Channel, args.at(index)),
         };
+        self.log_refusal(socket, context, what);
+    }
+
+    fn log_refusal(
+        &mut self,
+        socket: SocketId,
+        context: &'static str,
+        (reason, object): (Reason, &[u8]),
+    ) {
         let now = self.now;
         let Some(connection) = self.connections[socket.index as usize].as_mut() else { return };
         let (input_bytes, output_bytes) = (connection.input_bytes(), connection.output_bytes());

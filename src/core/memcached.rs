@@ -224,6 +224,9 @@ impl Core {
         if right && let Some(connection) = self.work.connection(socket) {
             connection.session.login.enter(user);
         }
+        if !right {
+            self.work.note_wrong_password(socket, "memcached");
+        }
         let line: &[u8] =
             if right { b"STORED\r\n" } else { b"CLIENT_ERROR authentication failure\r\n" };
         self.tell(socket, quiet, line);

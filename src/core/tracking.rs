@@ -51,9 +51,8 @@ impl Work {
         for client in clients {
             let Some(&socket) = self.cachers.get(client) else { continue };
             // What it read before it wanted to hear of prefixes does not count any more.
-            let hears = |tracking: &Tracking| {
-                !tracking.broadcast && !(*client == writer && tracking.no_loop)
-            };
+            let is_own = *client == writer;
+            let hears = |tracking: &Tracking| !(tracking.broadcast || is_own && tracking.no_loop);
             let connection = self.connection(socket);
             let tracking = connection.and_then(|connection| connection.session.tracking.as_deref());
             if tracking.is_some_and(hears) {

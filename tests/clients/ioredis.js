@@ -273,7 +273,7 @@ const shows = {
       const heard = [];
       listener.on('pmessage', (pattern, channel, text) => heard.push(`${channel} ${text}`));
       await listener.psubscribe('__keyevent@0__:*');
-      await one.set('k', 'v', 'PX', 30);
+      await one.set('k', 'v', 'PX', 3000);
       await one.del('k', 'none');
       await one.set('k', 'v', 'PX', 30);
       await until(() => heard.includes('__keyevent@0__:expired k'));

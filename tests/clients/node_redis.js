@@ -201,7 +201,7 @@ const shows = {
     await until(async () => (await one.get('a')) === '3');
     await other.del('b');
     await until(async () => (await one.get('b')) === null);
-    await other.set('soon', 'v', { expiration: { type: 'PX', value: 80 } });
+    await other.set('soon', 'v', { expiration: { type: 'PX', value: 300 } });
     assert.equal(await one.get('soon'), 'v');
     await until(async () => (await one.get('soon')) === null);
     await other.set('a', '4');

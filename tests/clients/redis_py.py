@@ -141,11 +141,11 @@ async def knows_clients(host, port):
         await until(blocked)
         assert await door.client_unblock(number) in (1, True)
         assert await waiting is None
-        assert await door.client_pause(100, all=False) is True
+        assert await door.client_pause(500, all=False) is True
         start = time.monotonic()
-        assert await one.get("k") is None and time.monotonic() - start < 0.09, "reads go on"
+        assert await one.get("k") is None and time.monotonic() - start < 0.4, "reads go on"
         await one.set("k", "v")
-        assert time.monotonic() - start > 0.05, "writes wait"
+        assert time.monotonic() - start > 0.4, "writes wait"
         assert await door.client_pause(10_000, all=False) and await door.client_unpause()
         assert await one.set("k", "v")
         assert await door.client_kill_filter(_id=number, skipme=True) == 1
@@ -457,7 +457,7 @@ def cache(host, port):
     one.get("k")
     assert other.delete("k") == 1
     eventually(lambda: one.get("k") is None)
-    other.set("soon", "v", px=80)
+    other.set("soon", "v", px=300)
     assert one.get("soon") == "v" and one.get("soon") == "v"
     eventually(lambda: one.get("soon") is None, 3)
     for flush in (other.flushall, other.flushdb):

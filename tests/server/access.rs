@@ -256,3 +256,27 @@ fn users_and_names_come_from_a_configuration_file_and_users_go_there() {
     assert_eq!(ask(&mut carol, "AUTH carol secret"), ok());
     std::fs::remove_file(&path).unwrap();
 }
+
+#[test]
+fn a_wrong_password_is_logged_whatever_the_protocol() {
+    let server = Server::start(2, &["--requirepass=secret"]).expect("a server");
+    let mut browser = connect(&server);
+    let asked = "GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Basic dXNlcjp3cm9uZw==\r\n\r\n";
+    browser.send_raw(asked.as_bytes()).expect("sent");
+    // What comes is not of Redis's protocol.
+    assert!(browser.receive(PATIENCE).is_err());
+    let mut admin = connect(&server);
+    assert!(refusal(&ask(&mut admin, "AUTH alice wrong")).starts_with("WRONGPASS"));
+    assert_eq!(ask(&mut admin, "AUTH secret"), ok());
+    let Value::Array(entries) = ask(&mut admin, "ACL LOG") else { panic!("no log") };
+    let told: Vec<_> = entries
+        .iter()
+        .map(|entry| match entry {
+            Value::Array(parts) => (parts[7].clone(), parts[9].clone()),
+            other => panic!("no entry: {other:?}"),
+        })
+        .collect();
+    let bulk = |text: &str| Value::Bulk(text.as_bytes().to_vec());
+    let wanted = [(bulk("AUTH"), bulk("alice")), (bulk("http"), bulk("default"))];
+    assert_eq!(told, wanted);
+}

@@ -165,6 +165,22 @@ impl Keyspace {
         }
     }
 
+    /// The type of what a key has, if somebody listens.
+    pub(crate) fn kind_if_heard(&mut self, key: Key<'_>, now: Millis) -> Option<&'static str> {
+        let heard = self.is_heard();
+        let record = heard.then(|| self.peek(key, now)).flatten();
+        record.map(|record| record.value().type_name())
+    }
+
+    /// Notes that a key has another value than one of type `old`, if it had one.
+    pub(crate) fn overwrote(&mut self, key: Key<'_>, now: Millis, old: Option<&'static str>) {
+        let (Some(old), Some(kind)) = (old, self.kind_if_heard(key, now)) else { return };
+        self.note(Class::OVERWRITTEN, "overwritten", key);
+        if old != kind {
+            self.note(Class::TYPE_CHANGED, "type_changed", key);
+        }
+    }
+
     #[cold]
     fn note_overwritten(&mut self, key: Key<'_>, now: Millis, kind: &'static str) {
         let Some(old) = self.peek(key, now).map(|record| record.value().type_name()) else {

@@ -377,7 +377,6 @@ impl Keyspace {
 
     /// Puts an entry in, in place of what its key had; true if that was something.
     fn put(&mut self, key: Key<'_>, now: Millis, entry: Entry) -> bool {
-        self.overwrites(key, now, entry.value().type_name());
         let had = self.remove(key, now);
         self.due.moved(key, None, entry.object().and_then(Object::next_due));
         self.databases[usize::from(key.db)].insert(key.hash, entry, &self.hasher);

@@ -103,7 +103,9 @@ impl Keyspace {
         if value.is_empty() && !T::STAYS_EMPTY {
             self.delete(key, now);
         } else {
-            self.put_object(key, now, value.into_object(), None);
+            let object = value.into_object();
+            self.overwrites(key, now, object.value().type_name());
+            self.put_object(key, now, object, None);
             self.notify(class, name, key);
         }
     }
@@ -124,8 +126,8 @@ impl Keyspace {
             self.delete(key, now);
             return;
         }
+        self.overwrites(key, now, "string");
         if bytes.len() <= INLINE_BYTES_MAX {
-            self.overwrites(key, now, "string");
             self.set(key, now, Content::Raw(&bytes), Expiry::Clear);
         } else {
             let object = Object::Str(bytes);
@@ -158,7 +160,6 @@ impl Keyspace {
     ) {
         if let Object::Str(bytes) = &object {
             let expiry = expiry.map_or(Expiry::Clear, Expiry::At);
-            self.overwrites(key, now, "string");
             return self.set(key, now, Content::of(bytes), expiry);
         }
         let entry = Entry::of_object(key.hash, key.bytes, object, expiry, seconds(now));

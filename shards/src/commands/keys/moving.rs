@@ -67,6 +67,7 @@ fn rename(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
 /// Gives the second key what the first has, or had where that lives; false if that is not there.
 fn move_first(scope: &mut Scope<'_>, args: &Args<'_>) -> bool {
     let (from, to) = (scope.key(args.at(1)), scope.key(args.at(2)));
+    let old = scope.keyspace.kind_if_heard(to, scope.now);
     let moved = if scope.is_here(1) {
         scope.keyspace.rename(from, to, scope.now)
     } else {
@@ -74,6 +75,8 @@ fn move_first(scope: &mut Scope<'_>, args: &Args<'_>) -> bool {
     };
     if moved && from.bytes != to.bytes {
         note_moved(scope, (from, "rename_from"), (to, "rename_to"));
+        // Said last here and by COPY, and first by what only stores.
+        scope.keyspace.overwrote(to, scope.now, old);
     }
     moved
 }
@@ -121,6 +124,7 @@ fn copy(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
         return Err(SAME_KEY);
     }
     let free = replace || !scope.keyspace.contains(to, scope.now);
+    let old = scope.keyspace.kind_if_heard(to, scope.now);
     let copied = if scope.is_here(1) {
         free && scope.keyspace.copy(from, to, scope.now)
     } else {
@@ -128,6 +132,7 @@ fn copy(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
     };
     if copied {
         scope.keyspace.notify(Class::GENERIC, "copy_to", to);
+        scope.keyspace.overwrote(to, scope.now, old);
     }
     reply.int(i64::from(copied));
     Ok(())
