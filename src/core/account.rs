@@ -11,7 +11,7 @@ use crate::slow::{Ended, request_bytes};
 use pinion_io::clock::nanos;
 use pinion_io::ring::SocketId;
 use pinion_shards::batch::Outcome;
-use pinion_shards::commands::{Args, Flags, Row};
+use pinion_shards::commands::{Args, Row};
 
 /// Bytes of a request or a reply from which a command is not cheap, whatever it does.
 const CHEAP_BYTES_MAX: u64 = 4096;
@@ -23,7 +23,7 @@ impl Work {
     #[inline]
     pub(super) fn is_cheap(&self, request: &Request) -> bool {
         let What::Command(Ok(Found::Shard(row))) = request.what else { return false };
-        (row.flags.has(Flags::FAST) || row.name == "set")
+        row.is_cheap()
             && request.bytes() < CHEAP_BYTES_MAX
             && self.slow.thresholds().nanos >= EXACT_BELOW_NANOS
     }
