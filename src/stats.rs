@@ -2,6 +2,7 @@
 
 use crate::histogram::Histogram;
 use pinion_shards::commands::Row;
+use pinion_shards::limits::PREFETCH_DEPTH;
 
 /// Kinds of error counted by name; more are counted together (Redis has the same bound).
 pub const ERROR_KINDS_MAX: usize = 128;
@@ -151,6 +152,39 @@ impl CoreStats {
         self.calls.last = NO_SLOT;
     }
 
+    /// Leaves the command counted last to be charged together with others; which it was, if it has
+    /// not gone on elsewhere.
+    #[inline]
+    pub fn put_off(&mut self) -> Option<&'static Row> {
+        self.calls.waits = true;
+        let slot = std::mem::replace(&mut self.calls.last, NO_SLOT);
+        let row = self.calls.slots.get(usize::from(slot))?.row;
+        if let Some(place) = self.calls.put_off.get_mut(self.calls.put_off_len) {
+            *place = slot;
+            self.calls.put_off_len += 1;
+        }
+        row
+    }
+
+    /// True if something has run since the last charge.
+    #[inline]
+    pub fn has_put_off(&self) -> bool {
+        self.calls.waits
+    }
+
+    /// Charges those that were put off, each with an equal part.
+    #[inline]
+    pub fn charge_put_off(&mut self, nanos: u64) {
+        self.calls.waits = false;
+        let count = std::mem::take(&mut self.calls.put_off_len);
+        let each = nanos / (count as u64).max(1);
+        for index in 0..count {
+            let slot = usize::from(self.calls.put_off[index]);
+            self.calls.slots[slot].time_ns += each;
+            self.latencies.add(slot, each);
+        }
+    }
+
     /// Notes how long a command ran that was counted before.
     pub fn charge(&mut self, row: &'static Row, nanos: u64) {
         let slot = self.calls.slot(row);
@@ -293,12 +327,17 @@ pub struct CallTable {
     slots: Box<[Calls]>,
     /// That of the command counted last, until it is known how long that took.
     last: u16,
+    /// Those of commands that are charged together.
+    put_off: [u16; PREFETCH_DEPTH],
+    put_off_len: usize,
+    /// Something has run that is not charged.
+    waits: bool,
 }
 
 impl CallTable {
     fn new() -> Self {
         let slots = vec![Calls::default(); COMMAND_SLOTS].into_boxed_slice();
-        Self { slots, last: NO_SLOT }
+        Self { slots, last: NO_SLOT, put_off: [0; PREFETCH_DEPTH], put_off_len: 0, waits: false }
     }
 
     /// Those that did anything.
@@ -396,7 +435,10 @@ mod tests {
         assert!(stats.ran(5_000).is_none());
         stats.charge(&ONE, 10_000);
         stats.command(&TWO);
-        stats.ran(30_000);
+        stats.put_off();
+        assert!(stats.has_put_off());
+        stats.charge_put_off(30_000);
+        assert!(!stats.has_put_off());
         stats.ran_group(30);
         let counts: Vec<_> = stats.histograms().map(|(row, own)| (row.name, own.total())).collect();
         assert!(counts.contains(&("one", 2)) && counts.contains(&("two", 1)), "{counts:?}");

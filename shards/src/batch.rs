@@ -39,7 +39,7 @@ struct Entry<T> {
     db: u16,
     protocol: Protocol,
     speaker: Option<Speaker>,
-    /// How long it ran, in nanoseconds.
+    /// How long it ran, in nanoseconds: if it is cheap, the mean of those beside it.
     took: u32,
     tag: T,
 }
@@ -74,6 +74,15 @@ pub struct Order<T> {
     pub speaker: Option<Speaker>,
     /// Whose it is.
     pub tag: T,
+}
+
+/// Notes that these commands took the time from `before` to `after` together; returns the latter.
+#[inline]
+fn charge<T>(entries: &mut [Entry<T>], before: u64, after: u64) -> u64 {
+    let each = after.saturating_sub(before) / (entries.len() as u64).max(1);
+    let took = u32::try_from(each).unwrap_or(u32::MAX);
+    entries.iter_mut().for_each(|entry| entry.took = took);
+    after
 }
 
 impl<T> Default for Batch<T> {
@@ -150,11 +159,19 @@ impl<T: Copy> Batch<T> {
             for entry in chunk.iter().filter(|entry| entry.hash != 0) {
                 shard.prefetch_record(entry.db, entry.hash);
             }
-            for entry in chunk {
+            // Cheap commands that ran last and are not charged yet.
+            let mut cheap = 0;
+            for at in 0..chunk.len() {
                 while let Some((_, part)) = parts.next_if(|(before, _)| *before == index) {
                     answers.extend(shard.take_part(now, part));
                     before = shard.instant();
                 }
+                let is_cheap = chunk[at].task.row().is_some_and(Row::is_cheap);
+                if !is_cheap && cheap > 0 {
+                    before = charge(&mut chunk[at - cheap..at], before, shard.instant());
+                    cheap = 0;
+                }
+                let entry = &mut chunk[at];
                 let first = entry.first as usize;
                 let words = &self.ranges[first..first + entry.words as usize];
                 let call = Call {
@@ -171,10 +188,16 @@ impl<T: Copy> Batch<T> {
                     self.unfinished.push((index, ran));
                 }
                 entry.reply_end = self.replies.len();
-                let after = shard.instant();
-                entry.took = u32::try_from(after.saturating_sub(before)).unwrap_or(u32::MAX);
-                before = after;
+                if is_cheap {
+                    cheap += 1;
+                } else {
+                    before = charge(&mut chunk[at..=at], before, shard.instant());
+                }
                 index += 1;
+            }
+            if cheap > 0 {
+                let from = chunk.len() - cheap;
+                before = charge(&mut chunk[from..], before, shard.instant());
             }
         }
         for (_, part) in parts {

@@ -154,7 +154,7 @@ pub(super) const TABLE: &[Flag] = &[
     fixed("enable-protected-configs", Form::Choice(&["no", "yes", "local"]), "no"),
     kept("hide-user-data-from-log", Form::Switch, "no"),
     kept("hz", Form::Count(0, I32_MAX), "10"),
-    fixed("ignore-warnings", Form::Text, ""),
+    kept("ignore-warnings", Form::Text, ""),
     fixed("io-threads", Form::Count(1, 128), "1"),
     kept("jemalloc-bg-thread", Form::Switch, "yes"),
     kept("lazyfree-lazy-eviction", Form::Switch, "no"),

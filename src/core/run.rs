@@ -33,16 +33,27 @@ impl Core {
             let began = before;
             self.work.prefetch(group);
             for request in group {
+                let cheap = group.len() > 1 && self.work.is_cheap(request);
+                if !cheap {
+                    before = self.work.charge_run(before);
+                }
                 let args = self.inbox.args(&self.ring, request);
                 if !self.work.run(request, &args) {
                     let raw = self.inbox.raw(&self.ring, request);
                     self.work.defer(request, raw);
+                }
+                if cheap {
+                    if !self.work.joins_run(request, &args) {
+                        before = self.work.charge_run(before);
+                    }
+                    continue;
                 }
                 // The end of one is the start of the next.
                 let after = nanos();
                 self.work.ran(request, &args, after.saturating_sub(before));
                 before = after;
             }
+            before = self.work.charge_run(before);
             self.work.bring_late();
             self.work.stats.ran_group(before.saturating_sub(began) / 1000);
         }

@@ -309,6 +309,12 @@ impl Row {
         self
     }
 
+    /// True if it is cheap by nature, so that its time may be told as the mean of several.
+    #[inline]
+    pub fn is_cheap(&self) -> bool {
+        self.flags.has(Flags::FAST) || self.name == "set"
+    }
+
     /// The row of a subcommand of this container, by its second word in any case.
     pub fn subcommand(&self, word: &[u8]) -> Option<&'static Self> {
         let Plan::Container(rows) = self.plan else { return None };
