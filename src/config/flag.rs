@@ -88,7 +88,7 @@ impl Flag {
     /// True if this is what it is already, of those that Redis lets change while serving and that
     /// are fixed here.
     pub(super) fn is_unchanged(&self, settings: &mut Settings, text: &str) -> bool {
-        matches!(self.config, "port" | "bind") && self.show(settings) == text
+        matches!(self.config, "port" | "bind" | "tls-port") && self.show(settings) == text
     }
 
     /// Answers only to its whole name, not to patterns.

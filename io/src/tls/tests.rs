@@ -1,0 +1,1 @@
+//! Streams against the client of the same library.
