@@ -238,18 +238,8 @@ impl Errand {
                 (KillReply::Count, count) => reply.int(count as i64),
             },
             Self::ClientUnblock(..) => reply.int(sum(&answers) as i64),
-            Self::Info(sections) => {
-                let text = report(*sections, &all_figures(answers), at_home);
-                reply.verbatim(b"txt", text.as_bytes());
-            }
-            Self::Memory(question) => {
-                write_memory(*question, &all_figures(answers), at_home, reply);
-            }
-            Self::MemcachedStats => {
-                reply.raw(memcached::stats(&all_figures(answers), at_home).as_bytes());
-            }
-            Self::Page(page, shape) => {
-                reply.raw(&http::show(*page, *shape, &all_figures(answers), at_home));
+            Self::Info(_) | Self::Memory(_) | Self::MemcachedStats | Self::Page(..) => {
+                self.tell(&all_figures(answers), at_home, reply);
             }
             Self::SeeUsers(Some(count)) => reply.int(*count as i64),
             Self::SeeUsers(None)
@@ -271,26 +261,11 @@ impl Errand {
                 let spikes = all_spikes(answers);
                 write_spikes(question, &spikes, threshold_ms, at_home.now / 1000, reply);
             }
-            Self::SpikesReset(_) => {
-                let events = answers.into_iter().flat_map(|answer| match answer {
-                    Answer::Events(events) => events,
-                    _ => Vec::new(),
-                });
-                reply.int(events.collect::<HashSet<_>>().len() as i64);
-            }
+            Self::SpikesReset(_) => reply.int(all_events(answers).len() as i64),
             Self::Histograms(names) => {
                 write_histograms(names, &all_histograms(answers), reply);
             }
-            Self::Channels(..) => {
-                let names = answers.into_iter().flat_map(|answer| match answer {
-                    Answer::Names(names) => names,
-                    _ => Vec::new(),
-                });
-                // Some channels are known everywhere.
-                let names: BTreeSet<_> = names.collect();
-                reply.array(names.len());
-                names.iter().for_each(|name| reply.bulk(name));
-            }
+            Self::Channels(..) => write_names(answers, reply),
             Self::Subscribers(_, names) => {
                 reply.array(2 * names.len());
                 for (name, count) in names.iter().zip(most(names.len(), answers)) {
@@ -299,6 +274,19 @@ impl Errand {
                 }
             }
             Self::Patterns => reply.int(most(1, answers)[0] as i64),
+        }
+    }
+
+    /// Answers from the figures of all cores.
+    fn tell(&self, cores: &[CoreFigures], at_home: &Context<'_>, reply: &mut Reply<'_>) {
+        match self {
+            Self::Info(sections) => {
+                reply.verbatim(b"txt", report(*sections, cores, at_home).as_bytes());
+            }
+            Self::Memory(question) => write_memory(*question, cores, at_home, reply),
+            Self::MemcachedStats => reply.raw(memcached::stats(cores, at_home).as_bytes()),
+            Self::Page(page, shape) => reply.raw(&http::show(*page, *shape, cores, at_home)),
+            _ => unreachable!("others ask for no figures"),
         }
     }
 }
@@ -353,6 +341,17 @@ fn most(len: usize, answers: Vec<Answer>) -> Vec<u64> {
     most
 }
 
+/// Writes names, each once: some channels are known everywhere.
+fn write_names(answers: Vec<Answer>, reply: &mut Reply<'_>) {
+    let names = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Names(names) => names,
+        _ => Vec::new(),
+    });
+    let names: BTreeSet<_> = names.collect();
+    reply.array(names.len());
+    names.iter().for_each(|name| reply.bulk(name));
+}
+
 /// Clients that all cores have chosen.
 fn sum(answers: &[Answer]) -> usize {
     let count = |answer: &Answer| match answer {
@@ -379,6 +378,14 @@ fn all_entries(answers: Vec<Answer>) -> Vec<Entry> {
         _ => Vec::new(),
     });
     entries.collect()
+}
+
+fn all_events(answers: Vec<Answer>) -> HashSet<&'static str> {
+    let events = answers.into_iter().flat_map(|answer| match answer {
+        Answer::Events(events) => events,
+        _ => Vec::new(),
+    });
+    events.collect()
 }
 
 fn all_spikes(answers: Vec<Answer>) -> AllSpikes {

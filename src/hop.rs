@@ -15,6 +15,7 @@ use pinion_io::limits::LANE_LEN;
 use pinion_io::mesh::Link;
 use pinion_io::ring::SocketId;
 use pinion_shards::batch::{Batch, Order};
+use pinion_shards::channels::News;
 use pinion_shards::{Late, Millis, Sender, Shard};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -24,6 +25,8 @@ use std::sync::Arc;
 const REQUESTS_MAX: usize = 24;
 /// Idle parcels kept for use again.
 const POOL_MAX: usize = 64;
+/// Parcels that wait for a lane, from which on no more is made for its core.
+const OUTBOX_LEN_MAX: usize = 64;
 
 const _: () = assert!(
     2 * REQUESTS_MAX < LANE_LEN,
@@ -77,6 +80,8 @@ pub enum Parcel {
     },
     /// What a shard says late, for the receiver.
     Late(Late),
+    /// What shards tell the receiver, each with the shard and the number there.
+    News(Vec<(u16, u64, News)>),
     /// What clients ask, for those of the receiver who watch.
     Shown(Arc<[u8]>),
     /// Nothing is there any more that clients of the receiver have read.
@@ -101,6 +106,8 @@ struct Way {
     /// The batch under way in this tick, always `Parcel::Request`.
     current: Option<Box<Parcel>>,
     outstanding: usize,
+    /// What shards tell that core, gathered in this tick.
+    news: Vec<(u16, u64, News)>,
     outbox: VecDeque<Box<Parcel>>,
     must_wake: bool,
 }
@@ -136,6 +143,7 @@ impl Hops {
             link,
             current: None,
             outstanding: 0,
+            news: Vec::new(),
             outbox: VecDeque::new(),
             must_wake: false,
         };
@@ -213,6 +221,17 @@ impl Hops {
         way.clear_outbox();
     }
 
+    /// Sends what a shard tells a core, together with all else of this tick.
+    pub fn tell(&mut self, core: usize, news: (u16, u64, News)) {
+        self.way(core).news.push(news);
+    }
+
+    /// True if a core takes so slowly what it is told that nothing more should be made for it.
+    #[inline]
+    pub fn is_congested(&self) -> bool {
+        self.ways.iter().flatten().any(|way| way.outbox.len() >= OUTBOX_LEN_MAX)
+    }
+
     /// Borrows `owner` for this tick's batch if it is parked and its lane is drained; the batch is
     /// returned with its replies, to be given to `recycle`, and with replies that it set free.
     #[inline]
@@ -235,8 +254,6 @@ impl Hops {
             batch.run(loan.value(), now, home.0);
         }
         stats.batches_borrowed += 1;
-        // Nobody can listen yet.
-        loan.value().keyspace().take_events();
         let late = loan.value().take_late();
         // Only its owner writes long replies on.
         way.must_wake |= loan.value().is_reading();
@@ -248,6 +265,10 @@ impl Hops {
     pub fn flush(&mut self, core: usize, stats: &mut CoreStats) {
         let Some(way) = self.ways[core].as_mut() else { return };
         way.ship(stats);
+        if !way.news.is_empty() {
+            let news = std::mem::take(&mut way.news);
+            way.outbox.push_back(Box::new(Parcel::News(news)));
+        }
         if !way.outbox.is_empty() {
             way.clear_outbox();
         }
@@ -260,10 +281,17 @@ impl Hops {
     /// True if something was added since the flush that could go out now.
     #[inline]
     pub fn has_more(&self) -> bool {
-        self.ways
-            .iter()
-            .flatten()
-            .any(|way| way.must_wake || way.current.is_some() && way.outstanding < REQUESTS_MAX)
+        self.ways.iter().flatten().any(|way| {
+            way.must_wake
+                || !way.news.is_empty()
+                || way.current.is_some() && way.outstanding < REQUESTS_MAX
+        })
+    }
+
+    /// True if something waits until a lane has room, of which nobody tells.
+    #[inline]
+    pub fn is_waiting(&self) -> bool {
+        self.ways.iter().flatten().any(|way| !way.outbox.is_empty())
     }
 
     /// Keeps an emptied batch for use again.
@@ -286,10 +314,10 @@ impl Hops {
 
     /// True if nothing waits to go to any core, and nothing is out.
     pub fn is_settled(&self) -> bool {
-        self.ways
-            .iter()
-            .flatten()
-            .all(|way| way.current.is_none() && way.outbox.is_empty() && way.outstanding == 0)
+        self.ways.iter().flatten().all(|way| {
+            let none = way.current.is_none() && way.news.is_empty();
+            none && way.outbox.is_empty() && way.outstanding == 0
+        })
     }
 }
 

@@ -8,6 +8,7 @@ mod support;
 
 mod server {
     mod access;
+    mod channels;
     mod clients;
     mod http;
     mod limits;

@@ -25,7 +25,15 @@ fn refusal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
 fn mistakes_end_the_start() {
     for (arguments, text) in [
         (&["--nosuch=1"][..], "unknown flag --nosuch; --help lists those there are"),
-        (&["6379"][..], "'6379' is not a flag; flags begin with --"),
+        (
+            &["6379"][..],
+            "cannot read configuration file 6379: No such file or directory (os error 2)",
+        ),
+        (
+            &["--aclfile=/no/such", "--port=0", "--maxclients=10"][..],
+            "cannot set up its users: Error loading ACLs, opening file '/no/such': No such file or \
+             directory (os error 2)",
+        ),
         (
             &["--port=70000"][..],
             "bad value '70000' for flag --port: argument must be between -1 and 65535 inclusive",

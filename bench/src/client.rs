@@ -114,6 +114,37 @@ impl Client {
         Ok(())
     }
 
+    /// Subscribes to a channel.
+    pub(crate) fn subscribe(&mut self, channel: &str) -> Result<(), String> {
+        self.send(format!("SUBSCRIBE {channel}\r\n").as_bytes())?;
+        self.skip()
+    }
+
+    /// Sends requests that publish, of which each must be heard by so many subscribers.
+    pub(crate) fn publish(
+        &mut self,
+        requests: &[u8],
+        count: u64,
+        subscribers: u64,
+    ) -> Result<(), String> {
+        self.send(requests)?;
+        for _ in 0..count {
+            let told = self.read()?;
+            if told != subscribers.to_string() {
+                return Err(format!("PUBLISH: {told} of {subscribers} subscribers"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads as many bytes as are expected; others are an error.
+    pub(crate) fn hear(&mut self, expected: &[u8]) -> Result<(), String> {
+        let mut heard = vec![0; expected.len()];
+        let read = self.stream.read_exact(&mut heard);
+        read.map_err(|error| format!("listening: {error}"))?;
+        if heard == expected { Ok(()) } else { Err("a subscriber heard something else".into()) }
+    }
+
     fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.stream.get_mut().write_all(bytes).map_err(|error| format!("sending: {error}"))
     }

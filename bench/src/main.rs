@@ -37,6 +37,7 @@ static CASES: &[(&str, &str, Run)] = &[
     ("suite", "the default commands of redis-benchmark, one by one", cases::suite::run),
     ("large", "what an operation costs on millions of elements", cases::large::run),
     ("transactions", "MULTI, MSET and MGET on one shard and on two", cases::transactions::run),
+    ("fanout", "one publisher, a thousand subscribers", cases::fanout::run),
     (
         "stall",
         "the longest pause while a huge hash is read, deleted and expires",

@@ -10,6 +10,7 @@ type Run = fn(&[String]) -> Result<(), String>;
 static TASKS: &[(&str, &str, &str, Run)] = &[
     ("check", "", "format, lints and house rules, in seconds", check),
     ("ci", "", "everything that must hold before a change lands", ci),
+    ("clients", "[ADDRESS]", "real clients against Pinion, or against this server", clients),
     ("bench", "CASE [OPTION...]", "Pinion beside its peers; without CASE, what there is", bench),
     ("sim", "[SEEDS [FIRST]]", "simulated meshes, 100,000 seeds if not said", sim),
     (
@@ -66,7 +67,29 @@ fn ci(arguments: &[String]) -> Result<(), String> {
         cargo(&["deny", "--config", ".deny.toml", "check", "bans", "licenses", "sources"], &[])?;
     }
     cargo(&["test", "--package", "pinion-io", "--lib", "--features", "loom", "model"], &[])?;
+    clients(&[])?;
     cargo(&["test", "--workspace"], &[])
+}
+
+/// Tests that need clients from their registries, which are installed first where missing.
+fn clients(arguments: &[String]) -> Result<(), String> {
+    let mut variables = Vec::new();
+    match arguments {
+        [] => {}
+        [server] if server.parse::<std::net::SocketAddr>().is_ok() => {
+            variables.push(("PINION_CLIENTS_SERVER", server.as_str()));
+        }
+        _ => return Err("cargo x clients [ADDRESS]".into()),
+    }
+    let install = Path::new(TOP).join("tests/clients/install.sh");
+    let status = Command::new(&install)
+        .status()
+        .map_err(|error| format!("starting {}: {error}", install.display()))?;
+    if !status.success() {
+        return Err("failed: tests/clients/install.sh".into());
+    }
+    let all = ["test", "--test", "clients", "--", "--ignored", "--nocapture", "--test-threads=1"];
+    cargo(&all, &variables)
 }
 
 fn lint() -> Result<(), String> {

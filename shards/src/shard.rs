@@ -260,6 +260,9 @@ impl Shard {
         if self.keyspace.has_changed() {
             self.tell_changes(call.speaker);
         }
+        if self.keyspace.has_events() {
+            self.publish_events();
+        }
         if call.speaker.is_some() && ran == Ran::Done {
             self.remember(call, call.task.row());
         }

@@ -364,6 +364,7 @@ impl Shard {
     #[inline]
     pub fn has_late(&self) -> bool {
         !self.waits.late.is_empty()
+            || self.keyspace.has_events()
             || self.channels.has_said()
             || self.tracking.has_broadcast()
             || self.keyspace.has_changed()
@@ -378,6 +379,9 @@ impl Shard {
         }
         if self.tracking.has_broadcast() {
             self.tracking.send_broadcast(&mut self.channels);
+        }
+        if self.keyspace.has_events() {
+            self.publish_events();
         }
         if self.channels.has_said() {
             let shard = self.index();

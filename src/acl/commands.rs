@@ -1,7 +1,7 @@
 //! Every command and subcommand under a number, the categories they are in, and sets of them.
 
 use crate::commands::{Entry, categories};
-use pinion_shards::commands::Row;
+use pinion_shards::commands::{Row, memcached};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -28,6 +28,24 @@ pub static CATEGORIES: &[&str] = &[
     "connection",
     "transaction",
     "scripting",
+];
+
+/// Requests of memcached's, and the commands that a user must be allowed for them.
+static OTHERS: &[(&str, &str)] = &[
+    ("get", "get"),
+    ("gets", "get"),
+    ("gat", "getex"),
+    ("gats", "getex"),
+    ("set", "set"),
+    ("add", "set"),
+    ("replace", "set"),
+    ("cas", "set"),
+    ("append", "append"),
+    ("prepend", "append"),
+    ("incr", "incrby"),
+    ("decr", "decrby"),
+    ("delete", "del"),
+    ("touch", "expire"),
 ];
 
 const _: () = assert!(CATEGORIES.len() <= u32::BITS as usize, "a set of categories is a word");
@@ -85,6 +103,11 @@ impl Directory {
                     directory.by_row.push((address(row), id));
                 }
             }
+        }
+        for (name, like) in OTHERS {
+            let row = memcached::find(name.as_bytes()).expect("a request of memcached's");
+            let id = directory.find(like.as_bytes()).expect("a command of Redis's");
+            directory.by_row.push((address(row), id));
         }
         directory.by_row.sort_unstable();
         directory

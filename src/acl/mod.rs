@@ -103,12 +103,6 @@ impl Acl {
         Change { users: lock(&self.users), version: &self.version }
     }
 
-    /// True if a password is that of the default user, or it needs none: whoever gives only a
-    /// password, or speaks a protocol without users, comes in as that one.
-    pub fn lets_default_in(&self, password: &[u8]) -> bool {
-        self.users().find(DEFAULT).is_some_and(|user| user.lets_in(password))
-    }
-
     /// Follows `requirepass` where that was changed: it is the default user's password.
     pub fn follow(&self, settings: &Settings) {
         let mut known = lock(&self.password);

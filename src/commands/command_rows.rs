@@ -1,7 +1,7 @@
 //! How a row is told to clients: COMMAND INFO and COMMAND DOCS, derived from the row alone.
 
-use super::SessionRow;
 use super::table::{FindError, Found, find_word, session_rows};
+use super::{SessionRow, syntax};
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{
     Access, Begin, CONNECTION, DANGEROUS, ELEMENTS, Find, Flags, Group, KEYSPACE, KeySpec, Plan,
@@ -77,15 +77,13 @@ impl Entry {
     /// Writes the map that COMMAND DOCS gives.
     pub(super) fn write_docs(&self, reply: &mut Reply<'_>) {
         let inner = !self.subcommands.is_empty();
-        reply.map(3 + usize::from(inner));
-        write_about(self.row, reply);
+        write_about(self.row, inner, reply);
         if inner {
             reply.bulk(b"subcommands");
             reply.map(self.subcommands.len());
             for row in &self.subcommands {
                 reply.bulk(row.name.as_bytes());
-                reply.map(3);
-                write_about(row, reply);
+                write_about(row, false, reply);
             }
         }
     }
@@ -132,13 +130,20 @@ pub(super) fn write_access(access: Access, reply: &mut Reply<'_>) {
     }
 }
 
-fn write_about(row: &Row, reply: &mut Reply<'_>) {
+/// Writes the map of what is said about a row, but for its subcommands.
+fn write_about(row: &Row, inner: bool, reply: &mut Reply<'_>) {
+    let arguments = syntax::arguments(row.name);
+    reply.map(3 + usize::from(!arguments.is_empty()) + usize::from(inner));
     let summary = format!("{}.", row.summary);
     for (key, value) in
         [("summary", summary.as_str()), ("since", row.since), ("group", row.group.name())]
     {
         reply.bulk(key.as_bytes());
         reply.bulk(value.as_bytes());
+    }
+    if !arguments.is_empty() {
+        reply.bulk(b"arguments");
+        syntax::write(&arguments, reply);
     }
 }
 

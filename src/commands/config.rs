@@ -82,7 +82,7 @@ pub(super) fn write_file(
     if settings.config_file.is_empty() {
         return Err(Error::Text("ERR The server is running without a config file"));
     }
-    match config::rewrite(&settings, all) {
+    match config::rewrite(&settings, &at.server.acl.users(), all) {
         Ok(()) => {
             tracing::info!("CONFIG REWRITE has written {}", settings.config_file);
             reply.ok();

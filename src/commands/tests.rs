@@ -239,7 +239,7 @@ fn command_tells_what_the_rows_say() {
         "*2 $9 client|id $11 client|info"
     );
     assert_eq!(client.reply("COMMAND LIST FILTERBY ACLCAT nosuch"), "*0");
-    assert!(client.reply("COMMAND DOCS config").contains("$11 subcommands *10 $10 config|get *6 "));
+    assert!(client.reply("COMMAND DOCS config").contains("$11 subcommands *10 $10 config|get *8 "));
     assert!(client.reply("COMMAND INFO memory").contains("$12 memory|usage"));
     assert_eq!(client.reply("COMMAND DOCS nosuch"), "*0");
 }

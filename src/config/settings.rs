@@ -187,9 +187,13 @@ impl Settings {
     /// Takes a `user` line of a configuration file, as the words after `user`.
     ///
     /// # Errors
-    /// One sentence: it does not define a user.
+    /// One sentence: it does not define a user, or one that another line defines.
     pub fn add_user(&mut self, words: &[Vec<u8>]) -> Result<(), String> {
         crate::acl::check_line(words)?;
+        if self.users.iter().any(|known| known.first() == words.first()) {
+            let name = String::from_utf8_lossy(&words[0]);
+            return Err(format!("the user {name} is defined twice"));
+        }
         self.users.push(words.into());
         Ok(())
     }

@@ -25,6 +25,8 @@ const CALM_SHARE: f64 = 0.005;
 /// Calm seconds before a thread is pinned again; doubled each time that proves too soon.
 const CALM_SECONDS: u32 = 10;
 const CALM_SECONDS_MAX: u32 = 600;
+/// Sleep of a core that has something for a full lane: nobody tells when there is room.
+const LANE_WAIT: Duration = Duration::from_micros(50);
 /// How long a stopping core goes on for the replies that are still on their way.
 const STOP_MAX: Duration = Duration::from_millis(500);
 const STOP_MIN: Duration = Duration::from_millis(20);
@@ -72,6 +74,9 @@ impl Cron {
     pub(super) fn wait(&self, work: &Work, jobs: &Jobs) -> Wait {
         if self.stopping_since.is_some() {
             return Wait::AtMost(STOP_MIN);
+        }
+        if work.hops.is_waiting() {
+            return Wait::AtMost(LANE_WAIT);
         }
         let pause = work.pause_left().map(|left| work.steady + Duration::from_millis(left));
         let ends = [jobs.next_end(), work.blocked.next_end(), pause];

@@ -1,13 +1,14 @@
 //! Connections that speak HTTP: their bytes to answers.
 
 use super::{Core, jobs};
-use crate::commands::Job;
+use crate::acl::Acl;
+use crate::commands::{Job, find};
 use crate::connection::{Stall, Wire};
 use crate::errand::Errand;
-use crate::http::{self, Sniff};
-use pinion_io::resp::Protocol;
+use crate::http::{self, Page, Sniff, Status};
+use pinion_io::resp::{Protocol, Range};
 use pinion_io::ring::SocketId;
-use pinion_shards::commands::{Group, Plan, Row, Words};
+use pinion_shards::commands::{Args, Group, Plan, Row, Words};
 
 /// What the figures of commands call a request.
 static REQUEST: Row = Row::new("http", 1, Group::Server, Plan::Session);
@@ -52,7 +53,8 @@ impl Core {
             };
             connection.input.drain(..len);
             connection.session.closing = asked.shape.close;
-            let refusal = asked.refusal(|given| self.work.server.acl.lets_default_in(given));
+            let page = asked.page;
+            let refusal = asked.refusal(|given| may_see(&self.work.server.acl, given, page));
             match (refusal, asked.page) {
                 (None, Ok(page)) => {
                     connection.stall = Stall::Job;
@@ -70,6 +72,19 @@ impl Core {
             }
         }
     }
+}
+
+/// True if who gives this password may see a page: it is the default user's, who may ask for INFO
+/// where the page tells as much.
+fn may_see(acl: &Acl, given: &[u8], page: Result<Page, Status>) -> bool {
+    const INFO: &[u8] = b"info";
+    let words = [Range { start: 0, len: INFO.len() as u32 }];
+    let args = Args::new(INFO, &words);
+    let users = acl.users();
+    let user = users.default_user();
+    let tells = matches!(page, Ok(Page::Home | Page::Metrics));
+    let may = || find(&args).is_ok_and(|info| user.check(info.row(), &args).is_ok());
+    user.lets_in(given) && (!tells || user.is_unrestricted() || may())
 }
 
 /// What a connection speaks that begins with these bytes, where HTTP may be spoken or may not.

@@ -41,10 +41,6 @@ impl Work {
     #[inline]
     pub(super) fn bring_late(&mut self) {
         let shard = self.owner.value();
-        if shard.keyspace().has_events() {
-            // Nobody can listen yet.
-            shard.keyspace().take_events();
-        }
         if shard.has_late() {
             let late = shard.take_late();
             self.deliver_late(late);
@@ -57,6 +53,9 @@ impl Work {
             let to = usize::from(late.to.0);
             if to == self.index {
                 self.take_late(late);
+            } else if let LateCall::News(shard, number) = late.call {
+                let news = late.news.expect("news are told");
+                self.hops.tell(to, (shard, number, news));
             } else {
                 self.hops.send(to, Parcel::Late(late), &mut self.stats);
             }

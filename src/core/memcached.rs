@@ -2,8 +2,9 @@
 
 use super::inbox::Request;
 use super::{Core, jobs};
-use crate::commands::{Found, Job};
+use crate::commands::{Found, Job, find as find_command};
 use crate::connection::Stall;
+use crate::dispatch::Refusal;
 use crate::errand::Errand;
 use crate::memcached::{self, Ask, Step};
 use crate::session::ReplyMode;
@@ -141,6 +142,9 @@ impl Core {
         quiet: bool,
     ) -> bool {
         let Plan::One(run) = row.plan else { unreachable!("a row of memcached's has one key") };
+        if self.denies(socket, args, row.name, quiet) {
+            return true;
+        }
         let key = args.at(1);
         let request = Request::aside(socket, self.work.owner.value().hash(key));
         let paused = self.work.paused.pause.until().is_some();
@@ -156,6 +160,25 @@ impl Core {
         ran
     }
 
+    /// Refuses a request to a user who may not run the command of Redis that does the same.
+    fn denies(&mut self, socket: SocketId, args: &Args<'_>, name: &str, quiet: bool) -> bool {
+        let Some(connection) = self.work.connection(socket) else { return true };
+        if !connection.session.login.is_limited() {
+            return false;
+        }
+        let found = find_command(&Args::new(twin(name).as_bytes(), &[whole(twin(name))]));
+        let row = found.map(|found| found.row());
+        let denied = row.map(|row| (row, connection.session.login.user().check(row, args)));
+        let refusal = match denied {
+            Ok((_, Ok(()))) => return false,
+            Ok((row, Err(denied))) => Refusal::Denied(row, denied),
+            Err(error) => Refusal::Unknown(error),
+        };
+        self.work.note_refusal(socket, args, refusal);
+        self.tell(socket, quiet, b"CLIENT_ERROR permission denied\r\n");
+        true
+    }
+
     /// Has the next reply be left out, or not.
     fn mute(&mut self, socket: SocketId, quiet: bool) {
         if let Some(connection) = self.work.connection(socket) {
@@ -169,6 +192,9 @@ impl Core {
         const NAME: &[u8] = b"flushdb";
         let row = find(NAME).expect("there is such a command");
         let words = [Range { start: 0, len: NAME.len() as u32 }];
+        if self.denies(socket, &Args::new(NAME, &words), "flush_all", quiet) {
+            return true;
+        }
         let request = Request::aside(socket, 0);
         let paused = self.work.paused.pause.until().is_some();
         if paused && self.work.postpones(&request, Found::Shard(row)) {
@@ -188,12 +214,15 @@ impl Core {
     fn log_in(&mut self, socket: SocketId, words: &[u8], quiet: bool) {
         let space = words.iter().position(|byte| *byte == b' ');
         let password = space.map(|space| &words[space + 1..]);
-        let default = Arc::clone(self.work.server.acl.users().default_user());
-        let right = password.is_some_and(|given| default.lets_in(given));
-        if let Some(connection) = self.work.connection(socket) {
-            if right {
-                connection.session.login.enter(default);
-            }
+        let user = {
+            // Clients that know only of a password give any name with it.
+            let users = self.work.server.acl.users();
+            let named = space.and_then(|space| users.find(&words[..space]));
+            Arc::clone(named.unwrap_or(users.default_user()))
+        };
+        let right = password.is_some_and(|given| user.lets_in(given));
+        if right && let Some(connection) = self.work.connection(socket) {
+            connection.session.login.enter(user);
         }
         let line: &[u8] =
             if right { b"STORED\r\n" } else { b"CLIENT_ERROR authentication failure\r\n" };
@@ -204,6 +233,10 @@ impl Core {
     fn tell_stats(&mut self, socket: SocketId, kind: Option<&[u8]>) {
         match kind {
             None => {
+                let words = [whole("stats")];
+                if self.denies(socket, &Args::new(b"stats", &words), "stats", false) {
+                    return;
+                }
                 let Some(connection) = self.work.connection(socket) else { return };
                 connection.stall = Stall::Job;
                 connection.jobs += 1;
@@ -217,6 +250,26 @@ impl Core {
             Some(_) => self.tell(socket, false, b"END\r\n"),
         }
     }
+}
+
+/// The command of Redis that does what a request does.
+fn twin(name: &str) -> &'static str {
+    match name.strip_prefix("memcached|").unwrap_or(name) {
+        "get" | "gets" => "get",
+        "gat" | "gats" => "getex",
+        "incr" => "incrby",
+        "decr" => "decrby",
+        "delete" => "del",
+        "touch" => "expire",
+        "flush_all" => "flushdb",
+        "stats" => "info",
+        _ => "set",
+    }
+}
+
+/// All of a word.
+fn whole(word: &str) -> Range {
+    Range { start: 0, len: word.len() as u32 }
 }
 
 /// What `version` answers: clients look for the version of memcached whose protocol it is.

@@ -55,6 +55,7 @@ use pinion_io::runtime::Background;
 use pinion_shards::route::Route;
 use pinion_shards::transaction::Coordinator;
 use pinion_shards::{Millis, Sender, Shard};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -90,6 +91,8 @@ pub struct Core {
     jobs: Jobs,
     cron: Cron,
     background: Background,
+    /// Batches of other cores that wait, each with the core.
+    postponed: VecDeque<(usize, Box<Parcel>)>,
     /// What is behind each listening socket.
     doors: Vec<Door>,
 }
@@ -223,8 +226,8 @@ impl Core {
         work.settings.tell(work.owner.value());
         work.owner.value().set_meter(nanos);
         work.stats.latencies.enabled = work.settings.latency_tracking;
-        let (inbox, jobs) = (Inbox::default(), Jobs::default());
-        Ok(Self { ring, inbox, work, jobs, cron, background, doors })
+        let (inbox, jobs, postponed) = (Inbox::default(), Jobs::default(), VecDeque::new());
+        Ok(Self { ring, inbox, work, jobs, cron, background, postponed, doors })
     }
 
     /// Does everything there is to do now.
@@ -247,11 +250,13 @@ impl Core {
         busy |= self.work.end_pause();
         let reading = self.work.read_on();
         busy |= self.resume();
-        let more = self.run_inbox(inbox::TICK_REQUESTS_MAX);
+        let congested = self.work.hops.is_congested();
+        let more = self.run_inbox(if congested { 0 } else { inbox::TICK_REQUESTS_MAX });
         self.start_jobs();
         self.flush();
         let leaving = std::mem::take(&mut self.work.leaving);
-        let again = self.run_cron() | more | leaving | reading || !self.work.resumable.is_empty();
+        let waits = !self.postponed.is_empty() || !self.work.resumable.is_empty();
+        let again = self.run_cron() | more | leaving | reading | waits;
         self.work.stats.turned(nanos().saturating_sub(began));
         Ok(match (again, busy) {
             (true, _) => Tick::Again,

@@ -9,12 +9,26 @@ use std::mem;
 
 impl Core {
     /// Takes everything the lanes hold; false if that was nothing.
+    ///
+    /// While some core takes too slowly what it is told, commands of others wait here, as this
+    /// core's own do: they might make more. A core has few batches out, which bounds what waits,
+    /// and takes all else meanwhile; so the slow one goes on.
     pub(super) fn drain(&mut self) -> bool {
         let mut busy = false;
+        while !self.postponed.is_empty() && !self.work.hops.is_congested() {
+            let (core, parcel) = self.postponed.pop_front().expect("there is one");
+            busy = true;
+            self.take_parcel(core, parcel);
+        }
         for core in 0..self.work.hops.cores() {
             while let Some(parcel) = self.work.hops.receive(core) {
                 busy = true;
-                self.take_parcel(core, parcel);
+                let waits = !self.postponed.is_empty() || self.work.hops.is_congested();
+                if waits && matches!(*parcel, Parcel::Request(_)) {
+                    self.postponed.push_back((core, parcel));
+                } else {
+                    self.take_parcel(core, parcel);
+                }
             }
         }
         busy
@@ -48,6 +62,11 @@ impl Core {
             Parcel::Late(_) => {
                 if let Parcel::Late(late) = *parcel {
                     self.work.take_late(late);
+                }
+            }
+            Parcel::News(ref mut news) => {
+                for (shard, number, news) in news.drain(..) {
+                    self.work.take_news(usize::from(shard), number, news);
                 }
             }
             Parcel::Shown(ref lines) => self.work.take_lines(lines),

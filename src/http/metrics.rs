@@ -7,6 +7,7 @@ use crate::errand::CoreFigures;
 use crate::process::{Cpu, Memory};
 use crate::server::REDIS_VERSION;
 use crate::stats::Calls;
+use pinion_shards::channels::Kind as Name;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
@@ -97,9 +98,19 @@ fn clients(text: &mut Text, cores: &[CoreFigures], at_home: &Context<'_>) {
         ("clients_blocked", "Clients whose command waits for a key", sum(|core| core.blocked)),
         ("clients_watching", "Clients that watch keys", sum(|core| core.watching)),
         ("client_buffer_bytes", "Bytes held for clients", sum(|core| core.client_bytes)),
+        ("channels", "Channels with subscribers", sum(|core| subscribed(core, Name::Channel))),
+        ("sharded_channels", "The same of SSUBSCRIBE", sum(|core| subscribed(core, Name::Sharded))),
+        ("tracked_keys", "Keys that clients cache", sum(|core| core.shard.tracked_keys)),
     ] {
         text.one(name, Kind::Gauge, help, value);
     }
+    // Every shard knows of them all.
+    let patterns = cores.iter().map(|core| subscribed(core, Name::Pattern)).max().unwrap_or(0);
+    text.one("patterns", Kind::Gauge, "Patterns with subscribers", patterns);
+}
+
+fn subscribed(core: &CoreFigures, kind: Name) -> u64 {
+    core.shard.subscribed[kind as usize]
 }
 
 fn traffic(text: &mut Text, cores: &[CoreFigures]) {

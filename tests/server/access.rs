@@ -225,3 +225,34 @@ fn a_renamed_command_is_gone_under_its_own_name() {
     assert_eq!(ask(&mut user, "FETCH k"), Value::Bulk(b"v".to_vec()));
     assert!(refusal(&ask(&mut user, "GUARDED GET port")).starts_with("NOPERM User u has no"));
 }
+
+#[test]
+fn users_and_names_come_from_a_configuration_file_and_users_go_there() {
+    let path = std::env::temp_dir().join(format!("pinion-conf-{}", std::process::id()));
+    let name = path.to_str().expect("a name");
+    let old = "# ours\nuser bob on nopass ~b* +@all (+get ~c)\nrename-command GET \"FETCH\"\n";
+    std::fs::write(&path, old).unwrap();
+    let server = Server::start(2, &[name]).expect("a server");
+    let mut admin = connect(&server);
+    let mut bob = client_of(&server, "bob");
+    assert_eq!(ask(&mut bob, "FETCH c"), Value::NullBulk);
+    assert!(refusal(&ask(&mut bob, "SET c 1")).starts_with("NOPERM"));
+    assert!(refusal(&ask(&mut admin, "GET c")).starts_with("ERR unknown command 'GET'"));
+    assert_eq!(ask(&mut admin, "ACL SETUSER carol on >secret +ping"), ok());
+    assert_eq!(ask(&mut admin, "CONFIG REWRITE"), ok());
+    let text = std::fs::read_to_string(&path).unwrap();
+    let bob = "user bob on nopass sanitize-payload ~b* resetchannels +@all \
+               (~c resetchannels -@all +get)";
+    for line in ["# ours", bob, "rename-command GET \"FETCH\""] {
+        assert!(text.lines().any(|known| known == line), "{line} in {text}");
+    }
+    assert!(
+        text.contains("\nuser carol on sanitize-payload #2bb80d537b1da3e38bd30361aa"),
+        "{text}"
+    );
+    drop(server);
+    let server = Server::start(2, &[name]).expect("a server");
+    let mut carol = connect(&server);
+    assert_eq!(ask(&mut carol, "AUTH carol secret"), ok());
+    std::fs::remove_file(&path).unwrap();
+}

@@ -137,6 +137,18 @@ fn a_password_is_asked_for() {
 }
 
 #[test]
+fn pages_tell_nothing_to_a_user_who_may_not_ask() {
+    let server = Server::start(2, &[]).expect("a server");
+    let mut admin = connect(&server);
+    assert!(admin.ask(&["ACL", "SETUSER", "default", "-info"]).is_ok());
+    let mut client = connect(&server);
+    for (path, line) in [("/", "401"), ("/metrics", "401"), ("/healthz", "200")] {
+        let (head, _) = get(&mut client, path, "");
+        assert!(head.starts_with(&format!("HTTP/1.1 {line} ")), "{path}: {head}");
+    }
+}
+
+#[test]
 fn without_http_the_lines_of_a_browser_close() {
     let server = Server::start(1, &["--primary_port_http_enabled=false"]).expect("a server");
     for line in ["POST / HTTP/1.1\r\n", "Host: pinion\r\n"] {

@@ -188,3 +188,40 @@ fn a_password_comes_first() {
     assert_eq!(memcached.ask("set x 0 0 1\r\n1"), "STORED");
     assert_eq!(memcached.lines("get x"), ["VALUE x 0 1", "1"]);
 }
+
+#[test]
+fn users_do_there_what_they_may_do_here() {
+    let both = Both::start(2, &["--requirepass=sesame"]);
+    let mut redis = both.redis();
+    assert!(redis.ask(&["AUTH", "sesame"]).is_ok());
+    let rules = ["ACL", "SETUSER", "reader", "on", ">pass", "~open:*", "+get", "+incrby"];
+    assert_eq!(redis.ask(&rules), Ok(Value::Simple(b"OK".to_vec())));
+    redis.ask(&["MSET", "open:a", "1", "shut:a", "1"]).expect("a reply");
+    let mut memcached = both.memcached();
+    assert_eq!(memcached.ask("set x 0 0 11\r\nreader pass"), "STORED");
+    assert_eq!(memcached.lines("get open:a"), ["VALUE open:a 0 1", "1"]);
+    assert_eq!(memcached.ask("incr open:a 1"), "2");
+    let denied = "CLIENT_ERROR permission denied";
+    for request in [
+        "get shut:a",
+        "set open:a 0 0 1\r\nx",
+        "delete open:a",
+        "touch open:a 1",
+        "gat 1 open:a",
+        "decr open:a 1",
+        "flush_all",
+        "stats",
+    ] {
+        assert_eq!(memcached.ask(request), denied, "{request}");
+        if request.starts_with('g') {
+            assert_eq!(memcached.line(), "END");
+        }
+    }
+    assert_eq!(
+        redis.ask(&["MGET", "open:a", "shut:a"]),
+        Ok(Value::Array(vec![bulk("2"), bulk("1")]))
+    );
+    // Who is gone is closed.
+    redis.ask(&["ACL", "DELUSER", "reader"]).expect("a reply");
+    assert!(memcached.is_closed());
+}

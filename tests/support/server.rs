@@ -23,7 +23,10 @@ impl Server {
     pub(crate) fn start(threads: usize, arguments: &[&str]) -> Result<Self, String> {
         let address = free_address()?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_pinion"));
-        command.args([
+        // A configuration file is the first word.
+        let (flags, files): (Vec<&str>, Vec<&str>) =
+            arguments.iter().copied().partition(|argument| argument.starts_with('-'));
+        command.args(files).args([
             format!("--port={}", address.port()),
             format!("--threads={threads}"),
             "--pin=never".into(),
@@ -32,7 +35,7 @@ impl Server {
             command.arg("--bind=127.0.0.1");
         }
         let child = command
-            .args(arguments)
+            .args(flags)
             .stdin(Stdio::null())
             .spawn()
             .map_err(|error| format!("starting the server: {error}"))?;

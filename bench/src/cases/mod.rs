@@ -1,5 +1,6 @@
 //! The cases, and what two of them have in common: closed loops, round after round.
 
+pub(crate) mod fanout;
 pub(crate) mod idle;
 pub(crate) mod keys;
 pub(crate) mod large;

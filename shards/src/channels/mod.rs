@@ -16,8 +16,10 @@
 //! that it subscribes only once every owner has answered. Messages that come between are kept until
 //! then. One that leaves is struck out at home first.
 //!
-//! `owner` is what a shard knows; `home` what a core knows of its clients.
+//! `events` publishes what happens to keys. `owner` is what a shard knows; `home` what a core
+//! knows of its clients.
 
+mod events;
 mod home;
 mod owner;
 

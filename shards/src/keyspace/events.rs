@@ -189,6 +189,11 @@ impl Keyspace {
         self.events.classes = if classes.listens() { classes } else { Class::NONE };
     }
 
+    /// True if events are to be sent this way, `Class::KEYSPACE` or `Class::KEYEVENT`.
+    pub(crate) fn sends(&self, way: Class) -> bool {
+        self.events.classes.has(way)
+    }
+
     /// True if something was noted since the last call of `take_events`.
     #[inline]
     pub fn has_events(&self) -> bool {

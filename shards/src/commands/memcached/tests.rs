@@ -19,7 +19,8 @@ fn run(shard: &mut Shard, now: Millis, request: &str) -> String {
     let super::super::Plan::One(run) = row.plan else { panic!("{request}") };
     let mut text = Vec::new();
     let hash = shard.hash(args.at(1));
-    let call = Call { task: Task::Run(row, run), sender: Sender(0), db: 0, hash, args };
+    let call =
+        Call { task: Task::Run(row, run), sender: Sender(0), db: 0, hash, args, speaker: None };
     shard.run(now, &call, &mut Reply::new(&mut text, Protocol::Resp2));
     String::from_utf8(text).unwrap()
 }

@@ -18,8 +18,19 @@ use pinion_io::resp::Reply;
 /// Gives a key a string, whatever it had, and notes that.
 #[inline]
 fn set_string(scope: &mut Scope<'_>, key: Key<'_>, content: Content<'_>, expiry: Expiry) {
-    scope.keyspace.overwrites(key, scope.now, "string");
+    // One look for all that is said before and after.
+    let heard = scope.keyspace.is_heard();
+    if heard {
+        scope.keyspace.overwrites(key, scope.now, "string");
+    }
     scope.keyspace.set(key, scope.now, content, expiry);
+    if heard {
+        tell_set(scope, key, expiry);
+    }
+}
+
+#[cold]
+fn tell_set(scope: &mut Scope<'_>, key: Key<'_>, expiry: Expiry) {
     scope.keyspace.notify(Class::STRING, "set", key);
     if let Expiry::At(_) = expiry {
         scope.keyspace.notify(Class::GENERIC, "expire", key);
