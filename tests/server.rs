@@ -17,6 +17,7 @@ mod server {
     mod process;
     mod queues;
     mod slow;
+    mod tls;
     mod traffic;
     mod wedge;
 }
