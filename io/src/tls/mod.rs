@@ -106,6 +106,7 @@ impl Stream {
     /// The stream is to be closed. What it has to send first, if anything, tells the peer why.
     pub fn open(&mut self, bytes: &mut [u8], plain: &mut Vec<u8>) -> Result<(), Fault> {
         match self.stage {
+            _ if self.said_end => return Ok(()),
             Stage::Ended | Stage::Failed => return Ok(()),
             Stage::Fresh if bytes.first().is_some_and(|first| *first != HANDSHAKE_BYTE) => {
                 self.stage = Stage::Failed;
@@ -157,7 +158,7 @@ impl Stream {
 
     /// Tells the peer, once, that nothing more comes; false if it has been told or cannot be.
     pub fn end(&mut self) -> bool {
-        let tells = self.is_open() && !self.said_end;
+        let tells = self.is_open();
         self.said_end = true;
         let append_end = |traffic: &mut WriteTraffic<'_, _>, outgoing: &mut Vec<u8>| {
             append(outgoing, RECORD_OVERHEAD_BYTES, |to| traffic.queue_close_notify(to))
@@ -167,7 +168,7 @@ impl Stream {
 
     /// True if what is to be sent can be sealed.
     pub fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Open | Stage::Ended)
+        matches!(self.stage, Stage::Open | Stage::Ended) && !self.said_end
     }
 
     /// True until keys are agreed on.
@@ -252,8 +253,10 @@ impl Stream {
     /// Ends it badly, with what is to tell the peer why.
     fn fail(&mut self, fault: Fault, rest: &mut [u8]) -> Fault {
         self.stage = Stage::Failed;
-        while let Ok(ConnectionState::EncodeTlsData(data)) =
-            self.connection.process_tls_records(rest).state
+        // Only what is ready to be sent: the library must not look at these bytes again.
+        while self.connection.wants_write()
+            && let Ok(ConnectionState::EncodeTlsData(data)) =
+                self.connection.process_tls_records(rest).state
         {
             encode(data, &mut self.outgoing);
         }
@@ -284,6 +287,9 @@ impl Stream {
             }
             used += discard;
         };
+        if written.is_err() {
+            self.stage = Stage::Failed;
+        }
         incoming.drain(..used);
         self.incoming = incoming;
         written
