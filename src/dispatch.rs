@@ -1,6 +1,6 @@
 //! The guards between a parsed request and its run, in Redis's order.
 
-use crate::acl::{Denied, Directory};
+use crate::acl::{Denied, Directory, User};
 use crate::commands::{FindError, Found};
 use crate::session::Session;
 use pinion_io::resp::Reply;
@@ -70,11 +70,15 @@ fn check(row: &'static Row, args: &Args<'_>, session: &Session) -> Result<(), Re
     }
     let user = session.login.user();
     user.check(row, args).map_err(|denied| Refusal::Denied(row, denied))?;
-    let option = (row.name.starts_with("sort")).then(|| reads_others(row, args)).flatten();
-    match option {
-        Some(option) if !user.may_read_all(row, args) => Err(Refusal::Sort(row, option)),
-        _ => Ok(()),
+    match denied_option(user, row, args) {
+        Some(option) => Err(Refusal::Sort(row, option)),
+        None => Ok(()),
     }
+}
+
+/// The option of a SORT that reads keys by a pattern, if the user may not read all there are.
+pub fn denied_option(user: &User, row: &'static Row, args: &Args<'_>) -> Option<&'static str> {
+    reads_others(row, args).filter(|_| !user.may_read_all(row, args))
 }
 
 /// The option of a SORT that names keys by a pattern.

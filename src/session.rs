@@ -226,20 +226,20 @@ impl Session {
     /// that command is forgotten.
     #[inline]
     pub fn speaker(&mut self) -> Option<Speaker> {
-        if self.tracking.is_none() { None } else { self.name_command() }
+        if self.tracking.is_none() && !self.no_touch { None } else { self.name_command() }
     }
 
     #[cold]
     fn name_command(&mut self) -> Option<Speaker> {
         let (id, core) = (self.id, self.core);
-        let tracking = self.tracking.as_mut()?;
-        let said = tracking.caching.take();
-        let remembers = match said {
-            _ if tracking.broadcast => false,
-            Some(said) => said,
-            None => !tracking.opt_in,
-        };
-        Some(Speaker::new(id, core, remembers))
+        let remembers =
+            self.tracking.as_mut().is_some_and(|tracking| match tracking.caching.take() {
+                _ if tracking.broadcast => false,
+                Some(said) => said,
+                None => !tracking.opt_in,
+            });
+        let speaker = Speaker::new(id, core, remembers);
+        Some(if self.no_touch { speaker.silent() } else { speaker })
     }
 
     /// Forgets what it has said of the command that has just run, unless that was said by it.

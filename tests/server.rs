@@ -10,6 +10,7 @@ mod server {
     mod access;
     mod channels;
     mod clients;
+    mod configuration;
     mod http;
     mod limits;
     mod long;

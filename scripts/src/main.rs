@@ -88,7 +88,8 @@ fn clients(arguments: &[String]) -> Result<(), String> {
     if !status.success() {
         return Err("failed: tests/clients/install.sh".into());
     }
-    let all = ["test", "--test", "clients", "--", "--ignored", "--nocapture", "--test-threads=1"];
+    let all = ["test", "--workspace", "--test", "clients", "--"];
+    let all = [&all[..], &["--ignored", "--nocapture", "--test-threads=1"]].concat();
     cargo(&all, &variables)
 }
 

@@ -245,6 +245,8 @@ impl Shard {
         if self.paused {
             self.set_still_for(call.task.row());
         }
+        let silent = call.speaker.is_some_and(Speaker::is_silent) && is_silenced(call.task.row());
+        self.keyspace.set_silent(silent);
         let mark = reply.len();
         let mut ran = Ran::Done;
         let result = match call.task {
@@ -530,4 +532,10 @@ pub enum Task {
     Listen(channels::Kind, bool),
     /// Remembers who has read those of the words that are keys of this shard.
     Remember(Speaker),
+}
+
+/// True if a command counts as use of its keys only where its client wants that: all but TOUCH.
+#[cold]
+fn is_silenced(row: Option<&Row>) -> bool {
+    row.is_none_or(|row| row.name != "touch")
 }

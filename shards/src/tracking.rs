@@ -24,27 +24,29 @@ use std::sync::Arc;
 pub struct Speaker(NonZeroU64);
 
 /// Bits of a client's number; the others of a word hold its core and a mark.
-const CLIENT_BITS: u32 = 47;
+const CLIENT_BITS: u32 = 46;
+/// The mark of one whose reads do not count as use of a key.
+const SILENT: u64 = 2;
 
 impl Speaker {
     /// The client with this number on core `home`; `remembers` if the command's reads are to be
     /// remembered.
     ///
     /// # Panics
-    /// If the number is 0, or beyond 2^47.
+    /// If the number is 0, or beyond 2^46.
     pub fn new(client: u64, home: u16, remembers: bool) -> Self {
         assert!(client >> CLIENT_BITS == 0, "no server sees so many clients");
-        let bits = client << 17 | u64::from(home) << 1 | u64::from(remembers);
+        let bits = client << 18 | u64::from(home) << 2 | u64::from(remembers);
         Self(NonZeroU64::new(bits).expect("clients are numbered from 1"))
     }
 
     /// Its number.
     pub fn client(self) -> u64 {
-        self.0.get() >> 17
+        self.0.get() >> 18
     }
 
     fn home(self) -> u16 {
-        (self.0.get() >> 1) as u16
+        (self.0.get() >> 2) as u16
     }
 
     /// True if what the command reads is to be remembered.
@@ -54,7 +56,24 @@ impl Speaker {
 
     /// The same client, of whose reads nothing is to be remembered.
     pub(crate) fn without_memory(self) -> Self {
-        Self::new(self.client(), self.home(), false)
+        let own = Self::new(self.client(), self.home(), false);
+        if self.is_silent() { own.silent() } else { own }
+    }
+
+    /// The same client, whose reads do not count as use of a key.
+    #[must_use]
+    pub fn silent(self) -> Self {
+        Self(self.0 | SILENT)
+    }
+
+    /// True if its reads do not count as use of a key.
+    pub(crate) fn is_silent(self) -> bool {
+        self.0.get() & SILENT != 0
+    }
+
+    /// The same client, as it is remembered.
+    fn remembered(self) -> Self {
+        Self::new(self.client(), self.home(), true)
     }
 }
 
@@ -208,7 +227,7 @@ impl Shard {
 
     fn remember_keys<'a>(&mut self, keys: impl Iterator<Item = &'a [u8]>, speaker: Speaker) {
         for key in keys {
-            self.tracking.remember(key, speaker);
+            self.tracking.remember(key, speaker.remembered());
             self.tracking.keep_bound(&mut self.channels);
         }
         self.look_after_changes();
@@ -252,6 +271,10 @@ mod tests {
         assert_eq!((speaker.client(), speaker.home()), (123_456_789_012, 511));
         assert!(speaker.remembers() && !Speaker::new(1, 65_535, false).remembers());
         assert_eq!(size_of::<Option<Speaker>>(), 8);
+        let silent = speaker.silent();
+        assert!(silent.is_silent() && silent.without_memory().is_silent() && !speaker.is_silent());
+        assert_eq!((silent.client(), silent.home()), (speaker.client(), speaker.home()));
+        assert_eq!(silent.remembered(), speaker);
     }
 
     #[test]

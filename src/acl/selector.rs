@@ -394,6 +394,7 @@ pub fn accesses(row: &Row, general: Access, args: &Args<'_>) -> Access {
         }
         "set" => Access(&["OW", "UPDATE"]),
         "bitfield" if only_gets(args) => Access(&["RO", "ACCESS"]),
+        "bitfield" => Access(&["RW", "ACCESS", "UPDATE"]),
         _ => general,
     }
 }

@@ -1,10 +1,8 @@
 //! One user: whether and how they come in, and what they may do then.
 
-use super::commands::Directory;
 use super::password::Hash;
 use super::rule::RuleError;
 use super::selector::{Denied, Selector};
-use pinion_io::resp::Range;
 use pinion_shards::commands::{Args, Row};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -188,15 +186,6 @@ impl User {
             }
         }
         Err(furthest)
-    }
-
-    /// True if it may run a command that has this name and no other word.
-    pub fn may_run(&self, name: &'static str) -> bool {
-        let directory = Directory::here();
-        let words = [Range { start: 0, len: name.len() as u32 }];
-        let args = Args::new(name.as_bytes(), &words);
-        let id = directory.find(name.as_bytes());
-        id.is_some_and(|id| self.check(directory.command(id).row, &args).is_ok())
     }
 
     /// True if it may run a command and read all keys there are besides: SORT with BY or GET.

@@ -1,7 +1,9 @@
 //! COMMAND: what the server can do, told from the rows.
 
 use super::command_rows::{Entry, categories, write_access};
-use super::{Context, Outcome, SessionRow, check_names, find, write_help};
+use super::{Context, Outcome, SessionRow, check_names, write_help};
+use crate::acl::accesses;
+use crate::config::Settings;
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Access, Args, CONNECTION, Flags, Group, Plan, Row};
 use pinion_shards::error::Error;
@@ -77,8 +79,8 @@ fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
 }
 
 /// COMMAND GETKEYS command [argument ...]
-fn getkeys(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
-    let keys = keys(args)?;
+fn getkeys(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let keys = keys(at.settings, args)?;
     reply.array(keys.len());
     for (key, _) in keys {
         reply.bulk(key);
@@ -88,11 +90,11 @@ fn getkeys(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
 
 /// COMMAND GETKEYSANDFLAGS command [argument ...]
 fn getkeys_flags(
-    _: &mut Context<'_>,
+    at: &mut Context<'_>,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Outcome, Error> {
-    let keys = keys(args)?;
+    let keys = keys(at.settings, args)?;
     reply.array(keys.len());
     for (key, access) in keys {
         reply.array(2);
@@ -106,10 +108,11 @@ fn getkeys_flags(
 type KeyAccess<'a> = (&'a [u8], Access);
 
 /// The keys of the command that stands after the first two words.
-fn keys<'a>(args: &Args<'a>) -> Result<Vec<KeyAccess<'a>>, Error> {
+fn keys<'a>(settings: &Settings, args: &Args<'a>) -> Result<Vec<KeyAccess<'a>>, Error> {
     let (bytes, ranges) = args.parts();
     let inner = Args::new(bytes, &ranges[2..]);
-    let row = find(&inner).map_err(|_| Error::Text("ERR Invalid command specified"))?.row();
+    let row =
+        settings.find(&inner).map_err(|_| Error::Text("ERR Invalid command specified"))?.row();
     if row.keys.is_empty() {
         return Err(Error::Text("ERR The command has no key arguments"));
     }
@@ -118,21 +121,10 @@ fn keys<'a>(args: &Args<'a>) -> Result<Vec<KeyAccess<'a>>, Error> {
     }
     let mut keys = Vec::new();
     for spec in row.keys {
-        let access = access(row, spec.access, &inner);
+        let access = accesses(row, spec.access, &inner);
         keys.extend(spec.indexes(&inner).map(|index| (inner.at(index), access)));
     }
     Ok(keys)
-}
-
-/// What this request does with a key: for SET, the arguments say whether it is read as well.
-fn access(row: &Row, general: Access, inner: &Args<'_>) -> Access {
-    if row.name != "set" {
-        general
-    } else if (3..inner.len()).any(|index| inner.is(index, "GET")) {
-        Access(&["RW", "ACCESS", "UPDATE"])
-    } else {
-        Access(&["OW", "UPDATE"])
-    }
 }
 
 /// COMMAND HELP

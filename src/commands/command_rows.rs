@@ -4,8 +4,8 @@ use super::table::{FindError, Found, find_word, session_rows};
 use super::{SessionRow, syntax};
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{
-    Access, Begin, CONNECTION, DANGEROUS, ELEMENTS, Find, Flags, Group, KEYSPACE, KeySpec, Plan,
-    Row, rows,
+    ADMINISTRATION, Access, Begin, CONNECTION, DANGEROUS, ELEMENTS, Find, Flags, Group, KEYSPACE,
+    KeySpec, Plan, Row, rows,
 };
 use pinion_shards::fold::Fold;
 
@@ -264,7 +264,7 @@ pub(crate) fn categories(row: &Row) -> Vec<&'static str> {
         (of(Group::Stream), "@stream"),
         (of(Group::Transactions), "@transaction"),
         (has(Flags::PUBSUB), "@pubsub"),
-        (has(Flags::ADMIN), "@admin"),
+        (marked(ADMINISTRATION) || has(Flags::ADMIN), "@admin"),
         (has(Flags::FAST), "@fast"),
         (!has(Flags::FAST), "@slow"),
         (has(Flags::BLOCKING), "@blocking"),

@@ -2,7 +2,9 @@
 
 use super::{Context, Outcome, SessionRow};
 use pinion_io::resp::Reply;
-use pinion_shards::commands::{Args, CONNECTION, DANGEROUS, Flags, Group, Plan, Row, parse_int};
+use pinion_shards::commands::{
+    ADMINISTRATION, Args, CONNECTION, DANGEROUS, Flags, Group, Plan, Row, parse_int,
+};
 use pinion_shards::error::Error;
 
 /// What is answered to those who would have this server follow another, or follow it.
@@ -151,7 +153,7 @@ pub(super) static ROWS: &[SessionRow] = &[
     ),
     SessionRow::new(
         row("role", 1, &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST])
-            .categories(DANGEROUS)
+            .categories(ADMINISTRATION | DANGEROUS)
             .about("2.8.12", "Returns whether the server leads or follows"),
         role,
     ),
@@ -185,7 +187,7 @@ pub(super) static ROWS: &[SessionRow] = &[
     ),
     SessionRow::new(
         row("lastsave", 1, &[Flags::LOADING, Flags::STALE, Flags::FAST])
-            .categories(DANGEROUS)
+            .categories(ADMINISTRATION | DANGEROUS)
             .about("1.0.0", "Returns when a snapshot was last written"),
         lastsave,
     ),

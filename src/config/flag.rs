@@ -85,10 +85,12 @@ impl Flag {
         }
     }
 
-    /// True if this is what it is already, of those that Redis lets change while serving and that
-    /// are fixed here.
+    /// True if this is what it is already, of those that Redis does not know, or lets change while
+    /// serving, and that are fixed here.
     pub(super) fn is_unchanged(&self, settings: &mut Settings, text: &str) -> bool {
-        matches!(self.config, "port" | "bind" | "tls-port") && self.show(settings) == text
+        let own = self.config == self.name && !matches!(self.value, Value::Kept(..));
+        let fixed = ["unixsocket", "unixsocketperm"].contains(&self.config);
+        (own && !fixed || self.config == "tls-port") && self.show(settings) == text
     }
 
     /// Answers only to its whole name, not to patterns.

@@ -73,6 +73,8 @@ impl Config {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let mut settings = Settings::clone(&current);
         let mut seen: Vec<&'static str> = Vec::new();
+        // Where to listen is settled at start, which is told once all else is known to be right.
+        let mut unable = None;
         for (name, text) in pairs {
             let flag = find(name).ok_or_else(|| SetError::Unknown((*name).to_owned()))?;
             if seen.contains(&flag.config) {
@@ -80,6 +82,17 @@ impl Config {
             }
             seen.push(flag.config);
             if flag.is_unchanged(&mut settings, text) {
+                continue;
+            }
+            let rebound = match flag.config {
+                "port" | "tls-port" => Some("Unable to listen on this port. Check server logs."),
+                "bind" => Some("Failed to bind to specified addresses."),
+                _ => None,
+            };
+            if let Some(refusal) = rebound {
+                flag.set(&mut settings, text)
+                    .map_err(|refusal| SetError::Refused(flag.config, refusal))?;
+                unable = unable.or(Some((flag.config, refusal)));
                 continue;
             }
             if !flag.live {
@@ -90,6 +103,9 @@ impl Config {
         }
         if let Some(name) = seen.iter().find(|name| TlsSettings::depends_on(name)) {
             reload(&mut settings, name)?;
+        }
+        if let Some((name, refusal)) = unable {
+            return Err(SetError::Refused(name, refusal.into()));
         }
         *current = Arc::new(settings);
         self.version.fetch_add(1, Ordering::Release);

@@ -61,6 +61,10 @@ pub fn read(
         format!("flag --{name} is accepted, but nothing is built behind it yet: it has no effect")
     });
     let warnings = given.warnings.iter().cloned().chain(unbuilt).collect();
+    if given.settings.kept.get("dir").is_none_or(String::is_empty) {
+        let folder = std::env::current_dir().unwrap_or_default();
+        given.settings.kept.insert("dir", folder.to_string_lossy().into_owned());
+    }
     Ok(Start::Serve { settings: Box::new(given.settings), warnings })
 }
 

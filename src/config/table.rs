@@ -155,7 +155,8 @@ const TABLE: &[Flag] = &[
         "",
         "Commands under other names, such as GET=FETCH,FLUSHALL= (none for that)",
     )
-    .config("rename-command"),
+    .config("rename-command")
+    .unlisted(),
     // What a client may ask for.
     Flag::new(
         "max_bulk_len",

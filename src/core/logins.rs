@@ -4,7 +4,7 @@ use super::Work;
 use crate::acl::{Denied, Directory, LoginChange, Reason, Refused};
 use crate::commands::Found;
 use crate::connection::{Connection, Stall};
-use crate::dispatch::Refusal;
+use crate::dispatch::{Refusal, denied_option};
 use crate::errand::ClientView;
 use crate::session::Queued;
 use pinion_io::resp::Reply;
@@ -128,7 +128,9 @@ impl Work {
         let user = Arc::clone(connection.session.login.user());
         for queued in queue {
             let row = queued.found.row();
-            queued.denied = user.check(row, &queued.words.args()).err();
+            let args = queued.words.args();
+            let option = denied_option(&user, row, &args).map(|_| Denied::Key(1));
+            queued.denied = user.check(row, &args).err().or(option);
             if let Some(denied) = queued.denied {
                 self.log_denied(socket, "multi", (row, &queued.words.args()), denied);
             }

@@ -142,7 +142,7 @@ impl Core {
         quiet: bool,
     ) -> bool {
         let Plan::One(run) = row.plan else { unreachable!("a row of memcached's has one key") };
-        if self.denies(socket, args, row.name, quiet) {
+        if self.denies(socket, row, args, quiet) {
             return true;
         }
         let key = args.at(1);
@@ -161,20 +161,20 @@ impl Core {
     }
 
     /// Refuses a request to a user who may not run the command of Redis that does the same.
-    fn denies(&mut self, socket: SocketId, args: &Args<'_>, name: &str, quiet: bool) -> bool {
+    fn denies(
+        &mut self,
+        socket: SocketId,
+        row: &'static Row,
+        args: &Args<'_>,
+        quiet: bool,
+    ) -> bool {
         let Some(connection) = self.work.connection(socket) else { return true };
-        if !connection.session.login.is_limited() {
+        let login = &connection.session.login;
+        if !login.is_limited() {
             return false;
         }
-        let found = find_command(&Args::new(twin(name).as_bytes(), &[whole(twin(name))]));
-        let row = found.map(|found| found.row());
-        let denied = row.map(|row| (row, connection.session.login.user().check(row, args)));
-        let refusal = match denied {
-            Ok((_, Ok(()))) => return false,
-            Ok((row, Err(denied))) => Refusal::Denied(row, denied),
-            Err(error) => Refusal::Unknown(error),
-        };
-        self.work.note_refusal(socket, args, refusal);
+        let Err(denied) = login.user().check(row, args) else { return false };
+        self.work.note_refusal(socket, args, Refusal::Denied(row, denied));
         self.tell(socket, quiet, b"CLIENT_ERROR permission denied\r\n");
         true
     }
@@ -192,7 +192,7 @@ impl Core {
         const NAME: &[u8] = b"flushdb";
         let row = find(NAME).expect("there is such a command");
         let words = [Range { start: 0, len: NAME.len() as u32 }];
-        if self.denies(socket, &Args::new(NAME, &words), "flush_all", quiet) {
+        if self.denies(socket, row, &Args::new(NAME, &words), quiet) {
             return true;
         }
         let request = Request::aside(socket, 0);
@@ -233,8 +233,11 @@ impl Core {
     fn tell_stats(&mut self, socket: SocketId, kind: Option<&[u8]>) {
         match kind {
             None => {
-                let words = [whole("stats")];
-                if self.denies(socket, &Args::new(b"stats", &words), "stats", false) {
+                // It tells what INFO tells.
+                let words = [whole("info")];
+                let args = Args::new(b"info", &words);
+                let info = find_command(&args).expect("there is such a command");
+                if self.denies(socket, info.row(), &args, false) {
                     return;
                 }
                 let Some(connection) = self.work.connection(socket) else { return };
@@ -249,21 +252,6 @@ impl Core {
             Some(b"reset") => self.tell(socket, false, b"RESET\r\n"),
             Some(_) => self.tell(socket, false, b"END\r\n"),
         }
-    }
-}
-
-/// The command of Redis that does what a request does.
-fn twin(name: &str) -> &'static str {
-    match name.strip_prefix("memcached|").unwrap_or(name) {
-        "get" | "gets" => "get",
-        "gat" | "gats" => "getex",
-        "incr" => "incrby",
-        "decr" => "decrby",
-        "delete" => "del",
-        "touch" => "expire",
-        "flush_all" => "flushdb",
-        "stats" => "info",
-        _ => "set",
     }
 }
 

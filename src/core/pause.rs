@@ -37,8 +37,21 @@ impl Work {
             return false;
         }
         connection.stall = Stall::Paused;
-        self.paused.postponed.push(socket);
+        self.postpone(socket);
         true
+    }
+
+    /// Notes a client that waits. Those that are gone are forgotten before the list has more than
+    /// twice as many entries as there were clients at once.
+    fn postpone(&mut self, socket: SocketId) {
+        if self.paused.postponed.len() > 2 * self.connections.len() {
+            let mut postponed = std::mem::take(&mut self.paused.postponed);
+            postponed.retain(|&socket| {
+                self.connection(socket).is_some_and(|connection| connection.stall == Stall::Paused)
+            });
+            self.paused.postponed = postponed;
+        }
+        self.paused.postponed.push(socket);
     }
 
     /// Pauses from now on, or ends the pause, as a question to every core asks.

@@ -2,6 +2,7 @@
 
 use super::Work;
 use crate::hop::Parcel;
+use crate::session::Tracking;
 use pinion_io::resp::{Protocol, Reply};
 use pinion_io::ring::SocketId;
 use pinion_shards::Changed;
@@ -48,9 +49,14 @@ impl Work {
     pub(super) fn tell_stale(&mut self, key: &[u8], clients: &[u64], writer: u64) {
         let keys: Keys = Some(Arc::new([key.into()]));
         for client in clients {
-            if let Some(&socket) = self.cachers.get(client)
-                && !(*client == writer && self.spares_own(socket))
-            {
+            let Some(&socket) = self.cachers.get(client) else { continue };
+            // What it read before it wanted to hear of prefixes does not count any more.
+            let hears = |tracking: &Tracking| {
+                !tracking.broadcast && !(*client == writer && tracking.no_loop)
+            };
+            let connection = self.connection(socket);
+            let tracking = connection.and_then(|connection| connection.session.tracking.as_deref());
+            if tracking.is_some_and(hears) {
                 self.invalidate(socket, &keys);
             }
         }

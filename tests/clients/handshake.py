@@ -117,7 +117,8 @@ def with_password(host, port):
         assert one.fails("HELLO", "3", "AUTH", "default", "false") == wrong
         assert one.ask("RESET") == "RESET"
         replies = one.asks(
-            ("HELLO", "3", "AUTH", "default", "secret", "SETNAME", "a"), ("SELECT", "2"), ("GET", "k")
+            ("HELLO", "3", "AUTH", "default", "secret", "SETNAME", "a"), ("SELECT", "2"),
+            ("GET", "k"),
         )
         assert replies[0]["proto"] == 3 and replies[1:] == ["OK", None], replies
         assert Connection(host, port).asks(("AUTH", "secret"), ("PING",)) == ["OK", "PONG"]
@@ -294,6 +295,10 @@ def tables(host, port):
     docs = one.ask("COMMAND", "DOCS")
     assert len(docs) == len(rows) and docs["get"]["group"] == "string"
     assert docs["set"]["since"] == "1.0.0" and docs["set"]["summary"], docs["set"]
+    kinds = [(argument["name"], argument["type"]) for argument in docs["get"]["arguments"]]
+    assert kinds == [("key", "key")], docs["get"]
+    options = {argument["name"] for argument in docs["set"]["arguments"]}
+    assert {"key", "value", "condition", "expiration"} <= options, options
     assert "client|list" in docs["client"]["subcommands"], docs["client"]
     (row,) = one.ask("COMMAND", "INFO", "get")
     assert row[:2] == ["get", 2] and "readonly" in row[2] and row[3:6] == [1, 1, 1], row
@@ -337,7 +342,7 @@ def walk(host, port):
 run(
     [
         names_in_any_case, hello, one_packet, refused, open_default_user, with_password, library,
-        maintenance, names, databases, ping, no_cluster, ends, verbatim, info, configuration, tables,
-        walk,
+        maintenance, names, databases, ping, no_cluster, ends, verbatim, info, configuration,
+        tables, walk,
     ]
 )

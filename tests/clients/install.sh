@@ -4,7 +4,7 @@
 # Does nothing when they are there already.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-place=$here/../../target/clients
+place=$(dirname "$(dirname "$here")")/target/clients
 lists=("$here/requirements.txt" "$here/package.json" "$here/package-lock.json")
 
 if [ -f "$place/installed" ] && cat "${lists[@]}" | cmp --silent - "$place/installed"; then
@@ -29,6 +29,7 @@ python3 -m pip install --quiet --require-hashes --no-deps --target "$place/pytho
     --requirement "$here/requirements.txt" >"$log" 2>&1 ||
     fail "The Python clients cannot be had from their registry; $log says why."
 cp "$here/package.json" "$here/package-lock.json" "$place/node"
-npm ci --prefix "$place/node" --ignore-scripts --no-audit --no-fund >"$log" 2>&1 ||
+npm ci --prefix "$place/node" --ignore-scripts --no-audit --no-fund --fetch-retries 1 \
+    --fetch-retry-mintimeout 1000 >"$log" 2>&1 ||
     fail "The JavaScript clients cannot be had from their registry; $log says why."
 cat "${lists[@]}" >"$place/installed"

@@ -104,7 +104,9 @@ const shows = {
   '35: a pipeline of 10,000 commands, values of 5 MB': async () => {
     const one = client();
     const pipeline = one.pipeline();
-    for (let index = 0; index < 5000; index += 1) pipeline.set(`k:${index}`, index).get(`k:${index}`);
+    for (let index = 0; index < 5000; index += 1) {
+      pipeline.set(`k:${index}`, index).get(`k:${index}`);
+    }
     const replies = await pipeline.exec();
     assert.equal(replies.length, 10_000);
     replies.forEach(([error, reply], index) => {
@@ -131,7 +133,7 @@ const shows = {
     assert.deepEqual(mixed.map((one) => one.status), ['fulfilled', 'rejected', 'fulfilled']);
   },
 
-  '38: transactions: errors in their places, EXECABORT, null when a watched key changed': async () => {
+  '38: transactions: errors in their places, EXECABORT, null for a watched key': async () => {
     const [one, other] = [client(), client()];
     const replies = await one.multi().set('a', 'x').incr('a').get('a').exec();
     assert.deepEqual([replies[0][1], replies[2][1]], ['OK', 'x']);
@@ -171,7 +173,7 @@ const shows = {
       assert.equal(await listener.punsubscribe('n?ws'), 2);
       const pipeline = one.pipeline();
       for (let index = 0; index < MESSAGES; index += 1) pipeline.publish('news', index);
-      for (const [error, count] of await pipeline.exec()) assert.deepEqual([error, count], [null, 1]);
+      for (const reply of await pipeline.exec()) assert.deepEqual(reply, [null, 1]);
       await until(() => heard.message.length === MESSAGES + 1);
       heard.message.slice(1).forEach((said, index) => assert.equal(said, `news ${index}`));
       if (protocol === 2) assert.match(await refused(listener.get('k')), /subscriber mode/);
@@ -189,7 +191,8 @@ const shows = {
     await listener.subscribe('news');
     await listener.psubscribe('p*');
     assert.equal(await one.client('KILL', 'TYPE', 'pubsub'), 1);
-    await until(async () => (await one.publish('news', 'again')) && (await one.publish('pp', 'too')));
+    const both = () => Promise.all([one.publish('news', 'again'), one.publish('pp', 'too')]);
+    await until(async () => (await both()).every((count) => count === 1));
     await until(() => heard.includes('again') && heard.includes('too'));
   },
 
@@ -223,7 +226,7 @@ const shows = {
     await one.set('slow', 'x');
     await one.config('SET', 'slowlog-log-slower-than', '10000');
     const entries = await one.slowlog('GET', '10');
-    assert.ok(entries.some((entry) => entry[3].join(' ') === 'set slow x'), JSON.stringify(entries));
+    assert.ok(entries.some(([, , , words]) => words.join(' ') === 'set slow x'), entries);
     assert.ok((await one.slowlog('LEN')) > 0);
     await one.slowlog('RESET');
     assert.ok((await one.memory('USAGE', 'slow')) > 0);

@@ -232,7 +232,9 @@ def blocking(host, port):
     ones[2].send(("BZPOPMAX", "sorted", "2.5"))
     ones[3].send(("BLMOVE", "from", "to", "LEFT", "RIGHT", "2.5"))
     wait_for(3)
-    door.asks(("XADD", "stream", "1-1", "f", "v"), ("ZADD", "sorted", "1", "m"), ("LPUSH", "from", "x"))
+    door.asks(
+        ("XADD", "stream", "1-1", "f", "v"), ("ZADD", "sorted", "1", "m"), ("LPUSH", "from", "x")
+    )
     assert ones[1].read() == [["stream", [["1-1", ["f", "v"]]]]]
     assert ones[2].read() == ["sorted", "m", "1"] and ones[3].read() == "x"
     assert ones[1].asks(("MULTI",), ("BLPOP", "none", "0"), ("EXEC",))[2] == [NULL_ARRAY]

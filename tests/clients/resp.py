@@ -102,7 +102,9 @@ class Connection:
 
     def is_silent(self, seconds=0.1):
         """True if nothing comes for a while."""
-        return self.start == len(self.input) and not select.select([self.socket], [], [], seconds)[0]
+        if self.start < len(self.input):
+            return False
+        return not select.select([self.socket], [], [], seconds)[0]
 
     def fill(self):
         del self.input[: self.start]
@@ -180,9 +182,10 @@ def eventually(ask, seconds=PATIENCE):
 
 
 def run(shows):
-    """Runs functions of `(host, port)`, asynchronous ones too, and prints the document string of each; ends the process.
+    """Runs functions of `(host, port)`, asynchronous ones too, and ends the process.
 
-    The document string begins with the numbers of the behaviours that it shows.
+    Prints the document string of each, which begins with the numbers of the behaviours that it
+    shows. Arguments after host and port choose functions by their names.
     """
     host, port = sys.argv[1], int(sys.argv[2])
     wanted = sys.argv[3:]

@@ -25,7 +25,8 @@ def cached(one, *keys):
     """Reads keys as rueidis' DoCache and DoMultiCache do, in one packet; the values."""
     requests = []
     for key in keys:
-        requests += [("CLIENT", "CACHING", "YES"), ("MULTI",), ("PTTL", key), ("GET", key), ("EXEC",)]
+        requests += [("CLIENT", "CACHING", "YES"), ("MULTI",)]
+        requests += [("PTTL", key), ("GET", key), ("EXEC",)]
     replies = one.asks(*requests)
     found = []
     for index in range(0, len(replies), 5):

@@ -195,12 +195,14 @@ def is_served(host, port):
 
 
 def subscriptions(host, port):
-    """39: counts over channels and patterns, arrays in RESP2, pushes in RESP3, nothing else in RESP2"""
+    """39: counts over channels and patterns; arrays and nothing else in RESP2, pushes in RESP3"""
     for protocol in (2, 3):
         one, other = Connection(host, port), Connection(host, port)
         one.ask("HELLO", protocol)
         kind = Push if protocol == 3 else list
-        one.send(("SUBSCRIBE", "a", "b"), ("PSUBSCRIBE", "*"), ("SSUBSCRIBE", "s"), ("UNSUBSCRIBE", "a"))
+        one.send(
+            ("SUBSCRIBE", "a", "b"), ("PSUBSCRIBE", "*"), ("SSUBSCRIBE", "s"), ("UNSUBSCRIBE", "a")
+        )
         replies = [one.read() for _ in range(5)]
         assert replies == [
             ["subscribe", "a", 1], ["subscribe", "b", 2], ["psubscribe", "*", 3],
@@ -250,9 +252,10 @@ def killed_subscribers(host, port):
         one.ask("SUBSCRIBE", "a")
     one = Connection(host, port)
     assert one.ask("PUBLISH", "a", "x") == 8
-    assert one.ask("CLIENT", "KILL", "TYPE", "pubsub") == 8
     for subscriber in subscribers:
-        assert subscriber.read() == ["message", "a", "x"] and subscriber.is_closed()
+        assert subscriber.read() == ["message", "a", "x"]
+    assert one.ask("CLIENT", "KILL", "TYPE", "pubsub") == 8
+    assert all(subscriber.is_closed() for subscriber in subscribers)
     eventually(lambda: one.ask("PUBLISH", "a", "y") == 0)
     assert one.ask("PUBSUB", "CHANNELS") == []
 

@@ -225,3 +225,32 @@ fn users_do_there_what_they_may_do_here() {
     redis.ask(&["ACL", "DELUSER", "reader"]).expect("a reply");
     assert!(memcached.is_closed());
 }
+
+#[test]
+fn what_the_default_user_may_not_do_is_refused() {
+    let both = Both::start(4, &[]);
+    let (mut redis, mut memcached) = (both.redis(), both.memcached());
+    assert_eq!(memcached.ask("set a 0 0 1\r\n1"), "STORED");
+    assert_eq!(memcached.ask("set b 0 0 1\r\n1"), "STORED");
+    let rules = ["resetkeys", "~a", "%R~b", "-incrby", "-flushdb", "-info"];
+    let words = [&["ACL", "SETUSER", "default"][..], &rules].concat();
+    assert_eq!(redis.ask(&words), Ok(Value::Simple(b"OK".to_vec())));
+    assert_eq!(memcached.lines("get a b"), ["VALUE a 0 1", "1", "VALUE b 0 1", "1"]);
+    let denied = "CLIENT_ERROR permission denied";
+    assert_eq!(memcached.lines("get a c"), ["VALUE a 0 1", "1", denied]);
+    assert_eq!(memcached.ask("set a 0 0 1\r\n2"), "STORED");
+    for request in [
+        "set b 0 0 1\r\n2",
+        "add c 0 0 1\r\n2",
+        "append b 0 0 1\r\n2",
+        "delete b",
+        "touch b 1",
+        "incr a 1",
+        "flush_all",
+        "stats",
+    ] {
+        assert_eq!(memcached.ask(request), denied, "{request}");
+    }
+    assert_eq!(memcached.lines("gat 0 b"), [denied]);
+    assert_eq!(memcached.ask("delete a"), "DELETED");
+}

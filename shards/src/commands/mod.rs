@@ -28,7 +28,8 @@ pub use args::Args;
 pub use args::parse_int;
 pub use key_spec::{Access, Begin, Find, KeySpec};
 pub use row::{
-    Ask, CONNECTION, DANGEROUS, ELEMENTS, Flags, Group, KEYSPACE, Move, Plan, Row, Run, Spread, Try,
+    ADMINISTRATION, Ask, CONNECTION, DANGEROUS, ELEMENTS, Flags, Group, KEYSPACE, Move, Plan, Row,
+    Run, Spread, Try,
 };
 pub use words::Words;
 

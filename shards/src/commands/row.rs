@@ -136,6 +136,8 @@ pub const CONNECTION: u32 = 4;
 /// The ACL categories `@set`, `@sortedset` and `@list`, in `Row::categories`: for what works on
 /// elements of all three.
 pub const ELEMENTS: u32 = 8;
+/// The ACL category `@admin`, in `Row::categories`, for commands without that flag.
+pub const ADMINISTRATION: u32 = 16;
 
 /// The group of a command in Redis's documentation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -52,6 +52,8 @@ pub struct Keyspace {
     locks: Vec<u64>,
     /// What is due stays where it is, and counts as gone.
     still: bool,
+    /// Reads do not count as use of a key.
+    silent: bool,
     random: Random,
     counters: Counters,
 }
@@ -196,6 +198,7 @@ impl Keyspace {
             changes: Changes::default(),
             locks: Vec::new(),
             still: false,
+            silent: false,
             random: Random(seed),
             counters: Counters::default(),
         }
@@ -242,7 +245,9 @@ impl Keyspace {
         };
         self.counters.hits += 1;
         let table = &mut self.databases[usize::from(key.db)];
-        table.touch(place, seconds(now));
+        if !self.silent {
+            table.touch(place, seconds(now));
+        }
         Some(table.entry(place).value())
     }
 
@@ -475,6 +480,12 @@ impl Keyspace {
             return None;
         }
         Some(place)
+    }
+
+    /// Has reads count as use of a key, or not.
+    #[inline]
+    pub(crate) fn set_silent(&mut self, silent: bool) {
+        self.silent = silent;
     }
 
     /// Has what is due stay where it is from now on, or go again. While it stays, nothing may be
