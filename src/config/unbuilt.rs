@@ -72,7 +72,7 @@ pub(super) static VALUES: &[&str] = &[
     "tiered_max_pending_stash_bytes", "tiered_min_ttl_to_offload_ms", "tiered_min_value_size",
     "tiered_offload_threshold", "tiered_prefix", "tiered_storage_write_depth",
     "tiered_upload_threshold", "tiering_disk_storage_initial_size",
-   
+
     "tx_queue_warning_len",
     "uring_direct_table_len", "uring_recv_buffer_cnt", "user", "v", "vmodule",
     "write_connection_throttling_sleep_usec",
