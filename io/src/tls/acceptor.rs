@@ -231,6 +231,14 @@ const CIPHERS: &[(&str, CipherSuite)] = &[
     ("ECDHE-RSA-CHACHA20-POLY1305", CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
 ];
 
+/// Words of OpenSSL for sets of which all that are here are members, and for sets of which none is.
+const ALL_WORDS: &[&str] = &["ALL", "DEFAULT", "HIGH", "SECURE"];
+#[rustfmt::skip]
+const NONE_WORDS: &[&str] = &[
+    "!aNULL", "!eNULL", "!NULL", "!MEDIUM", "!LOW", "!EXPORT", "!EXP", "!DES", "!3DES", "!RC4",
+    "!MD5", "!SHA1", "!PSK", "!SRP", "!DSS", "!kRSA", "!CAMELLIA", "!SEED", "!IDEA", "@STRENGTH",
+];
+
 /// The ciphers that are wished for, all where no wish is given.
 fn provider(options: &Options<'_>, warnings: &mut Vec<String>) -> Result<CryptoProvider, Error> {
     let mut provider = ring::default_provider();
@@ -246,6 +254,14 @@ fn provider(options: &Options<'_>, warnings: &mut Vec<String>) -> Result<CryptoP
         }
         let before = provider.cipher_suites.len();
         for word in wish.split([':', ',', ' ']).filter(|word| !word.is_empty()) {
+            if NONE_WORDS.contains(&word) {
+                continue;
+            }
+            if ALL_WORDS.contains(&word) {
+                let rest = all.iter().filter(|its| newer(its.suite()) == (at == 0));
+                provider.cipher_suites.extend(rest);
+                continue;
+            }
             let known = CIPHERS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
             match known.filter(|(_, suite)| newer(*suite) == (at == 0)) {
                 Some((_, suite)) => {

@@ -41,6 +41,43 @@ fn ends() -> (Acceptor, Arc<ClientConfig>) {
     (acceptor, Arc::new(config))
 }
 
+#[test]
+fn wishes_are_followed_or_named() {
+    let place = std::env::temp_dir().join(format!("pinion-wishes-{}", random_number(3)));
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(&place, params.self_signed(&key).unwrap().pem() + &key.serialize_pem()).unwrap();
+    let file = place.to_string_lossy().into_owned();
+    let wish = |protocols, ciphers, ciphersuites| {
+        let options = Options {
+            cert_file: &file,
+            key_file: &file,
+            ca_cert_file: "",
+            ca_cert_dir: "",
+            auth_clients: ClientAuth::No,
+            protocols,
+            ciphers,
+            ciphersuites,
+            prefer_server_ciphers: true,
+            sessions_max: 0,
+        };
+        let made = Acceptor::new(&options);
+        let told = made.map(|(acceptor, warnings)| {
+            (acceptor.config().crypto_provider().cipher_suites.len(), warnings.len())
+        });
+        told.map_err(|error| error.to_string())
+    };
+    assert_eq!(wish("", "", ""), Ok((9, 0)));
+    assert_eq!(wish("TLSv1.1 TLSv1.2", "DEFAULT:!MEDIUM", ""), Ok((9, 1)));
+    let few = ("ECDHE-RSA-AES128-GCM-SHA256:RC4-MD5", "TLS_CHACHA20_POLY1305_SHA256");
+    assert_eq!(wish("TLSv1.3", few.0, few.1), Ok((2, 1)));
+    assert!(wish("TLSv1.1", "", "").unwrap_err().contains("no version"));
+    assert!(wish("SSLv3", "", "").unwrap_err().contains("other than"));
+    assert!(wish("", "RC4-MD5", "").unwrap_err().contains("tls_ciphers 'RC4-MD5'"));
+    assert!(wish("", "", "TLS_NONE").unwrap_err().contains("tls_ciphersuites"));
+    std::fs::remove_file(&place).unwrap();
+}
+
 /// A number that no other test of this process or another has.
 fn random_number(salt: u64) -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
