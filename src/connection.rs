@@ -3,6 +3,7 @@
 use crate::memcached::Progress;
 use crate::pipeline::Pipeline;
 use crate::session::Session;
+use crate::tls::{Output, Sealed};
 use pinion_io::resp::Parser;
 use pinion_io::ring::SocketId;
 use std::borrow::Cow;
@@ -33,6 +34,8 @@ pub struct Connection {
     pub wire: Wire,
     /// What is under way of memcached's protocol.
     pub memcached: Progress,
+    /// Its TLS, if it was accepted where that is spoken.
+    pub tls: Option<Box<Sealed>>,
     /// Why no further request runs.
     pub stall: Stall,
     /// How input comes.
@@ -57,6 +60,15 @@ pub struct Connection {
     pub kept: Vec<u8>,
     /// Over the soft output limit since this instant (ms), or 0.
     pub over_soft_since: u64,
+}
+
+/// What is behind a socket that is listened on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Door {
+    /// What is spoken.
+    pub wire: Wire,
+    /// Whether it is spoken through TLS.
+    pub tls: bool,
 }
 
 /// What a connection speaks.
@@ -131,6 +143,7 @@ impl Connection {
             deferred: Vec::new(),
             wire: Wire::default(),
             memcached: Progress::default(),
+            tls: None,
             stall: Stall::None,
             intake: Intake::Chunks,
             sending: 0,
@@ -183,9 +196,28 @@ impl Connection {
         self.stall == Stall::None && !self.session.closing
     }
 
+    /// True if something can be sent.
+    #[inline]
+    pub fn has_output(&self) -> bool {
+        match &self.tls {
+            None => self.pipeline.has_output(),
+            Some(tls) => tls.has_output(&self.pipeline),
+        }
+    }
+
+    /// Takes what can be sent next, where there is something; none if it cannot be sealed.
+    #[inline]
+    pub fn take_output(&mut self, spare: &mut Vec<Vec<u8>>) -> Option<Output> {
+        if let Some(tls) = &mut self.tls {
+            return tls.take_output(&mut self.pipeline, spare.pop().unwrap_or_default());
+        }
+        let buffer = self.pipeline.take_output();
+        Some(Output { carries: buffer.len(), buffer, emptied: Vec::new() })
+    }
+
     /// True if there is nothing more to do for it than to close it.
     pub fn is_done(&self) -> bool {
-        let sent = !self.pipeline.has_output() && self.sending == 0;
+        let sent = !self.has_output() && self.sending == 0;
         let left = self.ended && self.stall == Stall::None && !self.resumes;
         // Nobody is there for what comes late.
         let waits = matches!(self.stall, Stall::Blocked(_) | Stall::Later | Stall::Paused);
@@ -223,6 +255,7 @@ impl Connection {
 
     /// Bytes of replies that the peer has not taken.
     pub fn output_bytes(&self) -> usize {
-        self.pipeline.bytes() + self.sending + self.kept.len()
+        let sealed = self.tls.as_ref().map_or(0, |tls| tls.output_bytes());
+        self.pipeline.bytes() + self.sending + self.kept.len() + sealed
     }
 }

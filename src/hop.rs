@@ -7,7 +7,7 @@
 //! outbox, whose length the connections bound: each has at most one job.
 
 use crate::config::Settings;
-use crate::connection::Wire;
+use crate::connection::Door;
 use crate::core::Keys;
 use crate::errand::{Answer, Errand};
 use crate::stats::CoreStats;
@@ -88,8 +88,8 @@ pub enum Parcel {
     Flushed,
     /// Keys have changed, or all, which a client of the receiver hears for another.
     Invalidation(SocketId, Keys),
-    /// A fresh connection for the receiver, and what it speaks.
-    Socket(OwnedFd, Wire),
+    /// A fresh connection for the receiver, and what it came in by.
+    Socket(OwnedFd, Door),
 }
 
 /// This core's side of the mesh.

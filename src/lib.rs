@@ -22,3 +22,4 @@ pub mod slow;
 pub mod start;
 pub mod stats;
 mod tickets;
+pub mod tls;

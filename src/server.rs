@@ -29,6 +29,10 @@ pub struct Server {
     pub cores: usize,
     /// The TCP port that is listened on, 0 where none is; the settings may ask for any free one.
     pub port: AtomicU16,
+    /// The port that speaks TLS besides, or 0.
+    pub tls_port: AtomicU16,
+    /// The second in which a TLS connection that broke was last told of.
+    pub tls_fault_second: AtomicU64,
     /// True once a graceful stop has begun.
     pub stopping: AtomicBool,
     /// Memory allocated when it started, in bytes.
@@ -67,6 +71,8 @@ impl Server {
             run_id,
             cores,
             port: AtomicU16::new(0),
+            tls_port: AtomicU16::new(0),
+            tls_fault_second: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             memory_at_start: allocated(),
             memory_peak: AtomicU64::new(0),

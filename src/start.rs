@@ -1,7 +1,7 @@
 //! From settings to a serving server, and to its end.
 
 use crate::config::{Config, Settings};
-use crate::connection::Wire;
+use crate::connection::{Door, Wire};
 use crate::core::{self, Start};
 use crate::hop::Parcel;
 use crate::server::Server;
@@ -54,9 +54,14 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
         let source = io::Error::other(format!("there are {SHARDS_MAX} at most"));
         return Err(failed(format!("serve on {cores} threads"))(source));
     }
-    let (listeners, port) = listen(&settings)?;
+    let warnings = settings.tls.load();
+    for warning in warnings.map_err(|error| failed("speak TLS")(io::Error::other(error)))? {
+        tracing::warn!("{warning}");
+    }
+    let Listening { listeners, port, tls_port } = listen(&settings)?;
     see_to_descriptors(settings.clients_max, cores);
     settings.port = port.map_or(0, i64::from);
+    settings.tls.port = tls_port.map_or(0, i64::from);
     let unix = (!settings.unixsocket.is_empty()).then(|| PathBuf::from(&settings.unixsocket));
     let databases = settings.databases as u16;
     let random = random().map_err(failed("read /dev/urandom"))?;
@@ -67,6 +72,7 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
         .begin(&server.config.settings())
         .map_err(|sentence| failed("set up its users")(io::Error::other(sentence)))?;
     server.port.store(port.unwrap_or(0), Ordering::Relaxed);
+    server.tls_port.store(tls_port.unwrap_or(0), Ordering::Relaxed);
     let shards = (0..cores).map(|index| Shard::new(index, cores, databases, random.1)).collect();
     let posts =
         mesh::connect::<Shard, Parcel>(shards, LANE_LEN).map_err(failed("connect the cores"))?;
@@ -86,9 +92,10 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
         threads.push(start_core(start)?);
     }
     tracing::info!(
-        "serving on {cores} {}{}{}",
+        "serving on {cores} {}{}{}{}",
         if cores == 1 { "core" } else { "cores" },
         port.map_or(String::new(), |port| format!(", port {port}")),
+        tls_port.map_or(String::new(), |port| format!(", TLS port {port}")),
         unix.as_deref().map_or(String::new(), |path| format!(", socket {}", path.display())),
     );
     let signal = signals.wait().map_err(failed("wait for a signal"))?;
@@ -165,35 +172,51 @@ fn processors(settings: &Settings) -> Result<Vec<usize>, StartError> {
     Ok(settings.cores.clone())
 }
 
-/// Listens wherever the settings say; returns the port as well, which may have been chosen here.
-fn listen(settings: &Settings) -> Result<(Listeners, Option<u16>), StartError> {
+/// Where the server listens: ports may have been chosen here.
+struct Listening {
+    listeners: Listeners,
+    port: Option<u16>,
+    tls_port: Option<u16>,
+}
+
+/// Listens wherever the settings say.
+fn listen(settings: &Settings) -> Result<Listening, StartError> {
     let backlog = i32::try_from(settings.tcp_backlog).unwrap_or(i32::MAX);
-    let mut port = match settings.port {
-        0 => None,
-        -1 => Some(0),
-        port => Some(u16::try_from(port).map_err(|_| {
-            failed(format!("listen on port {port}"))(io::ErrorKind::InvalidInput.into())
-        })?),
+    let port_of = |port| match port {
+        0 => Ok(None),
+        -1 => Ok(Some(0)),
+        port => match u16::try_from(port) {
+            Ok(port) => Ok(Some(port)),
+            Err(_) => {
+                let error = io::ErrorKind::InvalidInput.into();
+                Err(failed(format!("listen on port {port}"))(error))
+            }
+        },
     };
+    let (mut port, mut tls_port) = (port_of(settings.port)?, port_of(settings.tls.port)?);
     let mut found = Found { backlog, listeners: Vec::new() };
     if let Some(port) = &mut port {
-        *port = found.add(settings, *port, Wire::Fresh)?;
+        let door = Door { tls: settings.tls.on_port, ..Door::default() };
+        *port = found.add(settings, *port, door)?;
+    }
+    if let Some(port) = &mut tls_port {
+        *port = found.add(settings, *port, Door { tls: true, ..Door::default() })?;
     }
     if let Ok(port @ 1..) = u16::try_from(settings.memcached_port) {
-        found.add(settings, port, Wire::Memcached)?;
+        found.add(settings, port, Door { wire: Wire::Memcached, tls: false })?;
     }
     let mut listeners = found.listeners;
     if !settings.unixsocket.is_empty() {
         let mode = (settings.unixsocket_mode != 0).then_some(settings.unixsocket_mode);
         let listener = net::listen_unix(Path::new(&settings.unixsocket), mode, backlog)
             .map_err(failed(format!("listen on {}", settings.unixsocket)))?;
-        listeners.push((listener, Wire::Fresh));
+        listeners.push((listener, Door::default()));
     }
-    Ok((listeners, port))
+    Ok(Listening { listeners, port, tls_port })
 }
 
-/// Sockets that are listened on, and what is spoken there.
-type Listeners = Vec<(OwnedFd, Wire)>;
+/// Sockets that are listened on, and what is behind them.
+type Listeners = Vec<(OwnedFd, Door)>;
 
 /// Those found so far.
 struct Found {
@@ -204,14 +227,14 @@ struct Found {
 impl Found {
     /// Listens on a port at every address of the settings; returns the port, which is chosen here
     /// if it is 0.
-    fn add(&mut self, settings: &Settings, mut port: u16, wire: Wire) -> Result<u16, StartError> {
+    fn add(&mut self, settings: &Settings, mut port: u16, door: Door) -> Result<u16, StartError> {
         for (ip, required) in addresses(settings)? {
             let address = SocketAddr::new(ip, port);
             match net::listen_tcp(address, self.backlog) {
                 Ok(listener) => {
                     // A port chosen for the first address serves the others as well.
                     port = net::port(&listener).map_err(failed("read the port"))?;
-                    self.listeners.push((listener, wire));
+                    self.listeners.push((listener, door));
                 }
                 Err(error) if !required && error.kind() != io::ErrorKind::AddrInUse => {
                     tracing::debug!("not listening on {address}: {error}");

@@ -18,6 +18,7 @@ mod server {
     mod process;
     mod queues;
     mod slow;
+    mod tls;
     mod traffic;
     mod wedge;
 }

@@ -16,3 +16,4 @@ pub mod net;
 // Room: memory the kernel reads and writes. Tests: `ring::tests`, the black box.
 pub mod ring;
 pub mod runtime;
+pub mod tls;

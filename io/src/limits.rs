@@ -41,3 +41,13 @@ pub const HEARTBEAT: Duration = Duration::from_millis(100);
 pub const FILES_MAX: u32 = 16 * 1024;
 
 const _: () = assert!(COMPLETION_ENTRIES as usize > BUFFER_COUNT as usize);
+
+/// Longest record of TLS, in bytes: header, what it carries, and what may be around it.
+pub const TLS_RECORD_BYTES_MAX: usize = 5 + 16 * 1024 + 2 * 1024;
+/// Bytes of a TLS connection that may wait until a record, or a message of a handshake in several
+/// records, is whole. Chains of certificates are the longest of these.
+pub const TLS_WAITING_BYTES_MAX: usize = 16 * 1024 + TLS_RECORD_BYTES_MAX;
+/// Longest file of certificates or keys, in bytes.
+pub const TLS_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Most files in a directory of certificates.
+pub const TLS_FILES_MAX: usize = 4096;

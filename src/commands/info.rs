@@ -152,7 +152,9 @@ fn server(lines: &mut Lines, report: &Report<'_>) {
     lines.add("process_id", std::process::id());
     lines.add("process_supervised", "no");
     lines.add("run_id", &server.run_id);
-    lines.add("tcp_port", server.port.load(Ordering::Relaxed));
+    let (port, tls_port) =
+        (server.port.load(Ordering::Relaxed), server.tls_port.load(Ordering::Relaxed));
+    lines.add("tcp_port", if port > 0 { port } else { tls_port });
     lines.add("server_time_usec", report.at.now * 1000);
     lines.add("uptime_in_seconds", up);
     lines.add("uptime_in_days", up / 86_400);
@@ -163,15 +165,18 @@ fn server(lines: &mut Lines, report: &Report<'_>) {
     lines.add("executable", path.display());
     lines.add("config_file", &report.at.settings.config_file);
     lines.add("io_threads_active", u8::from(report.cores.len() > 1));
-    let port = server.port.load(Ordering::Relaxed);
+    let bind = report.at.settings.bind.join(",bind=");
+    let bind = if bind.is_empty() { "*,bind=-::*" } else { &bind };
     if port > 0 {
-        let bind = report.at.settings.bind.join(",bind=");
-        let bind = if bind.is_empty() { "*,bind=-::*" } else { &bind };
-        lines.add("listener0", format_args!("name=tcp,bind={bind},port={port}"));
+        let name = if report.at.settings.tls.on_port { "tls" } else { "tcp" };
+        lines.add("listener0", format_args!("name={name},bind={bind},port={port}"));
     }
     if !report.at.settings.unixsocket.is_empty() {
         let path = &report.at.settings.unixsocket;
         lines.add("listener1", format_args!("name=unix,bind={path}"));
+    }
+    if tls_port > 0 {
+        lines.add("listener2", format_args!("name=tls,bind={bind},port={tls_port}"));
     }
 }
 

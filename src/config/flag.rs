@@ -90,7 +90,7 @@ impl Flag {
     pub(super) fn is_unchanged(&self, settings: &mut Settings, text: &str) -> bool {
         let own = self.config == self.name && !matches!(self.value, Value::Kept(..));
         let fixed = ["unixsocket", "unixsocketperm"].contains(&self.config);
-        own && !fixed && self.show(settings) == text
+        (own && !fixed || self.config == "tls-port") && self.show(settings) == text
     }
 
     /// Answers only to its whole name, not to patterns.

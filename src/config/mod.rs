@@ -8,6 +8,7 @@ mod rewrite;
 mod settings;
 mod sources;
 mod table;
+mod tls;
 mod unbuilt;
 
 pub(crate) use flag::parse_bytes;
@@ -17,6 +18,7 @@ pub use rewrite::rewrite;
 pub use settings::{Allowed, BufferLimit, ClientsMemory, LogSetting, Pin, Settings};
 pub use sources::{Start, read};
 pub use table::FLAGS;
+pub use tls::TlsSettings;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,7 +72,7 @@ impl Config {
     pub fn set(&self, pairs: &[(&str, &str)]) -> Result<(), SetError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let mut settings = Settings::clone(&current);
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen: Vec<&'static str> = Vec::new();
         // Where to listen is settled at start, which is told once all else is known to be right.
         let mut unable = None;
         for (name, text) in pairs {
@@ -83,7 +85,7 @@ impl Config {
                 continue;
             }
             let rebound = match flag.config {
-                "port" => Some("Unable to listen on this port. Check server logs."),
+                "port" | "tls-port" => Some("Unable to listen on this port. Check server logs."),
                 "bind" => Some("Failed to bind to specified addresses."),
                 _ => None,
             };
@@ -99,12 +101,32 @@ impl Config {
             flag.set(&mut settings, text)
                 .map_err(|refusal| SetError::Refused(flag.config, refusal))?;
         }
+        if let Some(name) = seen.iter().find(|name| TlsSettings::depends_on(name)) {
+            reload(&mut settings, name)?;
+        }
         if let Some((name, refusal)) = unable {
             return Err(SetError::Refused(name, refusal.into()));
         }
         *current = Arc::new(settings);
         self.version.fetch_add(1, Ordering::Release);
         Ok(())
+    }
+}
+
+/// Reads certificates and keys again, for a change of the setting `name`.
+fn reload(settings: &mut Settings, name: &'static str) -> Result<(), SetError> {
+    match settings.tls.load() {
+        Ok(warnings) => {
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            Ok(())
+        }
+        Err(error) => {
+            tracing::warn!("CONFIG SET changes nothing of TLS: {error}");
+            let refusal = "Unable to update TLS configuration. Check server logs.";
+            Err(SetError::Refused(name, refusal.into()))
+        }
     }
 }
 

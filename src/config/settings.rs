@@ -1,6 +1,7 @@
 //! A snapshot of every setting, typed.
 
 use super::table::FLAGS;
+use super::tls::TlsSettings;
 use crate::commands::{FindError, Found, Renames, find};
 use crate::slow::Kind;
 use pinion_shards::Shard;
@@ -110,6 +111,8 @@ pub struct Settings {
     pub protected_mode: bool,
     /// Answer HTTP on the main port.
     pub http: bool,
+    /// How TLS is spoken, and where.
+    pub tls: TlsSettings,
     /// TCP port for memcached's protocol, 0 for none.
     pub memcached_port: u64,
     /// Databases.

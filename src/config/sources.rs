@@ -399,7 +399,7 @@ mod tests {
                 &["--borrow=maybe"][..],
                 "bad value 'maybe' for flag --borrow: argument must be 'yes' or 'no'",
             ),
-            (&["--tls=maybe"][..], "bad value 'maybe' for flag --tls: not a boolean"),
+            (&["--jsonpathv2=maybe"][..], "bad value 'maybe' for flag --jsonpathv2: not a boolean"),
             (&["--noborrow=1"][..], "flag --noborrow takes no value"),
             (
                 &[file.flag().as_str()][..],
@@ -418,7 +418,8 @@ mod tests {
 
     #[test]
     fn dragonflys_flags_are_accepted_and_named_once() {
-        let words = ["--snapshot_cron", "* * * * *", "--tls", "--notls", "--cache_mode=true"];
+        let words =
+            ["--snapshot_cron", "* * * * *", "--jsonpathv2", "--nojsonpathv2", "--cache_mode=true"];
         let (_, warnings) = serve(&words, &[]);
         assert_eq!(warnings.len(), 3, "{warnings:?}");
         let twice = FLAGS.iter().find(|f| SWITCHES.contains(&f.name) || VALUES.contains(&f.name));

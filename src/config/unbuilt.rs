@@ -22,8 +22,8 @@ pub(super) static SWITCHES: &[&str] = &[
     "replicaof_no_one_start_journal", "s3_ec2_metadata", "s3_sign_payload", "s3_use_helio_client",
     "s3_use_https", "search_reject_legacy_field", "serialization_tagged_chunks",
     "serialize_hnsw_index", "tcp_nodelay", "tiered_experimental_cooling",
-    "tiered_experimental_hash_support", "tiered_experimental_list_support", "tls",
-    "tls_prefer_server_ciphers", "tls_replication", "tls_session_caching",
+    "tiered_experimental_hash_support", "tiered_experimental_list_support",
+    "tls_replication",
     "unlink_experimental_async", "uring_disable_iowait", "use_numeric_range_tree", "use_oah_set",
     "version_check",
 ];
@@ -71,9 +71,9 @@ pub(super) static VALUES: &[&str] = &[
     "table_growth_margin", "tcp_user_timeout", "tiered_max_file_size",
     "tiered_max_pending_stash_bytes", "tiered_min_ttl_to_offload_ms", "tiered_min_value_size",
     "tiered_offload_threshold", "tiered_prefix", "tiered_storage_write_depth",
-    "tiered_upload_threshold", "tiering_disk_storage_initial_size", "tls_ca_cert_dir",
-    "tls_ca_cert_file", "tls_cert_file", "tls_cipher_suites", "tls_ciphers", "tls_key_file",
-    "tls_session_cache_size", "tls_session_cache_timeout", "tx_queue_warning_len",
+    "tiered_upload_threshold", "tiering_disk_storage_initial_size",
+
+    "tx_queue_warning_len",
     "uring_direct_table_len", "uring_recv_buffer_cnt", "user", "v", "vmodule",
     "write_connection_throttling_sleep_usec",
 ];

@@ -189,6 +189,7 @@ impl Work {
             if timeout > 0 && idle > timeout && connection.pipeline.is_settled() {
                 connection.killed = true;
             }
+            connection.killed |= connection.tls.as_ref().is_some_and(|tls| tls.is_late(now));
             if connection.killed || connection.over_soft_since > 0 {
                 connection.mark(&mut self.dirty);
             }

@@ -1,7 +1,7 @@
 //! What the ring reports: connections come, bytes come, sends end, peers go.
 
 use super::Core;
-use crate::connection::{Connection, Intake, Wire};
+use crate::connection::{Connection, Door, Intake};
 use crate::session::{Peer, Session};
 use pinion_io::net::{self, Address};
 use pinion_io::ring::{Event, SocketId};
@@ -27,8 +27,8 @@ impl Core {
                 Event::Sent { socket, buffer } => self.sent(socket, buffer),
                 Event::Rung | Event::Heartbeat => {}
                 Event::Accepted { listener, socket } => {
-                    let wire = self.wires.get(listener).copied();
-                    self.accepted(socket, wire.unwrap_or_default());
+                    let door = self.doors.get(listener).copied();
+                    self.accepted(socket, door.unwrap_or_default());
                 }
                 Event::Direct { socket, buffer } => self.received_direct(socket, buffer),
                 Event::Paused { socket } => self.paused(socket),
@@ -55,7 +55,7 @@ impl Core {
         self.work.keep_buffer(buffer);
         let Some(connection) = self.work.connection(socket) else { return };
         connection.sending = 0;
-        if connection.pipeline.has_output()
+        if connection.has_output()
             || connection.ended
             || connection.session.closing
             || connection.stall != crate::connection::Stall::None
@@ -91,20 +91,22 @@ impl Core {
     }
 
     /// Places a fresh connection on the core with the fewest, or turns it away.
-    fn accepted(&mut self, socket: OwnedFd, wire: Wire) {
+    fn accepted(&mut self, socket: OwnedFd, door: Door) {
         self.work.stats.connections_received += 1;
         if let Some(refusal) = self.refusal(&socket) {
             self.work.stats.connections_rejected += 1;
             // A fresh socket takes a line at once; if not, the peer only misses the reason.
-            let refusal = wire.refusal(refusal);
-            let _ = File::from(socket).write_all(&refusal);
+            let refusal = door.wire.refusal(refusal);
+            if !door.tls {
+                let _ = File::from(socket).write_all(&refusal);
+            }
             return;
         }
         let target = self.work.server.census.place();
         if target == self.work.index {
-            self.adopt(socket, wire);
+            self.adopt(socket, door);
         } else {
-            let parcel = crate::hop::Parcel::Socket(socket, wire);
+            let parcel = crate::hop::Parcel::Socket(socket, door);
             self.work.hops.send(target, parcel, &mut self.work.stats);
         }
     }
@@ -127,7 +129,7 @@ impl Core {
     }
 
     /// Takes a connection in.
-    pub(super) fn adopt(&mut self, socket: OwnedFd, wire: Wire) {
+    pub(super) fn adopt(&mut self, socket: OwnedFd, door: Door) {
         let keepalive = self.work.settings.tcp_keepalive;
         let keepalive = (keepalive > 0).then(|| Duration::from_secs(keepalive));
         let ends = net::ends(&socket).and_then(|(peer, local)| {
@@ -136,7 +138,8 @@ impl Core {
             }
             Ok((peer, local))
         });
-        let Ok((peer, local)) = ends else {
+        let tls = self.work.tls_behind(door);
+        let (Ok((peer, local)), Ok(tls)) = (ends, tls) else {
             // The peer is gone already.
             self.work.server.census.leave(self.work.index);
             return;
@@ -155,7 +158,7 @@ impl Core {
         if self.work.connections.len() <= index {
             self.work.connections.resize_with(index + 1, || None);
         }
-        let connection = Connection { wire, ..Connection::new(socket, session) };
+        let connection = Connection { wire: door.wire, tls, ..Connection::new(socket, session) };
         self.work.connections[index] = Some(Box::new(connection));
     }
 }

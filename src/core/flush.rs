@@ -59,17 +59,21 @@ impl Core {
         }
         connection.dirty = false;
         connection.restore_deferred();
-        if connection.sending == 0 && connection.pipeline.has_output() && !connection.killed {
-            let buffer = connection.pipeline.take_output();
-            connection.sending = buffer.len();
-            connection.session.output_bytes_total += buffer.len() as u64;
-            self.work.stats.output_bytes += buffer.len() as u64;
+        let mut emptied = Vec::new();
+        if connection.sending == 0 && connection.has_output() && !connection.killed {
+            let Some(output) = connection.take_output(&mut self.work.spare) else {
+                return self.close(socket);
+            };
+            emptied = output.emptied;
+            connection.sending = output.buffer.len();
+            connection.session.output_bytes_total += output.carries as u64;
+            self.work.stats.output_bytes += output.carries as u64;
             self.work.stats.writes += 1;
             // Of a small send nothing is heard but at the next call; its end closes this one, or
             // lets it send the rest.
             let ends = connection.ended || connection.session.closing;
-            self.work.leaving |= ends || connection.pipeline.has_output();
-            self.ring.send(socket, buffer);
+            self.work.leaving |= ends || connection.has_output();
+            self.ring.send(socket, output.buffer);
         }
         let stash = connection.pipeline.take_stash();
         let strained = connection.stall != Stall::None
@@ -78,11 +82,12 @@ impl Core {
         if let Some(stash) = stash {
             self.work.keep_buffer(stash);
         }
+        self.work.keep_buffer(emptied);
         if strained {
             self.see_to_output(socket);
         }
         let Some(connection) = self.work.connection(socket) else { return };
-        if connection.is_done() {
+        if connection.is_done() && !self.takes_leave(socket) {
             self.close(socket);
         }
     }

@@ -64,7 +64,7 @@ enum Arrival {
 
 /// Bytes that requests lie in.
 #[derive(Debug)]
-enum Held {
+pub(super) enum Held {
     Chunk(Chunk),
     Bytes(Vec<u8>),
 }
@@ -209,6 +209,9 @@ impl Core {
         let Some(connection) = self.work.connection(socket) else {
             return self.ring.give_back(chunk);
         };
+        if connection.tls.is_some() {
+            return self.take_sealed(socket, chunk);
+        }
         connection.session.input_bytes_total += chunk.len() as u64;
         connection.session.last_active = now;
         if connection.wire == Wire::Fresh && connection.input.is_empty() {
@@ -219,9 +222,17 @@ impl Core {
             self.ring.give_back(chunk);
             return self.take_input(socket);
         }
+        self.take_held(socket, Held::Chunk(chunk));
+    }
+
+    /// Parses bytes of a connection that has gathered nothing before them and may run.
+    pub(super) fn take_held(&mut self, socket: SocketId, held: Held) {
         let source = self.inbox.held.len() as u32;
         let limits = self.work.limits(socket);
-        let bytes = self.ring.bytes(&chunk);
+        let bytes = match &held {
+            Held::Chunk(chunk) => self.ring.bytes(chunk),
+            Held::Bytes(bytes) => bytes,
+        };
         let mut parser = std::mem::take(&mut self.inbox.parser);
         let mut pass = Pass { socket, bytes, source, at: 0, limits };
         let need = self.work.parse(&mut pass, &mut parser, &mut self.inbox);
@@ -231,7 +242,7 @@ impl Core {
         if let Some(connection) = self.work.connection(socket) {
             connection.input.extend_from_slice(rest);
         }
-        self.inbox.held.push(Held::Chunk(chunk));
+        self.inbox.held.push(held);
         self.want_more(socket, need);
     }
 
@@ -307,7 +318,7 @@ impl Core {
     fn want_more(&mut self, socket: SocketId, need: usize) {
         let Some(connection) = self.work.connection(socket) else { return };
         match connection.intake {
-            Intake::Chunks if need >= DIRECT_BYTES_MIN => {
+            Intake::Chunks if need >= DIRECT_BYTES_MIN && connection.tls.is_none() => {
                 connection.intake = Intake::Stopping;
                 self.ring.pause(socket);
             }
@@ -319,7 +330,7 @@ impl Core {
     /// Receives again after a stop: directly where much is missing, else in chunks.
     pub(super) fn go_on_receiving(&mut self, socket: SocketId, need: usize) {
         let Some(connection) = self.work.connection(socket) else { return };
-        if need >= DIRECT_BYTES_MIN {
+        if need >= DIRECT_BYTES_MIN && connection.tls.is_none() {
             let mut buffer = std::mem::take(&mut connection.input);
             let step = need.min(buffer.len().max(DIRECT_STEP_BYTES));
             buffer.reserve_exact(step);
@@ -351,7 +362,7 @@ impl Core {
 
 impl Work {
     /// Closes a connection whose peer is done, once all that came from it has run.
-    fn take_end(&mut self, socket: SocketId, failed: bool) {
+    pub(super) fn take_end(&mut self, socket: SocketId, failed: bool) {
         if let Some(connection) = self.connection(socket) {
             connection.ended = true;
             connection.killed |= failed;

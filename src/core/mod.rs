@@ -29,11 +29,12 @@ mod monitor;
 mod parcels;
 mod pause;
 mod run;
+mod tls;
 mod tracking;
 mod transact;
 
 use crate::config::Settings;
-use crate::connection::{Connection, Wire};
+use crate::connection::{Connection, Door};
 use crate::hop::{Hops, Parcel};
 use crate::server::Server;
 use crate::session::Peer;
@@ -75,8 +76,8 @@ pub struct Start {
     pub processors: Arc<[usize]>,
     /// Its place in the mesh, with its shard.
     pub post: Post<Shard, Parcel>,
-    /// Listening sockets it accepts on, and what is spoken there.
-    pub listeners: Vec<(OwnedFd, Wire)>,
+    /// Listening sockets it accepts on, and what is behind them.
+    pub listeners: Vec<(OwnedFd, Door)>,
     /// What all cores share.
     pub server: Arc<Server>,
 }
@@ -92,8 +93,8 @@ pub struct Core {
     background: Background,
     /// Batches of other cores that wait, each with the core.
     postponed: VecDeque<(usize, Box<Parcel>)>,
-    /// What is spoken on each listening socket.
-    wires: Vec<Wire>,
+    /// What is behind each listening socket.
+    doors: Vec<Door>,
 }
 
 /// What commands and parcels work on.
@@ -177,10 +178,10 @@ impl Core {
         let Start { index, processor, processors, post, listeners, server } = start;
         let mut ring = Ring::new(Arc::clone(&post.doorbell))?;
         let background = Background::new(post.doorbell);
-        let mut wires = Vec::new();
-        for (listener, wire) in listeners {
+        let mut doors = Vec::new();
+        for (listener, door) in listeners {
             ring.listen(listener);
-            wires.push(wire);
+            doors.push(door);
         }
         let settings_version = server.config.version();
         let settings = server.config.settings();
@@ -226,7 +227,7 @@ impl Core {
         work.owner.value().set_meter(nanos);
         work.stats.latencies.enabled = work.settings.latency_tracking;
         let (inbox, jobs, postponed) = (Inbox::default(), Jobs::default(), VecDeque::new());
-        Ok(Self { ring, inbox, work, jobs, cron, background, postponed, wires })
+        Ok(Self { ring, inbox, work, jobs, cron, background, postponed, doors })
     }
 
     /// Does everything there is to do now.

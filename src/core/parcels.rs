@@ -73,8 +73,8 @@ impl Core {
             Parcel::Flushed => self.work.hear_flushed(),
             Parcel::Invalidation(to, ref keys) => self.work.hand_invalidation(to, keys, true),
             Parcel::Socket(..) => {
-                if let Parcel::Socket(socket, wire) = *parcel {
-                    self.adopt(socket, wire);
+                if let Parcel::Socket(socket, door) = *parcel {
+                    self.adopt(socket, door);
                 }
             }
         }

@@ -77,6 +77,17 @@ impl Buffers {
         }
     }
 
+    /// The bytes of `chunk`, to be changed where they lie.
+    #[inline]
+    pub(super) fn bytes_mut<'a>(&'a mut self, chunk: &'a mut Chunk) -> &'a mut [u8] {
+        debug_assert!(chunk.len as usize <= BUFFER_BYTES);
+        // SAFETY: as above; the one chunk that names the buffer is borrowed as long as the bytes.
+        unsafe {
+            let start = self.bytes.add(usize::from(chunk.id) * BUFFER_BYTES);
+            std::slice::from_raw_parts_mut(start.as_ptr(), chunk.len as usize)
+        }
+    }
+
     /// Frees a chunk's buffer; the kernel may have it from the next `publish` on.
     #[inline]
     #[expect(clippy::needless_pass_by_value, reason = "a chunk is given back once")]

@@ -323,6 +323,12 @@ impl Ring {
         self.buffers.bytes(chunk)
     }
 
+    /// The bytes of a chunk, to be changed where they lie.
+    #[inline]
+    pub fn bytes_mut<'a>(&'a mut self, chunk: &'a mut Chunk) -> &'a mut [u8] {
+        self.buffers.bytes_mut(chunk)
+    }
+
     /// Gives a chunk's buffer back.
     #[inline]
     pub fn give_back(&mut self, chunk: Chunk) {
