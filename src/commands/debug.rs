@@ -1,8 +1,9 @@
 //! DEBUG: the few tricks that test suites of clients need.
 
 use super::{Context, Job, Outcome, SessionRow, refuse_words, write_help};
-use crate::config::parse_bytes;
+use crate::config::{Settings, parse_bytes};
 use crate::errand::Errand;
+use crate::session::Session;
 use pinion_io::resp::{Protocol, Reply};
 use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
 use pinion_shards::error::Error;
@@ -14,20 +15,25 @@ const PLAIN_BYTES_MAX: u64 = (1 << 32) - (1 << 20);
 /// Longest sleep of DEBUG SLEEP, in seconds.
 const SLEEP_SECONDS_MAX: f64 = 3600.0;
 
+/// Refuses DEBUG to those who may not use it (`enable-debug-command`), wherever it runs.
+pub(crate) fn check_allowed(session: &Session, settings: &Settings) -> Result<(), Error> {
+    if settings.debug_command.allows(session.peer.is_local()) {
+        return Ok(());
+    }
+    Err(Error::Text(
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you \
+         can run it from a local connection, otherwise you need to set this option in the \
+         configuration file, and then restart the server.",
+    ))
+}
+
 /// DEBUG subcommand ...; those that ask for keys run on the shards instead.
 fn debug(
     context: &mut Context<'_>,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Outcome, Error> {
-    let local = context.session.peer.is_local();
-    if !context.settings.debug_command.allows(local) {
-        return Err(Error::Text(
-            "ERR DEBUG command not allowed. If the enable-debug-command option is set to \
-             \"local\", you can run it from a local connection, otherwise you need to set this \
-             option in the configuration file, and then restart the server.",
-        ));
-    }
+    check_allowed(context.session, context.settings)?;
     if args.len() == 2 && args.is(1, "HELP") {
         write_help(reply, "DEBUG", HELP);
     } else if args.len() == 3 && args.is(1, "SLEEP") {

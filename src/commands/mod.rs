@@ -27,6 +27,7 @@ mod transaction;
 pub(crate) use client_list::line;
 pub use client_list::{Filter, Ids, KillReply, Kind};
 pub(crate) use command_rows::{Entry, categories};
+pub(crate) use debug::check_allowed as check_debug;
 pub use info::Sections;
 pub(crate) use info::report;
 pub use latency::SpikeQuestion;

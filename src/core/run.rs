@@ -2,7 +2,7 @@
 
 use super::inbox::{Request, What};
 use super::{Core, Work, jobs};
-use crate::commands::{Context, Found, Outcome, SessionRow};
+use crate::commands::{Context, Found, Outcome, SessionRow, check_debug};
 use crate::connection::Stall;
 use crate::dispatch;
 use crate::hop::Ticket;
@@ -10,7 +10,7 @@ use pinion_io::clock::nanos;
 use pinion_io::resp::ProtocolError;
 use pinion_io::ring::SocketId;
 use pinion_shards::batch::Order;
-use pinion_shards::commands::{Args, Flags, Plan, Row, Run, Words};
+use pinion_shards::commands::{Args, Flags, Group, Plan, Row, Run, Words};
 use pinion_shards::error::Error;
 use pinion_shards::keyspace::Cursor;
 use pinion_shards::limits::PREFETCH_DEPTH;
@@ -102,6 +102,11 @@ impl Work {
             Ok(found) if self.paused.pause.until().is_some() && self.postpones(request, found) => {
                 false
             }
+            Ok(Found::Shard(row))
+                if row.group == Group::Server && self.denies_debug(request, row) =>
+            {
+                true
+            }
             Ok(found) if self.is_queuing(request.socket) && dispatch::is_queued(found) => {
                 self.queue(request, args, found);
                 true
@@ -122,6 +127,20 @@ impl Work {
                 ran
             }
         }
+    }
+
+    /// Refuses what DEBUG does on the shards to those who may not use it.
+    #[cold]
+    fn denies_debug(&mut self, request: &Request, row: &'static Row) -> bool {
+        let settings = Arc::clone(&self.settings);
+        let Some(connection) = self.connection(request.socket) else { return true };
+        if !row.name.starts_with("debug|") {
+            return false;
+        }
+        let Err(error) = check_debug(&connection.session, &settings) else { return false };
+        connection.session.spoil_queue();
+        self.fail(request, row, error);
+        true
     }
 
     #[inline]

@@ -99,3 +99,21 @@ fn clients_beyond_maxmemory_clients_are_closed() {
     let Ok(Value::Bulk(stats)) = stays.ask(&["INFO", "stats"]) else { panic!("no figures") };
     assert!(String::from_utf8_lossy(&stats).contains("\r\nevicted_clients:1\r\n"));
 }
+
+#[test]
+fn debug_is_refused_wherever_it_runs() {
+    let server = Server::start(2, &["--enable_debug_command=no"]).expect("a server");
+    let mut client = Client::connect(server.address()).expect("a connection");
+    assert_eq!(client.ask(&["SET", "k", "v"]), ok());
+    let refused = |got: Result<Value, String>| match got {
+        Ok(Value::Error(text)) => assert!(text.starts_with(b"ERR DEBUG command not allowed")),
+        other => panic!("{other:?}"),
+    };
+    refused(client.ask(&["DEBUG", "SLEEP", "0"]));
+    refused(client.ask(&["DEBUG", "OBJECT", "k"]));
+    refused(client.ask(&["DEBUG", "DIGEST"]));
+    assert_eq!(client.ask(&["MULTI"]), ok());
+    refused(client.ask(&["DEBUG", "DIGEST-VALUE", "k"]));
+    let aborted = client.ask(&["EXEC"]);
+    assert!(matches!(aborted, Ok(Value::Error(_))), "{aborted:?}");
+}
