@@ -21,8 +21,8 @@ pub(crate) fn check_allowed(session: &Session, settings: &Settings) -> Result<()
         return Ok(());
     }
     Err(Error::Text(
-        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you \
-         can run it from a local connection, otherwise you need to set this option in the \
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
+         you can run it from a local connection, otherwise you need to set this option in the \
          configuration file, and then restart the server.",
     ))
 }
