@@ -86,8 +86,8 @@ pub(crate) struct Tracking {
     readers: HashMap<Box<[u8]>, Vec<Speaker>>,
     /// How many readers that is.
     entries: usize,
-    /// Most keys, 0 for no bound.
-    keys_max: usize,
+    /// Most keys, where there is a bound.
+    keys_max: Option<usize>,
     /// What was forgotten at once and is freed in steps.
     freeing: Vec<hash_map::IntoIter<Box<[u8]>, Vec<Speaker>>>,
     /// Changed keys that clients want to hear of, by prefix.
@@ -127,7 +127,7 @@ impl Tracking {
     /// Forgets some keys if there are too many, as Redis does: their readers take them for changed.
     fn keep_bound(&mut self, channels: &mut Channels) {
         for _ in 0..TRACKED_DROP_MAX {
-            if self.keys_max == 0 || self.readers.len() <= self.keys_max {
+            if self.keys_max.is_none_or(|max| self.readers.len() <= max) {
                 return;
             }
             let Some(key) = self.readers.keys().next().cloned() else { return };
@@ -189,8 +189,10 @@ impl Shard {
     /// All shards together remember at most so many keys of caching clients from now on, or any
     /// number if 0. What is too much is told as if it had changed.
     pub fn set_tracked_max(&mut self, keys: u64) {
-        let share = keys.div_ceil(self.shards() as u64);
-        self.tracking.keys_max = usize::try_from(share).unwrap_or(usize::MAX);
+        let (index, shards) = (self.index() as u64, self.shards() as u64);
+        let share = keys / shards + u64::from(index < keys % shards);
+        let share = usize::try_from(share).unwrap_or(usize::MAX);
+        self.tracking.keys_max = (keys > 0).then_some(share);
     }
 
     /// Brings the remembered keys back within their bound, some at a time.
@@ -298,7 +300,7 @@ mod tests {
     #[test]
     fn too_many_keys_are_taken_for_changed() {
         let (mut tracking, mut channels) = (Tracking::default(), Channels::default());
-        tracking.keys_max = 10;
+        tracking.keys_max = Some(10);
         for number in 0..50_u8 {
             tracking.remember(&[number], Speaker::new(1, 0, true));
             tracking.keep_bound(&mut channels);
