@@ -190,6 +190,22 @@ impl Connection {
         }
     }
 
+    /// Has it stand still for one job more.
+    pub fn begin_job(&mut self) {
+        self.stall = Stall::Job;
+        self.jobs += 1;
+    }
+
+    /// Notes that a job has ended; true if it was the last that it stood still for.
+    pub fn end_job(&mut self) -> bool {
+        self.jobs -= 1;
+        let goes_on = self.jobs == 0 && self.stall == Stall::Job;
+        if goes_on {
+            self.stall = Stall::None;
+        }
+        goes_on
+    }
+
     /// True if a request may run.
     #[inline]
     pub fn runs(&self) -> bool {

@@ -2,22 +2,14 @@
 
 use super::*;
 use crate::commands::find;
-use pinion_io::resp::Range;
-use pinion_shards::commands::Args;
+use pinion_shards::commands::{Args, Words};
 use std::collections::HashSet;
 
 /// Looks at a request, given as words with spaces between.
 fn check(user: &User, request: &str) -> Result<(), Denied> {
-    let mut start = 0;
-    let ranges: Vec<Range> = request
-        .split(' ')
-        .map(|word| {
-            let range = Range { start, len: word.len() as u32 };
-            start += range.len + 1;
-            range
-        })
-        .collect();
-    let args = Args::new(request.as_bytes(), &ranges);
+    let mut words = Words::default();
+    words.extend(request.split(' ').map(str::as_bytes));
+    let args = words.args();
     let found = find(&args).unwrap_or_else(|_| panic!("no such command: {request}"));
     user.check(found.row(), &args)
 }

@@ -93,19 +93,12 @@ impl Renames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pinion_io::resp::Range;
+    use pinion_shards::commands::Words;
 
     fn found(renames: &Renames, request: &str) -> Result<&'static str, FindError> {
-        let mut start = 0;
-        let words: Vec<Range> = request
-            .split(' ')
-            .map(|word| {
-                let range = Range { start, len: word.len() as u32 };
-                start += range.len + 1;
-                range
-            })
-            .collect();
-        renames.find(&Args::new(request.as_bytes(), &words)).map(|found| found.row().name)
+        let mut words = Words::default();
+        words.extend(request.split(' ').map(str::as_bytes));
+        renames.find(&words.args()).map(|found| found.row().name)
     }
 
     #[test]

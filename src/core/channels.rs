@@ -1,14 +1,12 @@
 //! Subscriptions of this core's clients: told to the owners, and served with what these say.
 
 use super::Work;
-use crate::connection::Stall;
 use crate::hop::Ticket;
-use pinion_io::resp::{Protocol, Range, Reply};
+use pinion_io::resp::{Protocol, Reply};
 use pinion_io::ring::SocketId;
-use pinion_shards::batch::Order;
+use pinion_shards::Task;
 use pinion_shards::channels::{Change, Effect, Inbound, Kind, Message, News, Subscriptions};
 use pinion_shards::commands::Words;
-use pinion_shards::{Call, Task};
 use slab::Slab;
 
 /// What this core knows of subscriptions.
@@ -49,8 +47,7 @@ impl Work {
     /// it is told then has the place `sequence`.
     pub(super) fn subscribe(&mut self, socket: SocketId, sequence: u32, change: &Change) {
         let Some(connection) = self.connection(socket) else { return };
-        connection.stall = Stall::Job;
-        connection.jobs += 1;
+        connection.begin_job();
         connection.joining += 1;
         let protocol = connection.session.protocol;
         let effects = self.channels.subscriptions.change(socket, change);
@@ -91,21 +88,11 @@ impl Work {
         }
         let task = Task::Listen(change.kind, change.joins);
         for (owner, words) in words.iter().enumerate().filter(|(_, words)| !words.is_empty()) {
-            let (protocol, args) = (Protocol::default(), words.args());
-            if owner == self.index {
-                let (sender, speaker) = (self.sender(), None);
-                let call = Call { task, sender, db: 0, hash: 0, speaker, args };
-                let mut nothing = Vec::new();
-                self.owner.value().run(self.now, &call, &mut Reply::new(&mut nothing, protocol));
-                continue;
-            }
             let tag = join.map_or(Ticket::Nobody, |id| Ticket::Subscription { id });
-            if let Some(id) = join {
+            if let Some(id) = join.filter(|_| owner != self.index) {
                 self.channels.joins[id].left += 1;
             }
-            let order = Order { task, hash: 0, db: 0, protocol, speaker: None, tag };
-            let (bytes, ranges): (&[u8], &[Range]) = args.parts();
-            self.hops.push(owner, &order, bytes, ranges.iter().copied());
+            self.send_words(owner, task, &words.args(), tag);
         }
     }
 
@@ -120,13 +107,11 @@ impl Work {
         self.fill(socket, sequence, &text);
         let Some(connection) = self.connection(socket) else { return };
         connection.joining -= 1;
-        connection.jobs -= 1;
         if connection.joining == 0 {
             let kept = std::mem::take(&mut connection.kept);
             connection.push(&kept);
         }
-        if connection.jobs == 0 && connection.stall == Stall::Job {
-            connection.stall = Stall::None;
+        if connection.end_job() {
             self.go_on(socket);
         }
     }

@@ -3,7 +3,7 @@
 use super::{Core, jobs};
 use crate::acl::Acl;
 use crate::commands::{Job, find};
-use crate::connection::{Stall, Wire};
+use crate::connection::Wire;
 use crate::errand::Errand;
 use crate::http::{self, Page, Sniff, Status};
 use pinion_io::resp::{Protocol, Range};
@@ -57,8 +57,7 @@ impl Core {
             let refusal = asked.refusal(|given| may_see(&self.work.server.acl, given, page));
             match (refusal, asked.page) {
                 (None, Ok(page)) => {
-                    connection.stall = Stall::Job;
-                    connection.jobs += 1;
+                    connection.begin_job();
                     let sequence = connection.pipeline.reserve(false);
                     let job = Job::Errand(Errand::Page(page, asked.shape));
                     let (row, mut words) = (&REQUEST, Words::default());

@@ -164,9 +164,7 @@ impl Core {
             self.work.charge(row, socket, &outcome);
         }
         let Some(connection) = self.work.connection(socket) else { return };
-        connection.jobs -= 1;
-        if connection.jobs == 0 && connection.stall == Stall::Job {
-            connection.stall = Stall::None;
+        if connection.end_job() {
             self.work.go_on(socket);
         }
     }

@@ -3,7 +3,6 @@
 use super::inbox::Request;
 use super::{Core, jobs};
 use crate::commands::{Found, Job, find as find_command};
-use crate::connection::Stall;
 use crate::dispatch::Refusal;
 use crate::errand::Errand;
 use crate::memcached::{self, Ask, Step};
@@ -244,8 +243,7 @@ impl Core {
                     return;
                 }
                 let Some(connection) = self.work.connection(socket) else { return };
-                connection.stall = Stall::Job;
-                connection.jobs += 1;
+                connection.begin_job();
                 let sequence = connection.pipeline.reserve(false);
                 let (job, row) = (Job::Errand(Errand::MemcachedStats), &STATS);
                 let mut words = Words::default();

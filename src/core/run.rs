@@ -372,8 +372,7 @@ impl Work {
                 let index = socket.index as usize;
                 let connection =
                     self.connections[index].as_mut().expect("the request's connection");
-                connection.stall = Stall::Job;
-                connection.jobs += 1;
+                connection.begin_job();
                 let answers = connection.session.takes_reply();
                 let sequence = connection.pipeline.reserve(!answers);
                 let words = Words::of(args);

@@ -275,18 +275,24 @@ impl Work {
 
     /// Sends an owner something without an answer.
     pub(super) fn send_task(&mut self, owner: usize, task: Task) {
-        let (protocol, args) = (Protocol::default(), Args::new(&[], &[]));
+        self.send_words(owner, task, &Args::new(&[], &[]), Ticket::Nobody);
+    }
+
+    /// Sends an owner a task with these words, which answers nothing; `tag` hears that it ran,
+    /// unless that is here and now.
+    pub(super) fn send_words(&mut self, owner: usize, task: Task, args: &Args<'_>, tag: Ticket) {
+        let (protocol, speaker) = (Protocol::default(), None);
         if owner == self.index {
-            let (sender, speaker) = (self.sender(), None);
-            let call = Call { task, sender, db: 0, hash: 0, speaker, args };
+            let sender = self.sender();
+            let call = Call { task, sender, db: 0, hash: 0, speaker, args: *args };
             let mut nothing = Vec::new();
             let mut reply = Reply::new(&mut nothing, protocol);
             self.owner.value().run(self.now, &call, &mut reply);
             self.bring_late();
         } else {
-            let (speaker, tag) = (None, Ticket::Nobody);
             let order = Order { task, hash: 0, db: 0, protocol, speaker, tag };
-            self.hops.push(owner, &order, &[], std::iter::empty());
+            let (bytes, ranges) = args.parts();
+            self.hops.push(owner, &order, bytes, ranges.iter().copied());
         }
     }
 
@@ -411,8 +417,7 @@ impl Work {
                 self.fill_next(exec, place.take(), text);
                 text.clear();
                 let Some(connection) = self.connection(socket) else { return };
-                connection.stall = Stall::Job;
-                connection.jobs += 1;
+                connection.begin_job();
                 let sequence = connection.pipeline.reserve(!exec.answers);
                 let words = queued.words.clone();
                 self.asked.push(jobs::Asked { socket, sequence, job, row: &row.row, words });

@@ -182,19 +182,11 @@ impl KeySpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pinion_io::resp::Range as Word;
 
     fn keys(spec: &KeySpec, request: &str) -> Vec<usize> {
-        let mut start = 0;
-        let ranges: Vec<Word> = request
-            .split(' ')
-            .map(|word| {
-                let range = Word { start, len: word.len() as u32 };
-                start += range.len + 1;
-                range
-            })
-            .collect();
-        spec.indexes(&Args::new(request.as_bytes(), &ranges)).collect()
+        let mut words = Words::default();
+        words.extend(request.split(' ').map(str::as_bytes));
+        spec.indexes(&words.args()).collect()
     }
 
     #[test]
