@@ -257,7 +257,9 @@ impl Core {
         self.start_jobs();
         self.flush();
         let leaving = std::mem::take(&mut self.work.leaving);
-        let waits = !self.postponed.is_empty() || !self.work.resumable.is_empty();
+        let waits = !self.postponed.is_empty()
+            || !self.work.resumable.is_empty()
+            || !self.work.asked.is_empty();
         let again = self.run_cron() | more | leaving | reading | waits;
         self.work.stats.turned(nanos().saturating_sub(began));
         Ok(match (again, busy) {

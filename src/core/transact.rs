@@ -9,7 +9,7 @@ use pinion_io::resp::{Protocol, Reply};
 use pinion_io::ring::SocketId;
 use pinion_shards::batch::{Order, Outcome as Ended};
 use pinion_shards::commands::{Args, Row, Words};
-use pinion_shards::transaction::{self, Finished, Message, Replied};
+use pinion_shards::transaction::{self, Asked, Finished, Message, Replied};
 use pinion_shards::{Call, Ran, Speaker, Task};
 
 /// Whose a transaction is.
@@ -103,7 +103,7 @@ impl Work {
         let watcher = self.watcher(request.socket);
         let (protocol, speaker) = (place.protocol, place.speaker);
         let asked = transaction::Request { client, protocol, watcher, speaker };
-        let command = (Some(row), place.db, Words::of(args));
+        let command = Asked::Shard(row, place.db, Words::of(args));
         let mut tickets = &self.server.tickets;
         self.coordinator.begin(&asked, &[], std::iter::once(command), &mut tickets);
         self.pump();
@@ -237,6 +237,9 @@ impl Work {
                 let replied = replies.pop().expect("it was one command");
                 self.unblock(id, &outcome(&replied));
             }
+            (Client::Exec(exec), Finished::Halted(id, index)) => {
+                self.run_halted(exec, (id, index));
+            }
             (Client::Exec(exec), finished) => self.finish_exec(exec, finished),
             (Client::Watch { socket, sequence, watcher }, Finished::Replied(mut replies)) => {
                 let replied = replies.pop().expect("it was one command");
@@ -245,7 +248,7 @@ impl Work {
                 self.go_on_from(socket, watcher);
             }
             (Client::Command { .. } | Client::Watch { .. } | Client::Wait(_), _) => {
-                unreachable!("only EXEC is refused, and only a wait waits")
+                unreachable!("only EXEC is refused or halts, and only a wait waits")
             }
         }
     }
