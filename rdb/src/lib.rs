@@ -1,0 +1,2 @@
+//! The format of RDB files.
+pub mod crc;
