@@ -12,7 +12,7 @@ pub use items::Items;
 use super::packed::{Item, Packed};
 use super::{Kind, Object, Rules, Value};
 use node::{Limits, Node, Run};
-use quick::Quick;
+use quick::{Quick, Spot};
 
 /// A list.
 #[derive(Debug)]
@@ -24,6 +24,15 @@ pub struct List {
 enum Form {
     Packed(Packed),
     Quick(Box<Quick>),
+}
+
+/// A node of a list as it lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StoredNode<'a> {
+    /// Elements in a listpack.
+    Packed(&'a Packed),
+    /// One element.
+    Plain(&'a [u8]),
 }
 
 /// An end of a list.
@@ -43,6 +52,18 @@ impl List {
             Form::Packed(_) => None,
             Form::Quick(quick) => Some(quick.nodes()),
         }
+    }
+
+    /// The node at a place (0 is the first), and the place of the next: what files are made of. A
+    /// short list is one node.
+    pub(crate) fn node_at(&self, place: u64) -> Option<(StoredNode<'_>, Option<u64>)> {
+        let quick = match &self.form {
+            Form::Packed(packed) => return Some((StoredNode::Packed(packed), None)),
+            Form::Quick(quick) => quick,
+        };
+        let spot = quick.spot_of(place)?;
+        let next = quick.following(spot, Side::Left).map(Spot::place);
+        Some((quick.node(spot).stored(), next))
     }
 
     /// Adds texts at one end, one after the other.

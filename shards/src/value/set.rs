@@ -1,6 +1,6 @@
 //! Sets: sorted integers, else a listpack, else a table. When which is used is Redis's own choice.
 
-use super::{Content, Fields, IntSet, Item, Kind, Object, Packed, Rules, Value};
+use super::{Content, Fields, IntSet, Item, Kind, Object, Packed, Rules, Stored, Value};
 use crate::commands::parse_int;
 
 /// A set of texts.
@@ -188,6 +188,15 @@ impl Set {
                 Some(packed.at(at))
             }
             Form::Table(table) => Some(Item::Str(table.random(random)?.name())),
+        }
+    }
+
+    /// How it lies, for whoever writes it to a file.
+    pub(crate) fn stored(&self) -> Stored<'_> {
+        match &self.0 {
+            Form::Ints(ints) => Stored::Ints(ints),
+            Form::Packed(packed) => Stored::Packed(packed),
+            Form::Table(_) => Stored::Large,
         }
     }
 

@@ -9,7 +9,7 @@ mod large;
 mod pairs;
 mod timed;
 
-use super::{Item, Kind, Object, Packed, Rules, Value};
+use super::{Item, Kind, Object, Packed, Rules, Stored, Value};
 use crate::shard::Millis;
 use large::Large;
 use timed::Timed;
@@ -258,6 +258,15 @@ impl Hash {
             }
         });
         found
+    }
+
+    /// How it lies, for whoever writes it to a file.
+    pub(crate) fn stored(&self) -> Stored<'_> {
+        match &self.0 {
+            Form::Pairs(packed) => Stored::Packed(packed),
+            Form::Timed(timed) => Stored::Timed(timed.packed()),
+            Form::Large(_) => Stored::Large,
+        }
     }
 
     /// True if fields are found without walking over others.

@@ -16,7 +16,7 @@ mod tests;
 pub use bounds::{Bounds, LexEnd, ScoreEnd};
 pub use members::Members;
 
-use super::{Item, Kind, Object, Packed, Rules, Value};
+use super::{Item, Kind, Object, Packed, Rules, Stored, Value};
 use large::Large;
 use std::ops::Range;
 
@@ -53,6 +53,14 @@ impl SortedSet {
     pub fn make_room(&mut self, count: usize, rules: &Rules) {
         if count > rules.zset_max_listpack_entries {
             self.grow(rules);
+        }
+    }
+
+    /// How it lies, for whoever writes it to a file.
+    pub(crate) fn stored(&self) -> Stored<'_> {
+        match &self.0 {
+            Form::Packed(packed) => Stored::Packed(packed),
+            Form::Large(_) => Stored::Large,
         }
     }
 

@@ -165,6 +165,11 @@ impl Log {
         Range { nodes, front: None, back: None, start, end }
     }
 
+    /// The nodes from this first id on, as they lie: what files are made of.
+    pub(crate) fn nodes_from(&self, from: Id) -> impl Iterator<Item = (Id, &Packed)> {
+        self.nodes.range(from..).map(|(&id, node)| (id, node))
+    }
+
     /// How many entries have ids from `start` to `end`. Looks into the first and the last node
     /// only; the others know.
     pub fn count(&self, start: Id, end: Id) -> u64 {
