@@ -16,6 +16,8 @@
 //! What is due stays where it is in a value, and is written with its time: the counts at the head
 //! must be right, and who loads it leaves it out.
 
+mod decode;
 mod encode;
 
+pub use decode::{Decoded, Decoder};
 pub use encode::{Encoder, Purpose, Rest};

@@ -79,6 +79,25 @@ impl List {
         texts.for_each(|text| self.add(limits, side, text));
     }
 
+    /// Adds elements at the right end that lie in a listpack, which is not empty, as a node.
+    pub(crate) fn push_packed(&mut self, rules: &Rules, elements: Packed) {
+        let limits = Limits::of(rules);
+        match &mut self.form {
+            Form::Packed(own) if own.is_empty() => {
+                let large = limits.are_exceeded(elements.bytes(), elements.count());
+                *own = elements;
+                if large {
+                    self.part();
+                }
+            }
+            Form::Packed(_) => {
+                self.part();
+                self.push_packed(rules, elements);
+            }
+            Form::Quick(quick) => quick.push_node(Side::Right, Node::of_packed(elements)),
+        }
+    }
+
     /// Adds an element as it was read from a list. An integer counts for no bytes when room is
     /// asked for, as in Redis.
     pub fn push_item(&mut self, rules: &Rules, side: Side, item: Item<'_>) {
@@ -254,13 +273,19 @@ impl List {
             count += 1;
         }
         if limits.are_exceeded(bytes, count) {
-            let packed = std::mem::take(packed);
-            let mut quick = Box::<Quick>::default();
-            if !packed.is_empty() {
-                quick.push_node(Side::Left, Node::of_packed(packed));
-            }
-            self.form = Form::Quick(quick);
+            self.part();
         }
+    }
+
+    /// Leaves the small form.
+    fn part(&mut self) {
+        let Form::Packed(packed) = &mut self.form else { return };
+        let packed = std::mem::take(packed);
+        let mut quick = Box::<Quick>::default();
+        if !packed.is_empty() {
+            quick.push_node(Side::Left, Node::of_packed(packed));
+        }
+        self.form = Form::Quick(quick);
     }
 
     /// Goes back to the small form if little is left.

@@ -191,6 +191,22 @@ impl Set {
         }
     }
 
+    /// A set of these integers.
+    pub(crate) fn of_ints(ints: IntSet, rules: &Rules) -> Self {
+        let count = ints.len();
+        let mut set = Self(Form::Ints(ints));
+        set.make_room(rules, count);
+        set
+    }
+
+    /// A set of these members, each of which is there once.
+    pub(crate) fn of_packed(members: Packed, rules: &Rules) -> Self {
+        let count = members.count();
+        let mut set = Self(Form::Packed(members));
+        set.make_room(rules, count);
+        set
+    }
+
     /// How it lies, for whoever writes it to a file.
     pub(crate) fn stored(&self) -> Stored<'_> {
         match &self.0 {

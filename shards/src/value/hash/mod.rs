@@ -260,6 +260,21 @@ impl Hash {
         found
     }
 
+    /// A hash of these names and values in turn, each name of which is there once.
+    pub(crate) fn of_pairs(pairs: Packed, rules: &Rules) -> Self {
+        let mut hash = Self(Form::Pairs(pairs));
+        hash.prepare(rules, hash.len(), 0);
+        hash
+    }
+
+    /// A hash of these names, values and times in turn, in the order of the times, those that are 0
+    /// at the end; each name is there once.
+    pub(crate) fn of_timed(fields: Packed, rules: &Rules) -> Self {
+        let mut hash = Self(Form::Timed(Box::new(Timed::of_packed(fields))));
+        hash.prepare(rules, hash.len(), 0);
+        hash
+    }
+
     /// How it lies, for whoever writes it to a file.
     pub(crate) fn stored(&self) -> Stored<'_> {
         match &self.0 {

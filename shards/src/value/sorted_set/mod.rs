@@ -56,6 +56,22 @@ impl SortedSet {
         }
     }
 
+    /// A sorted set of these members and scores in turn, which are checked; none if the scores are
+    /// no numbers. The members are in order or are put in order; each is there once.
+    pub(crate) fn of_packed(packed: Packed, rules: &Rules) -> Option<Self> {
+        let (count, sorted) = (packed.count() / 2, pairs::are_sorted(&packed)?);
+        let mut set = Self(Form::Packed(packed));
+        if !sorted {
+            let mut other = Self::with_room(count, 0, rules);
+            for (member, score) in set.iter() {
+                other.put(member.text(&mut itoa::Buffer::new()), score, rules);
+            }
+            set = other;
+        }
+        set.make_room(count, rules);
+        Some(set)
+    }
+
     /// How it lies, for whoever writes it to a file.
     pub(crate) fn stored(&self) -> Stored<'_> {
         match &self.0 {
