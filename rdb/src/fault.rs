@@ -45,6 +45,8 @@ pub enum Fault {
     Empty,
     /// An element that is there twice.
     Twice,
+    /// A key that is there twice.
+    KeyTwice,
     /// Elements that are not in their order.
     Order,
     /// Bytes behind the end of a value.
@@ -86,6 +88,7 @@ impl std::fmt::Display for Fault {
             Self::Stream => "a damaged stream",
             Self::Empty => "a value without elements",
             Self::Twice => "an element that is there twice",
+            Self::KeyTwice => "a key that is there twice",
             Self::Order => "elements out of order",
             Self::Trailing => "bytes behind the end of a value",
             Self::TooLarge => "a value larger than any may be",

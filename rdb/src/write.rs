@@ -32,6 +32,8 @@ pub fn length(out: &mut Vec<u8>, len: u64) {
 /// Writes strings, compressed where that is wanted.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {
+    compress: bool,
+    /// Made when it is first needed.
     compressor: Option<Compressor>,
     room: Vec<u8>,
 }
@@ -44,7 +46,7 @@ impl Texts {
 
     /// Compresses strings of more than 20 bytes, where that makes them shorter.
     pub fn compressed() -> Self {
-        Self { compressor: Some(Compressor::new()), room: Vec::new() }
+        Self { compress: true, ..Self::default() }
     }
 
     /// Writes a string: as an integer if it is one of 32 bits in its one decimal form.
@@ -78,7 +80,10 @@ impl Texts {
     }
 
     fn compress(&mut self, out: &mut Vec<u8>, text: &[u8]) -> bool {
-        let Some(compressor) = &mut self.compressor else { return false };
+        if !self.compress {
+            return false;
+        }
+        let compressor = self.compressor.get_or_insert_default();
         self.room.clear();
         // As Redis: it must save four bytes.
         if !compressor.compress(text, &mut self.room, text.len() - 4) {

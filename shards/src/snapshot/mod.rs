@@ -18,6 +18,29 @@
 
 mod decode;
 mod encode;
+mod load;
 
 pub use decode::{Decoded, Decoder};
 pub use encode::{Encoder, Purpose, Rest};
+pub use load::{Loaded, Loader};
+
+use pinion_rdb::{Origin, Version, crc};
+
+/// Bytes of the checksum at the end of a payload of DUMP.
+const SUM_BYTES: usize = 8;
+
+/// The type and the object of a payload that DUMP made; none if its checksum is not right, or if
+/// its version is not known.
+pub fn opened(payload: &[u8]) -> Option<((Origin, u8), &[u8])> {
+    let (summed, sum) = payload.split_last_chunk::<SUM_BYTES>()?;
+    if u64::from_le_bytes(*sum) != crc::crc(summed) {
+        return None;
+    }
+    let (value, version) = summed.split_last_chunk()?;
+    let version = Version::of_number(u32::from(u16::from_le_bytes(*version))).ok()?;
+    let (&kind, object) = value.split_first()?;
+    Some(((version.origin, kind), object))
+}
+
+#[cfg(test)]
+mod tests;
