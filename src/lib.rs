@@ -1,6 +1,7 @@
 //! The server: sockets, sessions and configuration around the shards.
 
 pub mod acl;
+pub mod calendar;
 pub mod census;
 pub mod commands;
 pub mod config;
