@@ -20,6 +20,7 @@ mod process;
 pub mod server;
 pub mod session;
 pub mod slow;
+pub mod snapshot;
 pub mod start;
 pub mod stats;
 mod tickets;
