@@ -181,12 +181,14 @@ impl Core {
 }
 
 impl Work {
-    /// Closes clients that said nothing for `timeout` seconds, and marks readers that are slow.
+    /// Closes clients that said nothing for `timeout` seconds, unless they listen or wait, and marks
+    /// readers that are slow.
     fn close_idle(&mut self) {
         let (now, timeout) = (self.now, self.settings.timeout * 1000);
         for connection in self.connections.iter_mut().flatten() {
             let idle = now.saturating_sub(connection.session.last_active);
-            if timeout > 0 && idle > timeout && connection.pipeline.is_settled() {
+            let waits = connection.session.is_bound() || !connection.pipeline.is_settled();
+            if timeout > 0 && idle > timeout && !waits {
                 connection.killed = true;
             }
             connection.killed |= connection.tls.as_ref().is_some_and(|tls| tls.is_late(now));
