@@ -365,7 +365,6 @@ impl Work {
         match outcome {
             Outcome::Done | Outcome::Unwatch => {
                 self.answer(request, |reply| reply.raw(&text));
-                self.bound_stranger(request.socket);
             }
             Outcome::Start(job) => {
                 let socket = request.socket;
@@ -440,7 +439,6 @@ impl Work {
         }
         self.stats.error(refusal.row(), &line, true);
         self.answer(request, |reply| reply.raw(&line));
-        self.bound_stranger(request.socket);
     }
 
     /// Closes a connection that sends what a web page can have a browser send.
@@ -464,6 +462,7 @@ impl Work {
         }
     }
 
+    /// Answers a request, within what a stranger may leave unread.
     pub(super) fn answer(
         &mut self,
         request: &Request,
@@ -471,8 +470,11 @@ impl Work {
     ) {
         let Some(connection) = self.connection(request.socket) else { return };
         let session = &mut connection.session;
-        let answers = session.takes_reply();
+        let (answers, is_stranger) = (session.takes_reply(), session.login.is_locked_out());
         connection.pipeline.write(session.protocol, answers, write);
+        if is_stranger {
+            self.bound_stranger(request.socket);
+        }
     }
 
     /// Brings a connection to a stand.

@@ -254,3 +254,18 @@ fn what_the_default_user_may_not_do_is_refused() {
     assert_eq!(memcached.lines("gat 0 b"), [denied]);
     assert_eq!(memcached.ask("delete a"), "DELETED");
 }
+
+#[test]
+fn a_stranger_who_does_not_read_is_closed() {
+    let both = Both::start(1, &["--requirepass=secret"]);
+    for request in ["set a 0 0 1\r\nx\r\n", "get a\r\n"] {
+        let mut stranger = both.memcached();
+        let many = request.repeat(4096 / request.len());
+        // What the kernel takes for a peer that does not read is some megabytes.
+        let closed = (0..16_384).any(|_| {
+            std::thread::sleep(Duration::from_micros(200));
+            stranger.0.get_mut().write_all(many.as_bytes()).is_err()
+        });
+        assert!(closed, "{request}");
+    }
+}
