@@ -7,7 +7,9 @@
 //! and says what those keys hold that are its own, as a hash by pattern and element.
 
 use crate::carried::copy_out;
-use crate::commands::{Args, Ask, DANGEROUS, ELEMENTS, Flags, Group, KeySpec, Move, Others, Plan, Row};
+use crate::commands::{
+    Args, Ask, DANGEROUS, ELEMENTS, Flags, Group, KeySpec, Move, Others, Plan, Row,
+};
 use crate::error::Error;
 use crate::keyspace::Class;
 use crate::route;
