@@ -181,8 +181,8 @@ impl Core {
 }
 
 impl Work {
-    /// Closes clients that said nothing for `timeout` seconds, unless they listen or wait, and marks
-    /// readers that are slow.
+    /// Closes clients that said nothing for `timeout` seconds, unless they listen or wait, and
+    /// marks readers that are slow.
     fn close_idle(&mut self) {
         let (now, timeout) = (self.now, self.settings.timeout * 1000);
         for connection in self.connections.iter_mut().flatten() {

@@ -89,7 +89,7 @@ impl KeySpec {
         Self { begin: Begin::Keyword(word, from), find, access: Access(access) }
     }
 
-    /// The one key after the last option `word` among the `others`, looked for from index `from` on.
+    /// The one key after the last option `word` among `others`, looked for from index `from` on.
     pub const fn after_last(
         word: &'static str,
         from: u8,
