@@ -189,9 +189,13 @@ impl Work {
             let idle = now.saturating_sub(connection.session.last_active);
             let waits = connection.session.is_bound() || !connection.pipeline.is_settled();
             if timeout > 0 && idle > timeout && !waits {
-                connection.killed = true;
+                connection.kill();
             }
-            connection.killed |= connection.tls.as_ref().is_some_and(|tls| tls.is_late(now));
+            if connection.tls.as_ref().is_some_and(|tls| tls.is_late(now)) {
+                connection.kill();
+            }
+            // Who has not read its last words by now does not hear them.
+            connection.farewell = false;
             if connection.killed || connection.over_soft_since > 0 {
                 connection.mark(&mut self.dirty);
             }

@@ -50,7 +50,7 @@ impl Work {
             if current == Some(connection.socket) {
                 connection.session.closing = true;
             } else {
-                connection.killed = true;
+                connection.dismiss();
             }
             connection.mark(&mut self.dirty);
         }
@@ -169,7 +169,7 @@ impl Work {
             && connection.output_bytes() > STRANGER_BYTES_MAX
             && !connection.killed
         {
-            connection.killed = true;
+            connection.kill();
             self.stats.output_limit_closed += 1;
             self.mark_dirty(socket);
         }

@@ -447,7 +447,7 @@ impl Work {
             tracing::warn!("closed {}, which sent POST or Host:", connection.session.peer);
             // What came behind it does not run.
             connection.session.closing = true;
-            connection.killed = true;
+            connection.kill();
         }
     }
 
