@@ -202,11 +202,12 @@ impl FindError {
                     text.extend_from_slice(b"' ");
                 }
             }
-            Self::UnknownSubcommand(container) => {
+            Self::UnknownSubcommand(_) => {
                 text.extend_from_slice(b"ERR unknown subcommand '");
                 text.extend_from_slice(cut(args.at(1), QUOTE_BYTES_MAX));
                 text.extend_from_slice(b"'. Try ");
-                text.extend_from_slice(container.to_ascii_uppercase().as_bytes());
+                // By the name that the client knows it by.
+                text.extend_from_slice(&cut(args.at(0), QUOTE_BYTES_MAX).to_ascii_uppercase());
                 text.extend_from_slice(b" HELP.");
             }
             Self::SubcommandMissing(container) => {
