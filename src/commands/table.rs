@@ -1,8 +1,8 @@
 //! Finds the row of a request, here or among the shards' rows.
 
 use super::{
-    SessionRow, acl, client, command, config, connection, debug, info, latency, memory, monitor,
-    pubsub, replication, server, slowlog, transaction,
+    SessionRow, acl, client, cluster, command, config, connection, debug, info, latency, memory,
+    monitor, pubsub, replication, server, slowlog, transaction,
 };
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Plan, Row};
@@ -11,6 +11,7 @@ use pinion_shards::commands::{Args, Plan, Row};
 static FAMILIES: &[&[SessionRow]] = &[
     connection::ROWS,
     client::ROWS,
+    cluster::ROWS,
     acl::ROWS,
     command::ROWS,
     config::ROWS,
