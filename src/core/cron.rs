@@ -164,6 +164,9 @@ impl Core {
         self.cron.next = now + if more { PERIOD_BUSY } else { PERIOD };
         self.work.stats.sample(self.work.now);
         self.work.evict_clients();
+        if self.work.index == 0 {
+            self.work.flush_when_due();
+        }
         self.ring.retry_listeners();
         if self.work.settings.pin == Pin::Auto {
             self.cron.pin.watch(now);
