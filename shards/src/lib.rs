@@ -31,6 +31,7 @@ mod random;
 mod reading;
 pub mod route;
 mod shard;
+pub mod snapshot;
 mod table;
 mod tracking;
 pub mod transaction;

@@ -97,3 +97,12 @@ const _: () = assert!(READINGS_PER_STEP <= READ_ELEMENTS_PER_STEP, "a step write
 pub const TRACKED_DROP_MAX: usize = 100;
 /// Forgotten keys of caching clients that are freed in one tick.
 pub const TRACKED_FREE_MAX: usize = 10_000;
+
+/// Elements of a value that a snapshot writes at once; more are written in steps.
+pub const ENCODE_AT_ONCE_MAX: usize = 4096;
+/// Bytes of a string that counts as one element of what a snapshot writes in a step.
+pub const ENCODE_TEXT_STEP_BYTES: usize = 64;
+/// Longest string that a snapshot compresses: half a millisecond of one core.
+pub const ENCODE_COMPRESS_BYTES_MAX: usize = 256 * 1024;
+/// Elements as which a node of a stream counts in a step.
+pub const ENCODE_NODE_COST: usize = 64;

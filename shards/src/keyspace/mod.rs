@@ -11,6 +11,7 @@ mod cursor;
 mod due;
 mod events;
 mod graves;
+mod loading;
 mod marks;
 mod open;
 mod strings;
@@ -20,6 +21,7 @@ mod watches;
 
 pub use cursor::Cursor;
 pub use events::{Class, Event};
+pub use loading::Aside;
 pub use open::Open;
 pub use sweep::Swept;
 
