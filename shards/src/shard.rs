@@ -8,6 +8,7 @@ use crate::glob;
 use crate::keyspace::{Class, Key, Keyspace};
 use crate::reading::{self, Readings};
 use crate::route::{self, Route};
+use crate::saving::Saves;
 use crate::tracking::{Speaker, Tracking};
 use crate::transaction::{Coordinator, TransactionId, Turns, Watcher};
 use crate::value::{Encodings, Rules};
@@ -66,6 +67,7 @@ pub struct Shard {
     pub(crate) keyspace: Keyspace,
     pub(crate) waits: Waits,
     pub(crate) readings: Readings,
+    pub(crate) saves: Saves,
     pub(crate) turns: Turns,
     pub(crate) channels: Channels,
     pub(crate) tracking: Tracking,
@@ -151,6 +153,7 @@ impl Shard {
             keyspace: Keyspace::new(databases, seed),
             waits: Waits::default(),
             readings: Readings::default(),
+            saves: Saves::default(),
             turns: Turns::default(),
             channels: Channels::default(),
             tracking: Tracking::default(),
@@ -220,6 +223,9 @@ impl Shard {
     /// Runs a command and writes its reply, or its error instead.
     #[inline]
     pub fn run(&mut self, now: Millis, call: &Call<'_>, reply: &mut Reply<'_>) -> Ran {
+        if self.keyspace.is_saving() {
+            self.save_before_call(call);
+        }
         if !self.turns.is_empty()
             && let Some(number) = self.hold_back(call, reply.protocol())
         {
