@@ -9,6 +9,7 @@ mod checkers;
 
 mod simulation {
     pub(crate) mod mesh;
+    pub(crate) mod readers;
     pub(crate) mod source;
     pub(crate) mod stage;
     pub(crate) mod workloads;

@@ -62,7 +62,13 @@ impl Core {
                     let job = Job::Errand(Errand::Page(page, asked.shape));
                     let (row, mut words) = (&REQUEST, Words::default());
                     words.extend([row.name.as_bytes()]);
-                    self.work.asked.push(jobs::Asked { socket, sequence, job, row, words });
+                    self.work.asked.push(jobs::Asked {
+                        socket,
+                        place: jobs::Place::Reply(sequence),
+                        job,
+                        row,
+                        words,
+                    });
                 }
                 (Some(status), _) | (None, Err(status)) => {
                     let answer = http::refuse(status, asked.shape, now);

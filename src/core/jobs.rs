@@ -19,11 +19,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// Where the reply of a job goes.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(super) enum Place {
+    /// Among the client's replies.
+    Reply(u32),
+    /// To an EXEC, by its place in `Execs`.
+    Exec(usize),
+}
+
 /// A job that a command asked for, with the place of its reply.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) socket: SocketId,
-    pub(super) sequence: u32,
+    pub(super) place: Place,
     pub(super) job: Job,
     /// The command that asked, and its words.
     pub(super) row: &'static Row,
@@ -46,14 +55,14 @@ pub(super) struct Jobs {
     /// Sleeps, the first to end on top, by the steady clock; each client has at most one.
     sleeps: BinaryHeap<Reverse<Sleep>>,
     /// The commands of these sleeps.
-    sleepers: HashMap<(SocketId, u32), Command>,
+    sleepers: HashMap<(SocketId, Place), Command>,
 }
 
 /// A client that sleeps until `end`, and the place of its reply.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Sleep {
     end: Duration,
-    sequence: u32,
+    place: Place,
     socket: SocketId,
 }
 
@@ -68,7 +77,7 @@ impl Jobs {
 #[derive(Debug)]
 struct Under {
     socket: SocketId,
-    sequence: u32,
+    place: Place,
     errand: Arc<Errand>,
     answers: Vec<Answer>,
     command: Command,
@@ -78,16 +87,16 @@ impl Core {
     /// Starts what this tick's commands asked for.
     pub(super) fn start_jobs(&mut self) {
         for asked in std::mem::take(&mut self.work.asked) {
-            let Asked { socket, sequence, job, row, words } = asked;
+            let Asked { socket, place, job, row, words } = asked;
             let mut command = Command { row, words, took: 0 };
             match job {
                 Job::Sleep(time) => {
                     let end = self.work.steady.saturating_add(time);
                     command.took = time.as_nanos() as u64;
-                    self.jobs.sleepers.insert((socket, sequence), command);
-                    self.jobs.sleeps.push(Reverse(Sleep { end, sequence, socket }));
+                    self.jobs.sleepers.insert((socket, place), command);
+                    self.jobs.sleeps.push(Reverse(Sleep { end, place, socket }));
                 }
-                Job::Errand(errand) => self.start_errand((socket, sequence), errand, command),
+                Job::Errand(errand) => self.start_errand((socket, place), errand, command),
                 Job::Stop => {
                     tracing::info!("a client asked the server to stop");
                     self.work.server.stopping.store(true, Ordering::Release);
@@ -99,7 +108,7 @@ impl Core {
 
     fn start_errand(
         &mut self,
-        (socket, sequence): (SocketId, u32),
+        (socket, place): (SocketId, Place),
         errand: Errand,
         mut command: Command,
     ) {
@@ -107,7 +116,7 @@ impl Core {
         let began = nanos();
         let answers = vec![self.work.visit(&errand)];
         command.took = nanos().saturating_sub(began);
-        let under = Under { socket, sequence, errand: Arc::clone(&errand), answers, command };
+        let under = Under { socket, place, errand: Arc::clone(&errand), answers, command };
         let id = self.jobs.errands.insert(under);
         for core in (0..self.work.hops.cores()).filter(|&core| core != self.work.index) {
             let parcel = Parcel::Errand { id: id as u32, errand: Arc::clone(&errand) };
@@ -130,39 +139,45 @@ impl Core {
         let began = nanos();
         let (server, settings) = (Arc::clone(&self.work.server), Arc::clone(&self.work.settings));
         let (now, core) = (self.work.now, self.work.index);
-        let Some(connection) = self.work.connection(under.socket) else { return };
+        let Some(connection) = self.work.connection(under.socket) else {
+            return self.finish(under.socket, under.place, b"", None);
+        };
         let session = &mut connection.session;
         let mut text = Vec::new();
         let mut reply = Reply::new(&mut text, session.protocol);
         let context = Context { session, server: &server, settings: &settings, now, core };
         under.errand.finish(under.answers, &context, &mut reply);
         under.command.took += nanos().saturating_sub(began);
-        self.finish(under.socket, under.sequence, &text, Some(&under.command));
+        self.finish(under.socket, under.place, &text, Some(&under.command));
     }
 
     /// Answers the clients whose jobs have ended; false if there is none.
     pub(super) fn finish_jobs(&mut self) -> bool {
         let mut any = false;
-        while let Some(&Reverse(Sleep { end, sequence, socket })) = self.jobs.sleeps.peek()
+        while let Some(&Reverse(Sleep { end, place, socket })) = self.jobs.sleeps.peek()
             && end <= self.work.steady
         {
             self.jobs.sleeps.pop();
-            let command = self.jobs.sleepers.remove(&(socket, sequence));
-            self.finish(socket, sequence, b"+OK\r\n", command.as_ref());
+            let command = self.jobs.sleepers.remove(&(socket, place));
+            self.finish(socket, place, b"+OK\r\n", command.as_ref());
             any = true;
         }
         any
     }
 
     /// Gives a job's client its reply, and lets it go on.
-    fn finish(&mut self, socket: SocketId, sequence: u32, reply: &[u8], command: Option<&Command>) {
-        self.work.fill(socket, sequence, reply);
+    fn finish(&mut self, socket: SocketId, place: Place, reply: &[u8], command: Option<&Command>) {
         if let Some(Command { row, words, took }) = command {
             self.work.stats.command_late(row);
             let (row, args) = (Some(*row), words.args());
             let outcome = Outcome { reply, ran: Ran::Done, row, args, took: *took };
             self.work.charge(row, socket, &outcome);
         }
+        let sequence = match place {
+            Place::Reply(sequence) => sequence,
+            Place::Exec(exec) => return self.work.hear_job(exec, reply),
+        };
+        self.work.fill(socket, sequence, reply);
         let Some(connection) = self.work.connection(socket) else { return };
         if connection.end_job() {
             self.work.go_on(socket);

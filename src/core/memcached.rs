@@ -248,7 +248,13 @@ impl Core {
                 let (job, row) = (Job::Errand(Errand::MemcachedStats), &STATS);
                 let mut words = Words::default();
                 words.extend([row.name.as_bytes()]);
-                self.work.asked.push(jobs::Asked { socket, sequence, job, row, words });
+                self.work.asked.push(jobs::Asked {
+                    socket,
+                    place: jobs::Place::Reply(sequence),
+                    job,
+                    row,
+                    words,
+                });
             }
             Some(b"reset") => self.tell(socket, false, b"RESET\r\n"),
             Some(_) => self.tell(socket, false, b"END\r\n"),

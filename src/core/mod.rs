@@ -17,6 +17,7 @@ mod channels;
 mod cron;
 mod events;
 mod evict;
+mod exec;
 mod fill;
 mod flush;
 mod http;
@@ -43,6 +44,7 @@ use crate::stats::CoreStats;
 use blocked::Blocked;
 use channels::Listeners;
 use cron::Cron;
+use exec::Execs;
 use inbox::Inbox;
 use jobs::Jobs;
 use later::Laters;
@@ -63,7 +65,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tracking::Cachers;
 pub use tracking::Keys;
-use transact::{Client, Execs};
+use transact::Client;
 
 /// What a core is started with.
 #[derive(Debug)]
@@ -255,7 +257,9 @@ impl Core {
         self.start_jobs();
         self.flush();
         let leaving = std::mem::take(&mut self.work.leaving);
-        let waits = !self.postponed.is_empty() || !self.work.resumable.is_empty();
+        let waits = !self.postponed.is_empty()
+            || !self.work.resumable.is_empty()
+            || !self.work.asked.is_empty();
         let again = self.run_cron() | more | leaving | reading | waits;
         self.work.stats.turned(nanos().saturating_sub(began));
         Ok(match (again, busy) {

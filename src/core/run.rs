@@ -376,7 +376,13 @@ impl Work {
                 let answers = connection.session.takes_reply();
                 let sequence = connection.pipeline.reserve(!answers);
                 let words = Words::of(args);
-                self.asked.push(jobs::Asked { socket, sequence, job, row: &row.row, words });
+                self.asked.push(jobs::Asked {
+                    socket,
+                    place: jobs::Place::Reply(sequence),
+                    job,
+                    row: &row.row,
+                    words,
+                });
             }
             Outcome::Exec => {
                 let begun = self.run_exec(request);

@@ -1,21 +1,16 @@
 //! Requests of several owners, and MULTI: begun here, coordinated by `pinion_shards`, answered
 //! here.
 
+use super::Work;
 use super::inbox::Request;
-use super::logins::denied_text;
-use super::{Work, jobs};
-use crate::commands::{Found, Outcome};
 use crate::connection::Stall;
 use crate::hop::Ticket;
-use crate::session::Queued;
-use pinion_io::clock::nanos;
 use pinion_io::resp::{Protocol, Reply};
 use pinion_io::ring::SocketId;
 use pinion_shards::batch::{Order, Outcome as Ended};
-use pinion_shards::commands::{Args, Row, Words, parse_int};
-use pinion_shards::transaction::{self, Finished, Message, Replied};
+use pinion_shards::commands::{Args, Row, Words};
+use pinion_shards::transaction::{self, Asked, Finished, Message, Replied};
 use pinion_shards::{Call, Ran, Speaker, Task};
-use slab::Slab;
 
 /// Whose a transaction is.
 #[derive(Clone, Copy, Debug)]
@@ -28,19 +23,6 @@ pub(super) enum Client {
     Wait(u64),
     /// WATCH: a client's command, the place of its reply, and its number as a watcher.
     Watch { socket: SocketId, sequence: u32, watcher: u64 },
-}
-
-/// The EXECs under way.
-pub(super) type Execs = Slab<Exec>;
-
-/// An EXEC.
-#[derive(Debug)]
-pub(super) struct Exec {
-    socket: SocketId,
-    sequence: u32,
-    answers: bool,
-    protocol: Protocol,
-    queue: Vec<Queued>,
 }
 
 /// A place for a reply, and what is to be known to make it.
@@ -72,7 +54,7 @@ impl Work {
     }
 
     /// Keeps a place for a reply.
-    fn place(&mut self, socket: SocketId) -> Option<Place> {
+    pub(super) fn place(&mut self, socket: SocketId) -> Option<Place> {
         let connection = self.connection(socket)?;
         let answers = connection.session.takes_reply();
         let sequence = connection.pipeline.reserve(!answers);
@@ -85,7 +67,7 @@ impl Work {
     }
 
     /// Brings a connection to a stand if some lane is full; true if so.
-    fn stalls(&mut self, request: &Request) -> bool {
+    pub(super) fn stalls(&mut self, request: &Request) -> bool {
         let full = (0..self.hops.cores()).find(|&owner| !self.has_room(owner));
         if let Some(owner) = full {
             self.stall(request, Stall::Lane(owner as u16));
@@ -121,14 +103,14 @@ impl Work {
         let watcher = self.watcher(request.socket);
         let (protocol, speaker) = (place.protocol, place.speaker);
         let asked = transaction::Request { client, protocol, watcher, speaker };
-        let command = (Some(row), place.db, Words::of(args));
+        let command = Asked::Shard(row, place.db, Words::of(args));
         let mut tickets = &self.server.tickets;
         self.coordinator.begin(&asked, &[], std::iter::once(command), &mut tickets);
         self.pump();
     }
 
     /// The number under which a client watches keys.
-    fn watcher(&mut self, socket: SocketId) -> u64 {
+    pub(super) fn watcher(&mut self, socket: SocketId) -> u64 {
         self.connection(socket).map_or(0, |connection| connection.session.id)
     }
 
@@ -190,62 +172,6 @@ impl Work {
         for owner in connection.session.take_watched() {
             self.send_task(usize::from(owner), Task::Unwatch(watcher));
         }
-    }
-
-    /// Runs what a client has queued; false if a lane is full.
-    pub(super) fn run_exec(&mut self, request: &Request) -> bool {
-        if self.stalls(request) {
-            return false;
-        }
-        let Some(place) = self.place(request.socket) else { return true };
-        let databases = self.settings.databases;
-        let Some(connection) = self.connections[request.socket.index as usize].as_mut() else {
-            return true;
-        };
-        let watched = connection.session.take_watched();
-        let mut queue = connection.session.take_queue();
-        if queue.iter().any(|queued| matches!(queued.found, Found::Session(_))) {
-            // What these do to the session comes before the next request.
-            connection.stall = Stall::Exec;
-        }
-        self.recheck(request.socket, &mut queue);
-        if self.monitors.watched {
-            for queued in queue.iter().filter(|queued| queued.denied.is_none()) {
-                self.show(request.socket, &queued.words.args(), queued.found.row());
-            }
-        }
-        let stats = &mut self.stats;
-        let mut db = place.db;
-        let commands: Vec<_> = queue
-            .iter_mut()
-            .map(|queued| match queued.found {
-                _ if queued.denied.is_some() => (None, db, Words::default()),
-                Found::Shard(row) => {
-                    stats.command_late(row);
-                    (Some(row), db, std::mem::take(&mut queued.words))
-                }
-                Found::Session(session) => {
-                    let selected = queued.words.args().try_at(1).and_then(parse_int);
-                    if session.row.name == "select"
-                        && let Some(selected) = selected.and_then(|db| u64::try_from(db).ok())
-                        && selected < databases
-                    {
-                        db = selected as u16;
-                    }
-                    (None, db, Words::default())
-                }
-            })
-            .collect();
-        let (socket, sequence) = (request.socket, place.sequence);
-        let (answers, protocol) = (place.answers, place.protocol);
-        let exec = self.execs.insert(Exec { socket, sequence, answers, protocol, queue });
-        let watcher = self.watcher(socket);
-        let (client, speaker) = (Client::Exec(exec), place.speaker);
-        let asked = transaction::Request { client, protocol, watcher, speaker };
-        let mut tickets = &self.server.tickets;
-        self.coordinator.begin(&asked, &watched, commands.into_iter(), &mut tickets);
-        self.pump();
-        true
     }
 
     /// Sends what transactions have to send and takes what is answered at once, until nothing is
@@ -311,6 +237,9 @@ impl Work {
                 let replied = replies.pop().expect("it was one command");
                 self.unblock(id, &outcome(&replied));
             }
+            (Client::Exec(exec), Finished::Halted(id, index)) => {
+                self.run_halted(exec, (id, index));
+            }
             (Client::Exec(exec), finished) => self.finish_exec(exec, finished),
             (Client::Watch { socket, sequence, watcher }, Finished::Replied(mut replies)) => {
                 let replied = replies.pop().expect("it was one command");
@@ -319,55 +248,13 @@ impl Work {
                 self.go_on_from(socket, watcher);
             }
             (Client::Command { .. } | Client::Watch { .. } | Client::Wait(_), _) => {
-                unreachable!("only EXEC is refused, and only a wait waits")
+                unreachable!("only EXEC is refused or halts, and only a wait waits")
             }
         }
-    }
-
-    /// Answers an EXEC: the shards' replies, and between them what the session says.
-    fn finish_exec(&mut self, exec: usize, finished: Finished) {
-        let exec = self.execs.remove(exec);
-        let mut text = self.spare.pop().unwrap_or_default();
-        let mut reply = Reply::new(&mut text, exec.protocol);
-        let mut place = Some(exec.sequence);
-        let mut flushed = false;
-        if let Finished::Replied(replies) = finished {
-            reply.array(replies.len());
-            self.note_running(exec.socket, Some(replies.len()));
-            for (replied, queued) in replies.into_iter().zip(&exec.queue) {
-                if let Some(denied) = self.denied_now(exec.socket, queued) {
-                    let line = format!("-{}\r\n", denied_text(denied));
-                    self.stats.error(Some(queued.found.row()), line.as_bytes(), true);
-                    text.extend_from_slice(line.as_bytes());
-                    continue;
-                }
-                match queued.found {
-                    Found::Shard(_) => {
-                        if replied.reply.first() == Some(&b'-') {
-                            self.stats.error(replied.row, &replied.reply, false);
-                        }
-                        text.extend_from_slice(&replied.reply);
-                        flushed |= is_flush(&replied);
-                        self.charge(replied.row, exec.socket, &outcome(&replied));
-                    }
-                    Found::Session(_) => self.run_queued(&exec, queued, &mut text, &mut place),
-                }
-            }
-            self.note_running(exec.socket, None);
-        } else {
-            reply.null_array();
-        }
-        self.fill_next(&exec, place, &text);
-        text.clear();
-        self.keep_buffer(text);
-        if flushed {
-            self.tell_flushed();
-        }
-        self.release(exec.socket);
     }
 
     /// Lets a client go on that stood still for its transaction.
-    fn release(&mut self, socket: SocketId) {
+    pub(super) fn release(&mut self, socket: SocketId) {
         if let Some(connection) = self.connection(socket)
             && connection.stall == Stall::Exec
         {
@@ -385,77 +272,15 @@ impl Work {
             self.send_task(owner, Task::Unwatch(watcher));
         }
     }
-
-    fn note_running(&mut self, socket: SocketId, commands: Option<usize>) {
-        if let Some(connection) = self.connection(socket) {
-            connection.session.note_running(commands);
-        }
-    }
-
-    /// Runs a command of the session in its turn. A job's reply has a place of its own.
-    fn run_queued(
-        &mut self,
-        exec: &Exec,
-        queued: &Queued,
-        text: &mut Vec<u8>,
-        place: &mut Option<u32>,
-    ) {
-        let Found::Session(row) = queued.found else { return };
-        let (socket, began) = (exec.socket, nanos());
-        let Some((outcome, said)) = self.ask_session(socket, &queued.words.args(), row) else {
-            return;
-        };
-        text.extend_from_slice(&said);
-        if !matches!(outcome, Outcome::Start(_)) {
-            self.stats.command_late(&row.row);
-            let (took, args) = (nanos().saturating_sub(began), queued.words.args());
-            let ended = Ended { reply: &said, ran: Ran::Done, row: Some(&row.row), args, took };
-            self.charge(Some(&row.row), socket, &ended);
-        }
-        match outcome {
-            Outcome::Start(job) => {
-                self.fill_next(exec, place.take(), text);
-                text.clear();
-                let Some(connection) = self.connection(socket) else { return };
-                connection.begin_job();
-                let sequence = connection.pipeline.reserve(!exec.answers);
-                let words = queued.words.clone();
-                self.asked.push(jobs::Asked { socket, sequence, job, row: &row.row, words });
-            }
-            Outcome::Subscribe(change) => {
-                self.fill_next(exec, place.take(), text);
-                text.clear();
-                let Some(connection) = self.connection(socket) else { return };
-                let sequence = connection.pipeline.reserve(false);
-                self.subscribe(socket, sequence, &change);
-            }
-            Outcome::Track => self.note_caching(socket),
-            Outcome::Monitor => self.begin_monitor(socket),
-            Outcome::Done | Outcome::Exec | Outcome::Unwatch | Outcome::Reset => {}
-        }
-    }
-
-    /// Puts a piece of an EXEC's reply in its place, or behind all that is there.
-    fn fill_next(&mut self, exec: &Exec, place: Option<u32>, text: &[u8]) {
-        match place {
-            Some(sequence) => self.fill(exec.socket, sequence, text),
-            None => {
-                if let Some(connection) = self.connection(exec.socket) {
-                    connection.pipeline.write(exec.protocol, exec.answers, |out| out.raw(text));
-                    self.mark_dirty(exec.socket);
-                }
-            }
-        }
-    }
 }
 
 /// What became of a command, as the rest of the core sees it.
-fn outcome(replied: &Replied) -> Ended<'_> {
+pub(super) fn outcome(replied: &Replied) -> Ended<'_> {
     let Replied { row, reply, words, took } = replied;
     Ended { reply, ran: Ran::Done, row: *row, args: words.args(), took: *took }
 }
 
 /// True if a database was emptied.
-fn is_flush(replied: &Replied) -> bool {
+pub(super) fn is_flush(replied: &Replied) -> bool {
     replied.row.is_some_and(|row| matches!(row.name, "flushall" | "flushdb"))
 }

@@ -10,7 +10,7 @@ use pinion_shards::batch::{Batch, Order};
 use pinion_shards::commands::{Args, Plan, Row, Words, find};
 use pinion_shards::route::Route;
 use pinion_shards::transaction::{
-    Begin, Coordinator, Finished, Message, Part, Request, Tickets, TransactionId, Wanted,
+    Asked, Begin, Coordinator, Finished, Message, Part, Request, Tickets, TransactionId, Wanted,
 };
 use pinion_shards::{Call, Late, LateCall, Ran, Retire, Sender, Shard, Task, Waiter};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -23,7 +23,7 @@ pub(crate) type Ticket = u64;
 pub(crate) enum Ask {
     /// One command.
     One(Words),
-    /// EXEC of these.
+    /// EXEC of these; what has no words is done at home, in its turn.
     Exec(Vec<Words>),
     /// The client is gone: what it watches is forgotten.
     Leave,
@@ -34,7 +34,7 @@ pub(crate) enum Ask {
 pub(crate) enum Heard {
     /// A reply.
     Said(Vec<u8>),
-    /// Those of an EXEC.
+    /// Those of an EXEC, without what is done at home.
     Each(Vec<Vec<u8>>),
     /// An EXEC that was refused.
     Refused,
@@ -49,6 +49,11 @@ impl Heard {
             Self::Refused => panic!("nothing is watched"),
         }
     }
+}
+
+fn row_of(words: &Words) -> &'static Row {
+    let row = find(words.args().at(0)).expect("a known command");
+    words.args().try_at(1).and_then(|word| row.subcommand(word)).unwrap_or(row)
 }
 
 /// A fault that the mesh makes on purpose, so that the checks can be seen to find it.
@@ -73,6 +78,8 @@ pub(crate) struct Mesh {
     planted: Option<Planted>,
     /// Transactions whose locks a planted fault let go.
     freed: HashSet<(usize, TransactionId)>,
+    /// Parts of transactions that were sent.
+    pub(crate) parts: u64,
     now: u64,
 }
 
@@ -90,6 +97,8 @@ struct Core {
     pieces: HashMap<Ticket, Vec<u8>>,
     waits: HashMap<Ticket, Wait>,
     watched: HashMap<u64, Vec<u16>>,
+    /// Where transactions stand still for what is done at home.
+    halted: Vec<(TransactionId, usize)>,
     ending: Vec<(Ticket, Retire)>,
     /// Turns it misses.
     paused: usize,
@@ -141,6 +150,7 @@ impl Mesh {
                 pieces: HashMap::new(),
                 waits: HashMap::new(),
                 watched: HashMap::new(),
+                halted: Vec::new(),
                 ending: Vec::new(),
                 paused: 0,
                 ahead: 0,
@@ -154,6 +164,7 @@ impl Mesh {
             lanes: (0..shards).map(|_| lanes()).collect(),
             planted,
             freed: HashSet::new(),
+            parts: 0,
             now: 1_000_000,
         }
     }
@@ -211,6 +222,14 @@ impl Mesh {
                 let Some(parcel) = self.lanes[from][at].pop_front() else { break };
                 self.take(from, at, parcel);
             }
+        }
+        for halted in std::mem::take(&mut self.cores[at].halted) {
+            if source.below(3) == 0 {
+                self.cores[at].halted.push(halted);
+                continue;
+            }
+            let core = &mut self.cores[at];
+            core.coordinator.go_on_after(halted, Protocol::Resp2, &mut self.numbers);
         }
         for (ticket, why) in std::mem::take(&mut self.cores[at].ending) {
             self.retire(at, ticket, why);
@@ -371,8 +390,10 @@ impl Mesh {
             Ask::Exec(commands) => {
                 let watched = self.cores[at].watched.remove(&watcher).unwrap_or_default();
                 let commands = commands.into_iter().map(|words| {
-                    let row = find(words.args().at(0)).expect("a known command");
-                    (Some(row), 0, words)
+                    if words.args().try_at(0).is_none() {
+                        return Asked::Home { halts: true };
+                    }
+                    Asked::Shard(row_of(&words), 0, words)
                 });
                 let coordinator = &mut self.cores[at].coordinator;
                 coordinator.begin(&request, &watched, commands, &mut self.numbers);
@@ -383,7 +404,7 @@ impl Mesh {
     }
 
     fn start_one(&mut self, at: usize, request: &Request<Ticket>, words: Words) {
-        let (ticket, row) = (request.client, find(words.args().at(0)).expect("a known command"));
+        let (ticket, row) = (request.client, row_of(&words));
         let mut owners = self.owners(row, &words);
         owners.sort_unstable();
         owners.dedup();
@@ -413,7 +434,7 @@ impl Mesh {
                 return coordinator.begin_wait(client, ticket, (row, 0, words), &mut self.numbers);
             }
             _ => {
-                let command = std::iter::once((Some(row), 0, words));
+                let command = std::iter::once(Asked::Shard(row, 0, words));
                 let coordinator = &mut self.cores[at].coordinator;
                 return coordinator.begin(request, &[], command, &mut self.numbers);
             }
@@ -467,12 +488,14 @@ impl Mesh {
                         wait.until = until;
                     }
                 }
+                Finished::Halted(id, index) => self.cores[at].halted.push((id, index)),
                 Finished::Refused => self.hear(at, ticket, Heard::Refused),
                 Finished::Replied(mut replies) if replies.len() == 1 => {
                     self.hear(at, ticket, Heard::Said(replies.remove(0).reply));
                 }
                 Finished::Replied(replies) => {
-                    let each = replies.into_iter().map(|replied| replied.reply).collect();
+                    let each = replies.into_iter().map(|replied| replied.reply);
+                    let each = each.filter(|reply| !reply.is_empty()).collect();
                     self.hear(at, ticket, Heard::Each(each));
                 }
             }
@@ -480,6 +503,7 @@ impl Mesh {
     }
 
     fn send_part(&mut self, at: usize, owner: usize, mut part: Box<Part>) {
+        self.parts += 1;
         match self.planted {
             Some(Planted::EarlyRelease) => self.free_early(owner, &mut part),
             Some(Planted::NoTickets) => {

@@ -118,7 +118,13 @@ impl Stage {
         }
     }
 
-    fn ask(&mut self, index: usize, ask: Ask) {
+    fn ask(&mut self, index: usize, mut ask: Ask) {
+        if let Ask::Exec(requests) = &mut ask
+            && self.source.below(4) == 0
+        {
+            // Something of the session's own stands among them.
+            requests.insert(self.source.below(requests.len() + 1), Words::default());
+        }
         self.ticket += 1;
         self.whose.insert(self.ticket, index);
         let asked = Asked { ticket: self.ticket, sent: self.clock, heard: None };

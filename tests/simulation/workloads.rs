@@ -1,6 +1,7 @@
 //! What clients do in a simulated mesh, and what must come of it.
 
 use super::mesh::{Ask, Heard, Planted};
+use super::readers::{run_long, run_streams};
 use super::source::Source;
 use super::stage::{Script, Stage, numbers, one, values, words};
 use crate::checkers::append::{self, Step, Transaction};
@@ -24,6 +25,8 @@ pub(crate) const ALL: &[Workload] = &[
     ("wakes", run_wakes),
     ("stores", run_stores),
     ("whole", run_whole),
+    ("streams", run_streams),
+    ("long", run_long),
 ];
 
 /// Lists that are appended to and read, alone and in transactions.
@@ -94,7 +97,7 @@ fn run_append(seed: u64, planted: Option<Planted>) -> Result<(), String> {
 }
 
 /// Has one client ask one thing more.
-fn finish(stage: &mut Stage, script: &mut dyn Script, ask: Ask) -> Result<(), String> {
+pub(super) fn finish(stage: &mut Stage, script: &mut dyn Script, ask: Ask) -> Result<(), String> {
     struct Last<'a>(&'a mut dyn Script, Option<Ask>);
     impl Script for Last<'_> {
         fn next(&mut self, client: usize, _: &mut Source) -> Option<Ask> {

@@ -43,6 +43,8 @@ pub(super) struct Command {
     /// Its reply, once that is known.
     pub(super) reply: Vec<u8>,
     pub(super) wait: Option<Wait>,
+    /// What its client speaks when it runs.
+    pub(super) protocol: Protocol,
     /// How long its steps ran, in nanoseconds.
     pub(super) took: u64,
 }
@@ -319,13 +321,13 @@ impl Command {
     }
 
     /// Puts the replies of its parts together.
-    pub(super) fn finish(&mut self, protocol: Protocol, random: u64) {
+    pub(super) fn finish(&mut self, random: u64) {
         let Shape::Parts { task, fold: how, shares, places, .. } = &mut self.shape else { return };
         if !self.reply.is_empty() {
             return;
         }
         let replies: Vec<_> = shares.iter_mut().map(|it| std::mem::take(&mut it.reply)).collect();
-        let mut reply = Reply::new(&mut self.reply, protocol);
+        let mut reply = Reply::new(&mut self.reply, self.protocol);
         if matches!(task, Task::Once(..)) && replies.iter().all(Vec::is_empty) {
             return Null::Array.write(&mut reply);
         }

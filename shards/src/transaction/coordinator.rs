@@ -58,6 +58,22 @@ pub enum Finished {
     Refused,
     /// It waits, until this time if there is one, and ends when that is told (`end_wait`).
     Parked(Option<Millis>),
+    /// It stands still, with its locks, until home has run what is its own up to and with the
+    /// command of this index, and says so (`go_on_after`).
+    Halted(TransactionId, usize),
+}
+
+/// A command of a transaction.
+#[derive(Debug)]
+pub enum Asked {
+    /// For a shard, with its database.
+    Shard(&'static Row, u16, Words),
+    /// Not for a shard: it has an empty reply in the end.
+    Home {
+        /// It runs in its turn: not before what comes ahead of it has, nor after what comes
+        /// behind.
+        halts: bool,
+    },
 }
 
 /// What became of one command.
@@ -91,7 +107,6 @@ pub struct Request<C> {
 struct Transaction<C> {
     client: C,
     id: TransactionId,
-    protocol: Protocol,
     program: Program,
     stage: u32,
     /// Answers that this stage waits for.
@@ -118,32 +133,31 @@ impl<C: Copy> Coordinator<C> {
         }
     }
 
-    /// Begins a transaction of these commands, each with its database; one without a row is not
-    /// for a shard, and has an empty reply in the end. It is refused if one of the keys has changed
-    /// that the client watches; those live at the owners `watched`.
+    /// Begins a transaction of these commands. It is refused if one of the keys has changed that
+    /// the client watches; those live at the owners `watched`.
     pub fn begin(
         &mut self,
         request: &Request<C>,
         watched: &[u16],
-        commands: impl Iterator<Item = (Option<&'static Row>, u16, Words)>,
+        commands: impl Iterator<Item = Asked>,
         tickets: &mut dyn Tickets,
     ) {
-        let mut program = Program::default();
+        let mut program = Program::of(request.protocol);
         (program.watcher, program.speaker) = (request.watcher, request.speaker);
         watched.iter().for_each(|&owner| program.watch(owner));
-        for (row, db, words) in commands {
-            match row {
-                Some(row) => program.add(row, db, words, &self.ground, None),
-                None => program.add_nothing(),
+        for asked in commands {
+            match asked {
+                Asked::Shard(row, db, words) => program.add(row, db, words, &self.ground, None),
+                Asked::Home { halts } => program.add_home(halts),
             }
         }
-        self.start((request.client, request.protocol), program, None, tickets);
+        self.start(request.client, program, None, tickets);
     }
 
     /// Starts a transaction whose program is complete.
     pub(super) fn start(
         &mut self,
-        (client, protocol): (C, Protocol),
+        client: C,
         mut program: Program,
         wait: Option<u64>,
         tickets: &mut dyn Tickets,
@@ -161,7 +175,7 @@ impl<C: Copy> Coordinator<C> {
         let id = TransactionId { home: self.ground.home, number };
         let key = entry.key();
         let (stage, left, refused) = (0, 0, false);
-        entry.insert(Transaction { client, id, protocol, program, stage, left, refused, wait });
+        entry.insert(Transaction { client, id, program, stage, left, refused, wait });
         self.send_first(key);
         self.go_on(key);
     }
@@ -169,7 +183,8 @@ impl<C: Copy> Coordinator<C> {
     /// Asks every owner for its locks, and for what it can do at once.
     fn send_first(&mut self, key: usize) {
         let transaction = &mut self.table[key];
-        let alone = transaction.program.owners.len() == 1;
+        let owners = &transaction.program.owners;
+        let alone = owners.len() == 1 && owners[0].last == 0;
         let stage = transaction.program.stage(0);
         for (slot, owner) in transaction.program.owners.iter_mut().enumerate() {
             let mut part = self.spare.pop().unwrap_or_default();
@@ -190,8 +205,7 @@ impl<C: Copy> Coordinator<C> {
         for step in stage {
             let owner = transaction.program.owner_of(step);
             if let (_, Message::Part(part)) = &mut self.outbox[first + owner] {
-                let protocol = transaction.protocol;
-                transaction.program.write(step, protocol, &self.ground.hasher, part);
+                transaction.program.write(step, &self.ground.hasher, part);
             }
         }
     }
@@ -204,20 +218,48 @@ impl<C: Copy> Coordinator<C> {
                 return self.finish(key);
             }
             transaction.stage += 1;
+            if self.halts(key) {
+                return;
+            }
             self.send_stage(key);
         }
     }
 
+    /// Leaves it to home to run what is its own before this stage; false if there is nothing.
+    fn halts(&mut self, key: usize) -> bool {
+        let transaction = &mut self.table[key];
+        let Some(index) = transaction.program.take_halt(transaction.stage) else { return false };
+        let halted = Finished::Halted(transaction.id, index);
+        self.finished.push_back((transaction.client, halted));
+        true
+    }
+
+    /// Goes on with a transaction that has halted, whose client speaks this protocol now.
+    pub fn go_on_after(
+        &mut self,
+        (id, index): (TransactionId, usize),
+        protocol: Protocol,
+        tickets: &mut dyn Tickets,
+    ) {
+        let key = id.key();
+        let transaction = &mut self.table[key];
+        assert_eq!(transaction.id, id, "what has halted is under way");
+        transaction.program.speak(protocol, index + 1);
+        self.send_stage(key);
+        self.go_on(key);
+        self.retry(tickets);
+    }
+
     fn send_stage(&mut self, key: usize) {
         let transaction = &mut self.table[key];
-        let (stage, protocol, id) = (transaction.stage, transaction.protocol, transaction.id);
+        let (stage, id) = (transaction.stage, transaction.id);
         let program = &mut transaction.program;
         let mut parts: Vec<Option<Box<Part>>> = Vec::new();
         parts.resize_with(program.owners.len(), || None);
         for step in program.stage(stage) {
             let part = parts[program.owner_of(step)]
                 .get_or_insert_with(|| self.spare.pop().unwrap_or_default());
-            program.write(step, protocol, &self.ground.hasher, part);
+            program.write(step, &self.ground.hasher, part);
         }
         for (owner, part) in program.owners.iter_mut().zip(parts) {
             let release = !owner.released && owner.last <= stage;
@@ -241,7 +283,7 @@ impl<C: Copy> Coordinator<C> {
 
     /// Takes the answer to a message.
     pub fn answer(&mut self, mut part: Box<Part>, tickets: &mut dyn Tickets) {
-        let key = part.id.number as u32 as usize;
+        let key = part.id.key();
         let transaction = &mut self.table[key];
         debug_assert_eq!(transaction.id, part.id, "an answer is to a transaction under way");
         transaction.refused |= part.refused;
@@ -271,11 +313,11 @@ impl<C: Copy> Coordinator<C> {
         }
         if let Some(id) = transaction.wait {
             let command = transaction.program.commands.pop().expect("a wait has its command");
-            return self.tried(id, command, transaction.protocol);
+            return self.tried(id, command);
         }
         let random = &mut self.random;
         let replies = transaction.program.commands.into_iter().map(|mut command| {
-            command.finish(transaction.protocol, random.bits());
+            command.finish(random.bits());
             command.into_replied()
         });
         let finished = Finished::Replied(replies.collect());

@@ -37,6 +37,10 @@
 //! early ticket of the same core waits with it, if they share a key: what a client sends without
 //! waiting is done in its order, key by key.
 //!
+//! **What home runs itself.** A command of the session in an EXEC (CONFIG SET, DEBUG SLEEP, HELLO)
+//! stands between two stages: all before it has been answered, the locks are held, and what comes
+//! after it is sent when it is done.
+//!
 //! **WATCH** is a mark at the owner: the first change of a key marks all that watch it. EXEC locks
 //! the watched keys too, looks at the marks under the locks, and runs only if there is none; with
 //! watched keys on several owners that look is a stage of its own.
@@ -57,7 +61,7 @@ mod part;
 mod program;
 mod waits;
 
-pub use coordinator::{Coordinator, Finished, Message, Replied, Request, Tickets};
+pub use coordinator::{Asked, Coordinator, Finished, Message, Replied, Request, Tickets};
 pub use locks::{Mode, Wanted};
 pub use part::{Begin, Part, Piece, TransactionId, Watcher};
 

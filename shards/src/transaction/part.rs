@@ -20,6 +20,13 @@ pub struct TransactionId {
     pub number: u64,
 }
 
+impl TransactionId {
+    /// Its place at its core.
+    pub(super) fn key(self) -> usize {
+        self.number as u32 as usize
+    }
+}
+
 /// A client that watches keys, by the number of its session, which is unique on a server.
 pub type Watcher = u64;
 

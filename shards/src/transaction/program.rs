@@ -16,6 +16,7 @@ use crate::shard::{Ran, Task};
 use crate::table::Hasher;
 use crate::tracking::Speaker;
 use pinion_io::resp::{Protocol, Reply};
+use std::collections::VecDeque;
 
 /// What it takes to find the owner and the hash of a key.
 #[derive(Debug)]
@@ -36,6 +37,14 @@ pub(super) struct Program {
     pub(super) speaker: Option<Speaker>,
     /// By stage, and within one by command.
     steps: Vec<Step>,
+    /// Commands that run at home, each with the stage before which it does, and all before it.
+    halts: VecDeque<(u32, usize)>,
+    /// What comes runs in this stage or later.
+    floor: u32,
+    /// Stages so far.
+    stages: u32,
+    /// What the client speaks.
+    protocol: Protocol,
 }
 
 /// A shard that a transaction works on.
@@ -63,6 +72,11 @@ pub(super) struct Step {
 }
 
 impl Program {
+    /// That of a client, still without commands.
+    pub(super) fn of(protocol: Protocol) -> Self {
+        Self { protocol, ..Self::default() }
+    }
+
     /// The place of a shard among the owners.
     fn owner(&mut self, index: usize) -> u16 {
         let known = self.owners.iter().position(|owner| usize::from(owner.index) == index);
@@ -84,9 +98,32 @@ impl Program {
         self.owners[usize::from(owner)].watched = true;
     }
 
-    /// Adds a command that runs elsewhere.
-    pub(super) fn add_nothing(&mut self) {
+    /// Adds a command that runs at home; if it `halts`, between what comes before it and what
+    /// comes after, under all locks.
+    pub(super) fn add_home(&mut self, halts: bool) {
+        if halts {
+            // Locks are taken and watches looked at before anything runs.
+            let stage = self.stages.max(1);
+            if self.floor == stage {
+                // Nothing of a shard has come since the last.
+                self.halts.pop_back();
+            }
+            self.floor = stage;
+            self.halts.push_back((stage, self.commands.len()));
+        }
         self.push(None, 0, Words::default(), Shape::Nothing, None);
+    }
+
+    /// The command for which the stage waits: what runs at home runs up to it.
+    pub(super) fn take_halt(&mut self, stage: u32) -> Option<usize> {
+        let &(_, index) = self.halts.front().filter(|halt| halt.0 == stage)?;
+        self.halts.pop_front();
+        Some(index)
+    }
+
+    /// Has all from a command on be in another protocol.
+    pub(super) fn speak(&mut self, protocol: Protocol, from: usize) {
+        self.commands[from..].iter_mut().for_each(|command| command.protocol = protocol);
     }
 
     fn fail(&mut self, row: &'static Row, error: Error) {
@@ -103,7 +140,8 @@ impl Program {
         shape: Shape,
         wait: Option<Wait>,
     ) {
-        self.commands.push(Command { row, db, words, shape, reply: Vec::new(), wait, took: 0 });
+        let (protocol, reply, took) = (self.protocol, Vec::new(), 0);
+        self.commands.push(Command { row, db, words, shape, reply, wait, protocol, took });
     }
 
     /// Adds a command; with `wait`, it waits if there is nothing for it.
@@ -298,8 +336,9 @@ impl Program {
     /// Adds a step in the stage `from`, or later if its owner has come further.
     fn step(&mut self, from: u32, owner: u16, part: usize, phase: Phase) -> u32 {
         let own = &mut self.owners[usize::from(owner)];
-        own.last = own.last.max(from);
+        own.last = own.last.max(from).max(self.floor);
         let (stage, command) = (own.last, self.commands.len() as u32);
+        self.stages = self.stages.max(stage + 1);
         self.steps.push(Step { stage, owner, command, part: part as u32, phase });
         stage
     }
@@ -310,6 +349,11 @@ impl Program {
         if self.owners.len() > 1 && self.owners.iter().any(|owner| owner.watched) {
             self.steps.iter_mut().for_each(|step| step.stage += 1);
             self.owners.iter_mut().for_each(|owner| owner.last += 1);
+            self.halts.iter_mut().for_each(|halt| halt.0 += 1);
+        }
+        if let Some(&(last, _)) = self.halts.back() {
+            // Nothing is let go before.
+            self.owners.iter_mut().for_each(|owner| owner.last = owner.last.max(last));
         }
         if !self.steps.is_sorted_by_key(|step| step.stage) {
             self.steps.sort_by_key(|step| step.stage);
@@ -324,7 +368,7 @@ impl Program {
 
     /// True if no stage comes after this.
     pub(super) fn is_last(&self, stage: u32) -> bool {
-        self.steps.last().is_none_or(|step| step.stage <= stage)
+        self.steps.last().is_none_or(|step| step.stage <= stage) && self.halts.is_empty()
     }
 
     /// Which owner a step is for.
@@ -333,13 +377,7 @@ impl Program {
     }
 
     /// Adds what a step has its owner run, unless it came to nothing.
-    pub(super) fn write(
-        &mut self,
-        step: usize,
-        protocol: Protocol,
-        hasher: &Hasher,
-        to: &mut Part,
-    ) {
+    pub(super) fn write(&mut self, step: usize, hasher: &Hasher, to: &mut Part) {
         let Step { command, part, phase, owner, .. } = self.steps[step];
         let owner = self.owners[usize::from(owner)].index;
         let first = to.words.len() as u32;
@@ -352,7 +390,7 @@ impl Program {
         let args = to.words.some(first as usize..to.words.len());
         let key = command.row.and_then(|row| row.first_key(&args));
         let hash = key.map_or(0, |key| hasher.hash(args.at(key)));
-        let (db, ran) = (command.db, Ran::Done);
+        let (db, protocol, ran) = (command.db, command.protocol, Ran::Done);
         let step = step as u32;
         let (reply_end, took) = (0, 0);
         let piece = Piece { task, db, protocol, hash, words, step, carried, ran, reply_end, took };

@@ -94,14 +94,15 @@ impl<C: Copy> Coordinator<C> {
         let (client, protocol, words) =
             (waiting.client, waiting.protocol, std::mem::take(&mut waiting.words));
         let wait = Wait { waiter, offers, parked: None };
-        let mut program = Program::default();
+        let mut program = Program::of(protocol);
         program.speaker = waiting.speaker;
         program.add(waiting.row, waiting.db, words, &self.ground, Some(wait));
-        self.start((client, protocol), program, Some(id), tickets);
+        self.start(client, program, Some(id), tickets);
     }
 
     /// Takes what came of a try.
-    pub(super) fn tried(&mut self, id: u64, mut command: Command, protocol: Protocol) {
+    pub(super) fn tried(&mut self, id: u64, mut command: Command) {
+        let protocol = command.protocol;
         let random = self.random();
         let waiting = self.waits.waiting.get_mut(&id).expect("who is tried is known");
         waiting.tried = false;
@@ -109,7 +110,7 @@ impl<C: Copy> Coordinator<C> {
             waiting.parked = true;
             self.finished.push_back((waiting.client, Finished::Parked(until)));
         } else if !waiting.parked || !command.found_nothing() {
-            command.finish(protocol, random);
+            command.finish(random);
             waiting.took += command.took;
             let reply = std::mem::take(&mut command.reply);
             waiting.words = command.into_words();
