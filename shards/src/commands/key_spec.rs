@@ -29,9 +29,13 @@ pub enum Begin {
     Index(u8),
     /// After this word in any case, looked for from this index on.
     Keyword(&'static str, u8),
-    /// The same, where the last such word counts.
-    LastKeyword(&'static str, u8),
+    /// The same, where the last such word counts that is an option itself: each of the others takes
+    /// so many words behind it, which may be any.
+    LastKeyword(&'static str, u8, Others),
 }
+
+/// Options of a command, each with how many words it takes.
+pub type Others = &'static [(&'static str, u8)];
 
 /// How far a run of keys goes from where it begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -85,10 +89,15 @@ impl KeySpec {
         Self { begin: Begin::Keyword(word, from), find, access: Access(access) }
     }
 
-    /// The one key after the last word `word`, looked for from index `from` on.
-    pub const fn after_last(word: &'static str, from: u8, access: &'static [&'static str]) -> Self {
+    /// The one key after the last option `word` among `others`, looked for from index `from` on.
+    pub const fn after_last(
+        word: &'static str,
+        from: u8,
+        others: Others,
+        access: &'static [&'static str],
+    ) -> Self {
         let find = Find::Range { last: 0, step: 1, limit: 0 };
-        Self { begin: Begin::LastKeyword(word, from), find, access: Access(access) }
+        Self { begin: Begin::LastKeyword(word, from, others), find, access: Access(access) }
     }
 
     /// True if it is one key at a fixed place.
@@ -155,8 +164,8 @@ impl KeySpec {
             Begin::Keyword(word, from) => {
                 (usize::from(from)..argc).find(|&index| args.is(index, word))? + 1
             }
-            Begin::LastKeyword(word, from) => {
-                (usize::from(from)..argc).rfind(|&index| args.is(index, word))? + 1
+            Begin::LastKeyword(word, from, others) => {
+                last_option(args, (word, usize::from(from)), others)? + 1
             }
         };
         match self.find {
@@ -179,6 +188,22 @@ impl KeySpec {
     }
 }
 
+/// Where the last option `word` stands from index `from` on. A word that another option takes is
+/// no option, whatever it says.
+fn last_option(args: &Args<'_>, (word, from): (&str, usize), others: Others) -> Option<usize> {
+    let (mut index, mut last) = (from, None);
+    while index < args.len() {
+        if args.is(index, word) {
+            last = Some(index);
+            index += 2;
+            continue;
+        }
+        let taken = others.iter().find(|(other, _)| args.is(index, other));
+        index += 1 + taken.map_or(0, |(_, words)| usize::from(*words));
+    }
+    last
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +213,9 @@ mod tests {
         words.extend(request.split(' ').map(str::as_bytes));
         spec.indexes(&words.args()).collect()
     }
+
+    const SORT: KeySpec =
+        KeySpec::after_last("STORE", 2, &[("BY", 1), ("GET", 1), ("LIMIT", 2)], &[]);
 
     #[test]
     fn runs_of_keys() {
@@ -204,9 +232,12 @@ mod tests {
             (KeySpec::after("STREAMS", 1, two, &[]), "xread count 1 streams a b 0 0", vec![4, 5]),
             (KeySpec::after("STREAMS", 1, two, &[]), "xread streams", vec![]),
             (KeySpec::after("STREAMS", 1, two, &[]), "xread count 2", vec![]),
-            (KeySpec::after_last("STORE", 2, &[]), "sort a store b store c", vec![5]),
-            (KeySpec::after_last("STORE", 2, &[]), "sort a store b store", vec![]),
-            (KeySpec::after_last("STORE", 2, &[]), "sort a", vec![]),
+            (SORT, "sort a store b store c", vec![5]),
+            (SORT, "sort a store b store", vec![]),
+            (SORT, "sort a", vec![]),
+            (SORT, "sort a store b by store", vec![3]),
+            (SORT, "sort a by store store b get store alpha", vec![5]),
+            (SORT, "sort a limit store store store b by", vec![6]),
         ] {
             assert_eq!(keys(&spec, request), indexes, "{request}");
         }
