@@ -279,4 +279,3 @@ impl Walk {
         Step::More
     }
 }
-

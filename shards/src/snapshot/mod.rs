@@ -25,7 +25,7 @@ pub(crate) use cut::{Cut, Long};
 pub use cut::{Piece, Saved};
 pub use decode::{Decoded, Decoder};
 pub use encode::{Encoder, Purpose, Rest};
-pub use load::{Loaded, Loader};
+pub use load::{Head, Loaded, Loader};
 
 use pinion_rdb::{Origin, Version, crc};
 
