@@ -14,6 +14,7 @@ const TOP: &[&str] = &[
     "bench",
     "deploy",
     "io",
+    "rdb",
     "scripts",
     "shards",
     "src",
@@ -24,6 +25,7 @@ const KERNEL: &[&str] = &["glommio", "glommio-ng", "io-uring", "libc", "nix"];
 /// Packages of the house that a manifest must not name: the arrows point one way.
 const NOT_NAMED: &[(&str, &[&str])] = &[
     ("io/Cargo.toml", &["pinion", "pinion-shards", "pinion-bench"]),
+    ("rdb/Cargo.toml", &["pinion", "pinion-shards", "pinion-io", "pinion-bench"]),
     ("shards/Cargo.toml", &["pinion", "pinion-bench"]),
     ("Cargo.toml", &["pinion-bench"]),
 ];

@@ -42,6 +42,7 @@ static FAMILIES: &[&[Row]] = &[
     keys::watch::ROWS,
     keys::object::ROWS,
     keys::debug::ROWS,
+    keys::dump::ROWS,
     expiry::ROWS,
     strings::get::ROWS,
     strings::set::ROWS,

@@ -33,6 +33,8 @@ pub struct Encodings {
     pub stream_node_max_entries: usize,
     /// Bytes of a sparse HyperLogLog, its header among them, at most.
     pub hll_sparse_max_bytes: usize,
+    /// Strings in DUMP and in files are compressed.
+    pub rdb_compression: bool,
 }
 
 impl Default for Encodings {
@@ -51,6 +53,7 @@ impl Default for Encodings {
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
             hll_sparse_max_bytes: 3000,
+            rdb_compression: true,
         }
     }
 }

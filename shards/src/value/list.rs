@@ -12,7 +12,7 @@ pub use items::Items;
 use super::packed::{Item, Packed};
 use super::{Kind, Object, Rules, Value};
 use node::{Limits, Node, Run};
-use quick::Quick;
+use quick::{Quick, Spot};
 
 /// A list.
 #[derive(Debug)]
@@ -24,6 +24,15 @@ pub struct List {
 enum Form {
     Packed(Packed),
     Quick(Box<Quick>),
+}
+
+/// A node of a list as it lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StoredNode<'a> {
+    /// Elements in a listpack.
+    Packed(&'a Packed),
+    /// One element.
+    Plain(&'a [u8]),
 }
 
 /// An end of a list.
@@ -45,6 +54,25 @@ impl List {
         }
     }
 
+    /// An empty list in the long form.
+    pub(crate) fn long() -> Self {
+        let mut list = Self::default();
+        list.part();
+        list
+    }
+
+    /// The node at a place (0 is the first), and the place of the next: what files are made of. A
+    /// short list is one node.
+    pub(crate) fn node_at(&self, place: u64) -> Option<(StoredNode<'_>, Option<u64>)> {
+        let quick = match &self.form {
+            Form::Packed(packed) => return Some((StoredNode::Packed(packed), None)),
+            Form::Quick(quick) => quick,
+        };
+        let spot = quick.spot_of(place)?;
+        let next = quick.following(spot, Side::Left).map(Spot::place);
+        Some((quick.node(spot).stored(), next))
+    }
+
     /// Adds texts at one end, one after the other.
     #[inline]
     pub fn push<'t>(
@@ -56,6 +84,25 @@ impl List {
         let limits = Limits::of(rules);
         self.prepare(limits, texts.clone());
         texts.for_each(|text| self.add(limits, side, text));
+    }
+
+    /// Adds elements at the right end that lie in a listpack, which is not empty, as a node.
+    pub(crate) fn push_packed(&mut self, rules: &Rules, elements: Packed) {
+        let limits = Limits::of(rules);
+        match &mut self.form {
+            Form::Packed(own) if own.is_empty() => {
+                let large = limits.are_exceeded(elements.bytes(), elements.count());
+                *own = elements;
+                if large {
+                    self.part();
+                }
+            }
+            Form::Packed(_) => {
+                self.part();
+                self.push_packed(rules, elements);
+            }
+            Form::Quick(quick) => quick.push_node(Side::Right, Node::of_packed(elements)),
+        }
     }
 
     /// Adds an element as it was read from a list. An integer counts for no bytes when room is
@@ -233,13 +280,19 @@ impl List {
             count += 1;
         }
         if limits.are_exceeded(bytes, count) {
-            let packed = std::mem::take(packed);
-            let mut quick = Box::<Quick>::default();
-            if !packed.is_empty() {
-                quick.push_node(Side::Left, Node::of_packed(packed));
-            }
-            self.form = Form::Quick(quick);
+            self.part();
         }
+    }
+
+    /// Leaves the small form.
+    fn part(&mut self) {
+        let Form::Packed(packed) = &mut self.form else { return };
+        let packed = std::mem::take(packed);
+        let mut quick = Box::<Quick>::default();
+        if !packed.is_empty() {
+            quick.push_node(Side::Left, Node::of_packed(packed));
+        }
+        self.form = Form::Quick(quick);
     }
 
     /// Goes back to the small form if little is left.

@@ -23,6 +23,7 @@ pub use fields::{Field, Fields};
 pub use hash::{Hash, Pair};
 pub use intset::IntSet;
 pub use kind::Kind;
+pub(crate) use list::StoredNode;
 pub use list::{Items, List, Side};
 pub(crate) use packed::Needle;
 pub use packed::{Item, Iter as PackedIter, Packed, Pos};
@@ -50,6 +51,19 @@ pub enum Value<'a> {
     SortedSet(&'a SortedSet),
     /// A stream.
     Stream(&'a Stream),
+}
+
+/// How a value lies, for whoever writes it to a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stored<'a> {
+    /// As integers in order.
+    Ints(&'a IntSet),
+    /// As a listpack.
+    Packed(&'a Packed),
+    /// As a listpack of fields, values and times.
+    Timed(&'a Packed),
+    /// In some form that files do not know.
+    Large,
 }
 
 /// A value as a command writes it.

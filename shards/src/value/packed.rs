@@ -28,6 +28,7 @@ pub(crate) use item::Needle;
 pub use iter::Iter;
 
 use super::growth::{reserve, shrink, size_class};
+use crate::commands::parse_int;
 use crate::limits::PACKED_BYTES_MAX;
 use item::{Encoded, backlen_len, backwards, decode, item_len};
 
@@ -108,6 +109,23 @@ impl Packed {
         }
         let told = packed.head_count();
         (told == count || told == COUNT_UNKNOWN).then_some(packed)
+    }
+
+    /// The same with every text that is an integer in its one decimal form as an integer, which
+    /// others may not have made sure.
+    pub(crate) fn settled(self) -> Self {
+        let stray = |item: Item<'_>| matches!(item, Item::Str(text) if parse_int(text).is_some());
+        if !self.iter().any(stray) {
+            return self;
+        }
+        let mut settled = Self::with_room(self.bytes());
+        for item in &self {
+            match item {
+                Item::Int(value) => settled.push_back_int(value),
+                Item::Str(text) => settled.push_back(text),
+            }
+        }
+        settled
     }
 
     /// The listpack as it stands in files.

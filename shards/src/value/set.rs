@@ -1,6 +1,6 @@
 //! Sets: sorted integers, else a listpack, else a table. When which is used is Redis's own choice.
 
-use super::{Content, Fields, IntSet, Item, Kind, Object, Packed, Rules, Value};
+use super::{Content, Fields, IntSet, Item, Kind, Object, Packed, Rules, Stored, Value};
 use crate::commands::parse_int;
 
 /// A set of texts.
@@ -188,6 +188,31 @@ impl Set {
                 Some(packed.at(at))
             }
             Form::Table(table) => Some(Item::Str(table.random(random)?.name())),
+        }
+    }
+
+    /// A set of these integers.
+    pub(crate) fn of_ints(ints: IntSet, rules: &Rules) -> Self {
+        let count = ints.len();
+        let mut set = Self(Form::Ints(ints));
+        set.make_room(rules, count);
+        set
+    }
+
+    /// A set of these members, each of which is there once.
+    pub(crate) fn of_packed(members: Packed, rules: &Rules) -> Self {
+        let count = members.count();
+        let mut set = Self(Form::Packed(members));
+        set.make_room(rules, count);
+        set
+    }
+
+    /// How it lies, for whoever writes it to a file.
+    pub(crate) fn stored(&self) -> Stored<'_> {
+        match &self.0 {
+            Form::Ints(ints) => Stored::Ints(ints),
+            Form::Packed(packed) => Stored::Packed(packed),
+            Form::Table(_) => Stored::Large,
         }
     }
 

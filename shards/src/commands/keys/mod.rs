@@ -1,6 +1,7 @@
 //! Commands on keys of any type.
 
 pub(super) mod debug;
+pub(super) mod dump;
 pub(super) mod moving;
 pub(super) mod object;
 pub(super) mod presence;

@@ -9,7 +9,7 @@ mod large;
 mod pairs;
 mod timed;
 
-use super::{Item, Kind, Object, Packed, Rules, Value};
+use super::{Item, Kind, Object, Packed, Rules, Stored, Value};
 use crate::shard::Millis;
 use large::Large;
 use timed::Timed;
@@ -258,6 +258,30 @@ impl Hash {
             }
         });
         found
+    }
+
+    /// A hash of these names and values in turn, each name of which is there once.
+    pub(crate) fn of_pairs(pairs: Packed, rules: &Rules) -> Self {
+        let mut hash = Self(Form::Pairs(pairs));
+        hash.prepare(rules, hash.len(), 0);
+        hash
+    }
+
+    /// A hash of these names, values and times in turn, in the order of the times, those that are 0
+    /// at the end; each name is there once.
+    pub(crate) fn of_timed(fields: Packed, rules: &Rules) -> Self {
+        let mut hash = Self(Form::Timed(Box::new(Timed::of_packed(fields))));
+        hash.prepare(rules, hash.len(), 0);
+        hash
+    }
+
+    /// How it lies, for whoever writes it to a file.
+    pub(crate) fn stored(&self) -> Stored<'_> {
+        match &self.0 {
+            Form::Pairs(packed) => Stored::Packed(packed),
+            Form::Timed(timed) => Stored::Timed(timed.packed()),
+            Form::Large(_) => Stored::Large,
+        }
     }
 
     /// True if fields are found without walking over others.

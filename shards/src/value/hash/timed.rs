@@ -34,6 +34,11 @@ impl Timed {
         Self(timed)
     }
 
+    /// Names, values and times in turn, in the order of the times.
+    pub(super) fn of_packed(fields: Packed) -> Self {
+        Self(fields)
+    }
+
     #[inline]
     pub(super) fn packed(&self) -> &Packed {
         &self.0

@@ -1,6 +1,6 @@
 //! A node of a long list: a few kilobytes of packed items, or one large text.
 
-use super::Side;
+use super::{Side, StoredNode};
 use crate::value::Rules;
 use crate::value::packed::{Item, Iter, Packed};
 
@@ -104,6 +104,14 @@ impl Node {
     /// A node of these elements.
     pub(super) fn of_packed(packed: Packed) -> Self {
         Self { count: packed.count() as u32, body: Body::Packed(packed) }
+    }
+
+    /// How it lies, for whoever writes it to a file.
+    pub(super) fn stored(&self) -> StoredNode<'_> {
+        match &self.body {
+            Body::Packed(packed) => StoredNode::Packed(packed),
+            Body::Plain(text) => StoredNode::Plain(text),
+        }
     }
 
     /// Its elements, if they are packed.

@@ -40,7 +40,21 @@ pub(super) struct Spot {
     node: usize,
 }
 
+impl Spot {
+    /// The same as a number; 0 is the first of all.
+    pub(super) fn place(self) -> u64 {
+        (self.chunk * LIST_CHUNK_NODES_MAX + self.node) as u64
+    }
+}
+
 impl Quick {
+    /// The spot with this number, if there is a node.
+    pub(super) fn spot_of(&self, place: u64) -> Option<Spot> {
+        let place = usize::try_from(place).ok()?;
+        let (chunk, node) = (place / LIST_CHUNK_NODES_MAX, place % LIST_CHUNK_NODES_MAX);
+        (node < self.chunks.get(chunk)?.nodes.len()).then_some(Spot { chunk, node })
+    }
+
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.len

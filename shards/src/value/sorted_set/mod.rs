@@ -16,7 +16,7 @@ mod tests;
 pub use bounds::{Bounds, LexEnd, ScoreEnd};
 pub use members::Members;
 
-use super::{Item, Kind, Object, Packed, Rules, Value};
+use super::{Item, Kind, Object, Packed, Rules, Stored, Value};
 use large::Large;
 use std::ops::Range;
 
@@ -53,6 +53,30 @@ impl SortedSet {
     pub fn make_room(&mut self, count: usize, rules: &Rules) {
         if count > rules.zset_max_listpack_entries {
             self.grow(rules);
+        }
+    }
+
+    /// A sorted set of these members and scores in turn, which are checked; none if the scores are
+    /// no numbers. The members are in order or are put in order; each is there once.
+    pub(crate) fn of_packed(packed: Packed, rules: &Rules) -> Option<Self> {
+        let (count, sorted) = (packed.count() / 2, pairs::are_sorted(&packed)?);
+        let mut set = Self(Form::Packed(packed));
+        if !sorted {
+            let mut other = Self::with_room(count, 0, rules);
+            for (member, score) in set.iter() {
+                other.put(member.text(&mut itoa::Buffer::new()), score, rules);
+            }
+            set = other;
+        }
+        set.make_room(count, rules);
+        Some(set)
+    }
+
+    /// How it lies, for whoever writes it to a file.
+    pub(crate) fn stored(&self) -> Stored<'_> {
+        match &self.0 {
+            Form::Packed(packed) => Stored::Packed(packed),
+            Form::Large(_) => Stored::Large,
         }
     }
 

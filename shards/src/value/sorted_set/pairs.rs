@@ -21,6 +21,28 @@ pub(super) fn score_of(item: Item<'_>) -> f64 {
     }
 }
 
+/// True if members and scores from elsewhere are in order; none if a score is no number.
+pub(super) fn are_sorted(packed: &Packed) -> Option<bool> {
+    let (mut items, mut sorted) = (packed.iter(), true);
+    let mut last: Option<(Item<'_>, f64)> = None;
+    while let (Some(member), Some(score)) = (items.next(), items.next()) {
+        let score = match score {
+            Item::Int(value) => value as f64,
+            Item::Str(text) => std::str::from_utf8(text).ok()?.parse().ok()?,
+        };
+        if score.is_nan() {
+            return None;
+        }
+        if let Some((before, lower)) = last {
+            let (mut one, mut other) = (itoa::Buffer::new(), itoa::Buffer::new());
+            sorted &=
+                lower < score || lower == score && before.text(&mut one) < member.text(&mut other);
+        }
+        last = Some((member, score));
+    }
+    Some(sorted)
+}
+
 /// Hands `put` the text of a score.
 fn with_text(score: f64, put: impl FnOnce(&[u8])) {
     let mut text = Vec::with_capacity(24);

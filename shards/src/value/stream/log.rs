@@ -154,6 +154,29 @@ impl Log {
         Ok(id)
     }
 
+    /// Entries in nodes from elsewhere: none if they do not agree with themselves, with each other,
+    /// or with what is told of them. Nodes of which every entry is deleted are left out.
+    pub(crate) fn of_nodes(
+        nodes: impl Iterator<Item = (Id, Packed)>,
+        (len, last, max_deleted, added): (u64, Id, Id, u64),
+    ) -> Option<Self> {
+        let mut log = Self { last, max_deleted, added, ..Self::default() };
+        let mut before = None;
+        for (master, node) in nodes {
+            let live = node::check(master, &node, &mut before)?;
+            log.len += live;
+            if live > 0 {
+                log.bytes += NODE_BYTES + node.heap_bytes();
+                log.nodes.insert(master, node);
+            }
+        }
+        if log.len != len || before.is_some_and(|before| before > last) {
+            return None;
+        }
+        log.find_first();
+        Some(log)
+    }
+
     /// Entries with ids from `start` to `end`, both included, in order.
     pub fn range(&self, start: Id, end: Id) -> Range<'_> {
         let nodes = if start > end {
@@ -163,6 +186,11 @@ impl Log {
             self.nodes.range(from..=end)
         };
         Range { nodes, front: None, back: None, start, end }
+    }
+
+    /// The nodes from this first id on, as they lie: what files are made of.
+    pub(crate) fn nodes_from(&self, from: Id) -> impl Iterator<Item = (Id, &Packed)> {
+        self.nodes.range(from..).map(|(&id, node)| (id, node))
     }
 
     /// How many entries have ids from `start` to `end`. Looks into the first and the last node

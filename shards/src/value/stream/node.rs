@@ -182,6 +182,49 @@ pub(super) fn push<'f>(
     set_counts(node, live + 1, deleted);
 }
 
+/// Checks a node from elsewhere whose first id is `master`: every item, every count, and that ids
+/// grow from `before` on, which becomes the last of them. How many entries are not deleted.
+pub(super) fn check(master: Id, node: &Packed, before: &mut Option<Id>) -> Option<u64> {
+    if before.is_some_and(|before| master <= before) {
+        return None;
+    }
+    let mut items = node.iter();
+    let (live, deleted, names_len) =
+        (checked_count(&mut items)?, checked_count(&mut items)?, checked_count(&mut items)?);
+    for _ in 0..names_len {
+        items.next()?;
+    }
+    if items.next()?.int()? != 0 {
+        return None;
+    }
+    let mut found = (0, 0);
+    while let Some(flags) = items.next() {
+        let flags = flags.int().filter(|flags| flags & !(DELETED | SAME_NAMES) == 0)?;
+        let (ms, seq) = (items.next()?.int()? as u64, items.next()?.int()? as u64);
+        let id = Id { ms: master.ms.wrapping_add(ms), seq: master.seq.wrapping_add(seq) };
+        if id < master || before.is_some_and(|before| id <= before) {
+            return None;
+        }
+        *before = Some(id);
+        let (fields, ahead) = match flags & SAME_NAMES != 0 {
+            true => (names_len, ENTRY_HEAD as u64),
+            false => (checked_count(&mut items)?.checked_mul(2)?, ENTRY_HEAD as u64 + 1),
+        };
+        for _ in 0..fields {
+            items.next()?;
+        }
+        if checked_count(&mut items)? != fields.checked_add(ahead)? {
+            return None;
+        }
+        *if flags & DELETED == 0 { &mut found.0 } else { &mut found.1 } += 1;
+    }
+    (found == (live, deleted)).then_some(live)
+}
+
+fn checked_count(items: &mut Iter<'_>) -> Option<u64> {
+    u64::try_from(items.next()?.int()?).ok()
+}
+
 /// True if the head's names are exactly `names`.
 fn has_names<'f>(node: &Packed, mut names: impl Iterator<Item = &'f [u8]>) -> bool {
     let mut items = node.iter();
