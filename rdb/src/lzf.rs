@@ -12,8 +12,10 @@
 
 use crate::fault::Fault;
 
-/// Bits of the table of places where three bytes were last seen.
+/// Bits of the table of places where three bytes were last seen. A short input uses the start of
+/// it only, which stays in the nearest cache.
 const TABLE_BITS: u32 = 14;
+const TABLE_BITS_MIN: u32 = 8;
 /// Bytes as they are, in one piece.
 const PLAIN_MAX: usize = 32;
 /// How far back a piece may be copied from.
@@ -76,14 +78,16 @@ impl Compressor {
     /// Writes all pieces; false if that led beyond `end`.
     fn pieces(&mut self, input: &[u8], out: &mut Vec<u8>, end: usize) -> bool {
         let base = self.base as usize;
+        let bits = (input.len().ilog2() + 3).clamp(TABLE_BITS_MIN, TABLE_BITS);
+        let table = &mut self.table[..1 << bits];
         let (mut at, mut plain) = (0, 0);
-        while at + 3 < input.len() {
-            let slot = &mut self.table[hash(&input[at..])];
+        while let Some(three) = three_at(input, at) {
+            let slot = &mut table[hash(three, bits)];
             let seen = *slot as usize;
             *slot = (base + at) as u32;
             let before = seen.wrapping_sub(base);
             let is_there = seen >= base && at - before <= BACK_MAX;
-            if !is_there || input[before..before + 3] != input[at..at + 3] {
+            if !is_there || three_at(input, before) != Some(three) {
                 at += 1;
                 continue;
             }
@@ -98,8 +102,8 @@ impl Compressor {
             let next = at + len;
             // The places at the end of a copied piece are the likeliest to be seen again.
             for at in next - 2..next {
-                if at + 3 <= input.len() {
-                    self.table[hash(&input[at..])] = (base + at) as u32;
+                if let Some(three) = three_at(input, at) {
+                    table[hash(three, bits)] = (base + at) as u32;
                 }
             }
             (at, plain) = (next, next);
@@ -117,10 +121,16 @@ fn same((one, other): &(&u8, &u8)) -> bool {
     one == other
 }
 
+/// Three bytes as a number; none at the last three, which begin no copied piece.
 #[inline]
-fn hash(bytes: &[u8]) -> usize {
-    let three = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]);
-    (three.wrapping_mul(0x9e37_79b1) >> (32 - TABLE_BITS)) as usize
+fn three_at(input: &[u8], at: usize) -> Option<u32> {
+    let four = input.get(at..)?.first_chunk()?;
+    Some(u32::from_le_bytes(*four) & 0xff_ffff)
+}
+
+#[inline]
+fn hash(three: u32, bits: u32) -> usize {
+    (three.wrapping_mul(0x9e37_79b1) >> (32 - bits)) as usize
 }
 
 fn write_plain(bytes: &[u8], out: &mut Vec<u8>) {

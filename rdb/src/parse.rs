@@ -8,7 +8,7 @@
 use crate::crc::Crc;
 use crate::fault::{Error, Fault};
 use crate::kind::{self, Origin, Version};
-use crate::read::Reader;
+use crate::read::{Reader, text_head};
 use crate::skip::Skip;
 
 /// Bytes that a file begins with.
@@ -199,6 +199,10 @@ impl Parser {
                 Stage::Between => match self.buffer.get(begin) {
                     None if self.most(begin) == 0 => return Err(error(Fault::Cut)),
                     None => return Ok(None),
+                    Some(&kind::STRING) if let Some(end) = self.whole_string(begin) => {
+                        (self.at, self.start) = (end, end);
+                        return self.record(kind::STRING, begin).map(Some);
+                    }
                     Some(&opcode) => {
                         self.skip = self.way(opcode).map_err(error)?;
                         self.at = begin + 1;
@@ -287,6 +291,15 @@ impl Parser {
         (self.start, self.at) = (MAGIC_BYTES, MAGIC_BYTES);
         (self.stage, self.version) = (Stage::Between, Some(version));
         Ok(Some(Item::Version(version)))
+    }
+
+    /// The end of the record of a string that begins at `begin`, if all of it is there: most
+    /// records of most files.
+    #[inline]
+    fn whole_string(&self, begin: usize) -> Option<usize> {
+        let key = begin + 1;
+        let value = text_end(&self.buffer, key)?;
+        text_end(&self.buffer, value)
     }
 
     /// The way from an opcode, or from the key of a record of this type, to the end.
@@ -378,6 +391,14 @@ impl Parser {
             (Some(crc), told) => Checksum::Wrong { told, found: crc.sum() },
         }
     }
+}
+
+/// The end of the string at `at`, if all of it is there.
+#[inline]
+fn text_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let (_, head, body) = text_head(bytes.get(at..)?).ok()??;
+    let end = (at + head).checked_add(usize::try_from(body).ok()?)?;
+    (end <= bytes.len()).then_some(end)
 }
 
 #[cfg(test)]

@@ -54,6 +54,13 @@ impl List {
         }
     }
 
+    /// An empty list in the long form.
+    pub(crate) fn long() -> Self {
+        let mut list = Self::default();
+        list.part();
+        list
+    }
+
     /// The node at a place (0 is the first), and the place of the next: what files are made of. A
     /// short list is one node.
     pub(crate) fn node_at(&self, place: u64) -> Option<(StoredNode<'_>, Option<u64>)> {

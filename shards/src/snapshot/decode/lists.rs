@@ -9,13 +9,17 @@ impl Source<'_, '_> {
     pub(super) fn list(&mut self, number: u8) -> Result<List, Fault> {
         let mut list = List::default();
         if number == kind::LIST_ZIPLIST {
-            self.list_ziplist(&mut list)?;
-            return Ok(list);
+            return self.old_list();
         }
         for _ in 0..self.reader.count(1)? {
             match number {
                 kind::LIST => self.element(&mut list)?,
-                kind::LIST_QUICKLIST => self.list_ziplist(&mut list)?,
+                kind::LIST_QUICKLIST => {
+                    let elements = self.ziplist(1)?;
+                    if !elements.is_empty() {
+                        list.push_packed(self.rules, elements);
+                    }
+                }
                 _ => self.node(&mut list)?,
             }
         }
@@ -30,14 +34,16 @@ impl Source<'_, '_> {
         })
     }
 
-    fn list_ziplist(&mut self, list: &mut List) -> Result<(), Fault> {
+    /// A list in one old list. As Redis it stays in the long form, however short it is.
+    fn old_list(&mut self) -> Result<List, Fault> {
+        let mut list = List::long();
         let mut entries = Ziplist::new(self.reader.text(&mut self.decoder.room)?)?;
         let mut digits = itoa::Buffer::new();
         while let Some(entry) = entries.next()? {
             let text = item(entry).text(&mut digits);
             list.push(self.rules, Side::Right, std::iter::once(text));
         }
-        Ok(())
+        Ok(list)
     }
 
     /// A node of the newer form. One without elements is left out.
