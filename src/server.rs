@@ -5,6 +5,7 @@ use crate::census::Census;
 use crate::config::Config;
 use crate::process::allocated;
 use crate::slow::Numbers;
+use crate::snapshot::{Current, Saves};
 use crate::tickets::Tickets;
 use pinion_io::ring::SocketId;
 use pinion_shards::Millis;
@@ -35,6 +36,10 @@ pub struct Server {
     pub flush_due: AtomicU64,
     /// The second in which a TLS connection that broke was last told of.
     pub tls_fault_second: AtomicU64,
+    /// The save under way.
+    pub saves: Saves,
+    /// The load under way.
+    pub loading: Current,
     /// True once a graceful stop has begun.
     pub stopping: AtomicBool,
     /// Memory allocated when it started, in bytes.
@@ -76,6 +81,8 @@ impl Server {
             tls_port: AtomicU16::new(0),
             flush_due: AtomicU64::new(0),
             tls_fault_second: AtomicU64::new(0),
+            saves: Saves::default(),
+            loading: Current::default(),
             stopping: AtomicBool::new(false),
             memory_at_start: allocated(),
             memory_peak: AtomicU64::new(0),

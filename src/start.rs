@@ -71,6 +71,7 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
         .acl
         .begin(&server.config.settings())
         .map_err(|sentence| failed("set up its users")(io::Error::other(sentence)))?;
+    server.loading.announce();
     server.port.store(port.unwrap_or(0), Ordering::Relaxed);
     server.tls_port.store(tls_port.unwrap_or(0), Ordering::Relaxed);
     let shards = (0..cores).map(|index| Shard::new(index, cores, databases, random.1)).collect();

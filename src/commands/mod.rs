@@ -15,6 +15,7 @@ mod info_stats;
 mod latency;
 mod memory;
 mod monitor;
+mod persistence;
 mod pubsub;
 mod renames;
 mod replication;
@@ -120,6 +121,14 @@ pub enum Outcome {
 pub enum Job {
     /// `+OK` after so long.
     Sleep(Duration),
+    /// A snapshot: SAVE waits for its end, BGSAVE for its beginning, and `scheduled` has it begin
+    /// later if one is under way.
+    Save {
+        /// The reply comes at its end.
+        wait: bool,
+        /// It may begin later.
+        scheduled: bool,
+    },
     /// A question to every core.
     Errand(Errand),
     /// A graceful stop of the server, without a reply.

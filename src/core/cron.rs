@@ -78,6 +78,9 @@ impl Cron {
         if work.hops.is_waiting() {
             return Wait::AtMost(LANE_WAIT);
         }
+        if work.is_loading {
+            return Wait::AtMost(PERIOD_BUSY);
+        }
         let pause = work.pause_left().map(|left| work.steady + Duration::from_millis(left));
         let ends = [jobs.next_end(), work.blocked.next_end(), pause];
         if let Some(end) = ends.into_iter().flatten().min() {

@@ -1,5 +1,6 @@
 //! Jobs: what a command starts and its connection waits for.
 
+use super::snapshot::Asker;
 use super::{Core, Work};
 use crate::commands::{Context, Job};
 use crate::connection::{Connection, Stall};
@@ -41,7 +42,7 @@ pub(super) struct Asked {
 
 /// A command whose job goes on.
 #[derive(Debug)]
-struct Command {
+pub(super) struct Command {
     row: &'static Row,
     words: Words,
     /// How long it ran, in nanoseconds.
@@ -95,6 +96,9 @@ impl Core {
                     command.took = time.as_nanos() as u64;
                     self.jobs.sleepers.insert((socket, place), command);
                     self.jobs.sleeps.push(Reverse(Sleep { end, place, socket }));
+                }
+                Job::Save { wait, scheduled } => {
+                    self.start_save(Asker { socket, place, command, waits: wait }, scheduled);
                 }
                 Job::Errand(errand) => self.start_errand((socket, place), errand, command),
                 Job::Stop => {
@@ -166,7 +170,13 @@ impl Core {
     }
 
     /// Gives a job's client its reply, and lets it go on.
-    fn finish(&mut self, socket: SocketId, place: Place, reply: &[u8], command: Option<&Command>) {
+    pub(super) fn finish(
+        &mut self,
+        socket: SocketId,
+        place: Place,
+        reply: &[u8],
+        command: Option<&Command>,
+    ) {
         if let Some(Command { row, words, took }) = command {
             self.work.stats.command_late(row);
             let (row, args) = (Some(*row), words.args());

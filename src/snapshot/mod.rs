@@ -30,11 +30,15 @@
 
 mod file;
 mod index;
+pub mod loading;
 mod names;
+pub mod save;
 
 pub use file::{Finished, Head, Order, Run, Snapshot, Writer};
 pub use index::{Chunk, Index, UNIT_BYTES, read_index};
+pub use loading::{Counts, Current, Loading, Part};
 pub use names::{Names, forgotten};
+pub use save::{Save, Saves};
 
 #[cfg(test)]
 mod tests;
