@@ -2,6 +2,7 @@
 
 pub mod acl;
 pub mod census;
+pub mod check;
 pub mod commands;
 pub mod config;
 pub mod connection;

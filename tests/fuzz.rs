@@ -10,5 +10,6 @@ mod fuzz {
     mod reply;
     mod request;
     mod rows;
+    mod snapshot;
     mod source;
 }
