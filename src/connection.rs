@@ -50,6 +50,8 @@ pub struct Connection {
     pub resumes: bool,
     /// Close at once.
     pub killed: bool,
+    /// But not before what it is owed has gone out, if that is soon.
+    pub farewell: bool,
     /// Replies that may be awaited before it stands still: few at first and while they are large.
     pub awaited_max: usize,
     /// Jobs of it under way: one, but where an EXEC started several.
@@ -151,6 +153,7 @@ impl Connection {
             ended: false,
             resumes: false,
             killed: false,
+            farewell: false,
             awaited_max: AWAITED_FIRST,
             jobs: 0,
             joining: 0,
@@ -188,6 +191,25 @@ impl Connection {
             self.dirty = true;
             dirty.push(self.socket);
         }
+    }
+
+    /// Has it closed at once, whatever it was to be told.
+    pub fn kill(&mut self) {
+        (self.killed, self.farewell) = (true, false);
+    }
+
+    /// Has it closed, though it has done nothing wrong: what it is owed still goes out. One whose
+    /// command waits is owed nothing.
+    pub fn dismiss(&mut self) {
+        self.farewell = !self.killed && self.stall == Stall::None;
+        self.killed = true;
+        self.session.closing |= self.farewell;
+    }
+
+    /// True if its output is to be sent.
+    #[inline]
+    pub fn sends(&self) -> bool {
+        (!self.killed || self.farewell) && self.sending == 0 && self.has_output()
     }
 
     /// Has it stand still for one job more.
@@ -235,10 +257,11 @@ impl Connection {
     pub fn is_done(&self) -> bool {
         let sent = !self.has_output() && self.sending == 0;
         let left = self.ended && self.stall == Stall::None && !self.resumes;
+        let is_owed = !sent || !self.pipeline.is_settled();
         // Nobody is there for what comes late.
         let waits = matches!(self.stall, Stall::Blocked(_) | Stall::Later | Stall::Paused);
         let left_waiting = self.ended && waits;
-        self.killed
+        self.killed && !(self.farewell && is_owed)
             || sent && left_waiting
             || sent && (self.session.closing || left) && self.pipeline.is_settled()
     }

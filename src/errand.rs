@@ -48,7 +48,7 @@ pub struct ClientView<'a> {
     pub input_bytes: usize,
     /// Bytes of output that wait for it.
     pub output_bytes: usize,
-    /// Set to true to close it at once, replies unsent.
+    /// Set to true to close it, once the replies that it has are sent.
     pub kill: &'a mut bool,
     /// True if its command waits for a key.
     pub is_blocked: bool,

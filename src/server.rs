@@ -31,6 +31,8 @@ pub struct Server {
     pub port: AtomicU16,
     /// The port that speaks TLS besides, or 0.
     pub tls_port: AtomicU16,
+    /// When all keys of database 0 are to go (memcached's `flush_all`), or 0.
+    pub flush_due: AtomicU64,
     /// The second in which a TLS connection that broke was last told of.
     pub tls_fault_second: AtomicU64,
     /// True once a graceful stop has begun.
@@ -72,6 +74,7 @@ impl Server {
             cores,
             port: AtomicU16::new(0),
             tls_port: AtomicU16::new(0),
+            flush_due: AtomicU64::new(0),
             tls_fault_second: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             memory_at_start: allocated(),

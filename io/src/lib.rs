@@ -8,6 +8,7 @@ pub mod limits;
 pub mod resp;
 
 pub mod clock;
+pub mod disk;
 #[allow(unsafe_code)]
 // Room: boxes through atomic pointers, a cell behind an atomic word. Model: `mesh::model`.
 pub mod mesh;

@@ -51,3 +51,12 @@ pub const TLS_WAITING_BYTES_MAX: usize = 16 * 1024 + TLS_RECORD_BYTES_MAX;
 pub const TLS_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Most files in a directory of certificates.
 pub const TLS_FILES_MAX: usize = 4096;
+
+/// What files are written and read in, in bytes: what any disk takes past the kernel's cache.
+pub const DISK_BLOCK_BYTES: usize = 4096;
+/// Aligned buffers that an open file keeps for the next write.
+pub const DISK_SPARE_BUFFERS_MAX: usize = 2;
+/// Names of a directory that are looked at, at most.
+pub const DIRECTORY_NAMES_MAX: usize = 1 << 20;
+
+const _: () = assert!(DISK_BLOCK_BYTES.is_power_of_two());

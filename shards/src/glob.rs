@@ -4,6 +4,7 @@
 //! takes the next byte as it is. A class may lack its end; a `\` at the very end is itself. After
 //! a mismatch only the last `*` tries again, so time is bounded by the product of the lengths,
 //! whatever the pattern. A pattern with too many `*` matches nothing that reaches the last of them.
+//! As in Redis, an empty text is matched by an empty pattern only.
 
 use crate::limits::GLOB_STARS_MAX;
 
@@ -17,8 +18,17 @@ pub fn is_match_any_case(pattern: &[u8], text: &[u8]) -> bool {
     matches(pattern, text, |byte| byte.to_ascii_lowercase())
 }
 
+/// True if a listing that `pattern` filters shows `text`: `*` stands for all there are, also for
+/// the empty one.
+pub fn shows(pattern: &[u8], text: &[u8]) -> bool {
+    pattern == b"*" || is_match(pattern, text)
+}
+
 /// Matches bytes that are the same after `fold`.
 fn matches(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8 + Copy) -> bool {
+    if text.is_empty() {
+        return pattern.is_empty();
+    }
     let (mut place, mut at) = (0, 0);
     // Behind the last `*`, and where in the text that part was tried.
     let mut retry: Option<(usize, usize)> = None;
@@ -109,7 +119,8 @@ mod tests {
         for (pattern, text, is) in [
             ("", "", true),
             ("", "a", false),
-            ("*", "", true),
+            ("*", "", false),
+            ("a*", "a", true),
             ("**", "ab", true),
             ("?", "", false),
             ("a*c", "abcbc", true),

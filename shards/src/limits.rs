@@ -106,5 +106,19 @@ pub const ENCODE_STREAM_STEPS_MAX: usize = 8;
 pub const ENCODE_TEXT_STEP_BYTES: usize = 64;
 /// Longest string that a snapshot compresses: half a millisecond of one core.
 pub const ENCODE_COMPRESS_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a chunk of a snapshot's file; the last of a shard is shorter, and one may be longer
+/// that is a single record.
+pub const SAVE_CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of a chunk that are left for what fills it up.
+pub const SAVE_CHUNK_FILL_BYTES: usize = 64;
+/// Bytes of a record that a snapshot keeps in memory; of a longer one, what comes then is written
+/// twice.
+pub const SAVE_RECORD_BYTES_MAX: usize = 4 << 20;
+/// Segments of a table that one step of a snapshot goes through, at most.
+pub const SAVE_SEGMENTS_PER_STEP: usize = 4;
+/// Bytes that one step of a snapshot writes, about.
+pub const SAVE_BYTES_PER_STEP: u64 = 64 * 1024;
+/// Elements of a long value that one step of a snapshot writes.
+pub const SAVE_ELEMENTS_PER_STEP: usize = 1024;
 /// Elements as which a node of a stream counts in a step.
 pub const ENCODE_NODE_COST: usize = 64;

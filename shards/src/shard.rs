@@ -8,11 +8,14 @@ use crate::glob;
 use crate::keyspace::{Class, Key, Keyspace};
 use crate::reading::{self, Readings};
 use crate::route::{self, Route};
+use crate::saving::Saves;
+use crate::snapshot::Loader;
 use crate::tracking::{Speaker, Tracking};
 use crate::transaction::{Coordinator, TransactionId, Turns, Watcher};
 use crate::value::{Encodings, Rules};
 use crate::waiting::{Parking, Retire, Waiter, Waits};
 use pinion_io::resp::Reply;
+use pinion_rdb::Origin;
 
 /// Milliseconds since the Unix epoch.
 pub type Millis = u64;
@@ -66,6 +69,8 @@ pub struct Shard {
     pub(crate) keyspace: Keyspace,
     pub(crate) waits: Waits,
     pub(crate) readings: Readings,
+    pub(crate) saves: Saves,
+    pub(crate) loader: Option<Box<Loader>>,
     pub(crate) turns: Turns,
     pub(crate) channels: Channels,
     pub(crate) tracking: Tracking,
@@ -151,6 +156,8 @@ impl Shard {
             keyspace: Keyspace::new(databases, seed),
             waits: Waits::default(),
             readings: Readings::default(),
+            saves: Saves::default(),
+            loader: None,
             turns: Turns::default(),
             channels: Channels::default(),
             tracking: Tracking::default(),
@@ -220,6 +227,9 @@ impl Shard {
     /// Runs a command and writes its reply, or its error instead.
     #[inline]
     pub fn run(&mut self, now: Millis, call: &Call<'_>, reply: &mut Reply<'_>) -> Ran {
+        if self.keyspace.is_saving() {
+            self.save_before_call(call);
+        }
         if !self.turns.is_empty()
             && let Some(number) = self.hold_back(call, reply.protocol())
         {
@@ -314,6 +324,7 @@ impl Shard {
             }
             Task::Listen(kind, joins) => self.listen(kind, joins, call),
             Task::Remember(speaker) => self.remember_own(&call.args, speaker),
+            Task::Load(origin) => self.load(now, origin, call, reply),
             Task::Retire(waiter, why) => self.retire(waiter, why),
             Task::Stay(waiter) => self.stay(waiter),
             Task::Release(id) => self.release(id, now),
@@ -501,7 +512,7 @@ impl Task {
             Self::Run(row, _) | Self::Once(row, _) => Some(row),
             Self::Try(row, ..) | Self::Park(row, ..) | Self::Watch(row, _) => Some(row),
             Self::Retire(..) | Self::Stay(_) | Self::Release(_) => None,
-            Self::Unwatch(_) | Self::Listen(..) | Self::Remember(_) => None,
+            Self::Unwatch(_) | Self::Listen(..) | Self::Remember(_) | Self::Load(_) => None,
         }
     }
 }
@@ -532,6 +543,8 @@ pub enum Task {
     Listen(channels::Kind, bool),
     /// Remembers who has read those of the words that are keys of this shard.
     Remember(Speaker),
+    /// Puts a record of a file in: its key, what is said of it (`snapshot::Head`), its object.
+    Load(Origin),
 }
 
 /// True if a command counts as use of its keys only where its client wants that: all but TOUCH.

@@ -20,7 +20,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// A client that caches, as its commands name it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Speaker(NonZeroU64);
 
 /// Bits of a client's number; the others of a word hold its core and a mark.
@@ -83,6 +83,8 @@ pub type Changed = (Box<[u8]>, u64);
 /// Who has read what, on one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Tracking {
+    /// Those of a key are in order, so that one more read of a popular key is cheap. Clients are
+    /// numbered as they come: a new one nearly always goes to the end.
     readers: HashMap<Box<[u8]>, Vec<Speaker>>,
     /// How many readers that is.
     entries: usize,
@@ -105,8 +107,8 @@ impl Tracking {
             self.readers.insert(key.into(), Vec::new());
         }
         let readers = self.readers.get_mut(key).expect("it is there now");
-        if !readers.contains(&speaker) {
-            readers.push(speaker);
+        if let Err(place) = readers.binary_search(&speaker) {
+            readers.insert(place, speaker);
             self.entries += 1;
         }
     }

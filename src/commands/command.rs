@@ -1,6 +1,6 @@
 //! COMMAND: what the server can do, told from the rows.
 
-use super::command_rows::{Entry, categories, write_access};
+use super::command_rows::{categories, write_access};
 use super::{Context, Outcome, SessionRow, check_names, write_help};
 use crate::acl::accesses;
 use crate::config::Settings;
@@ -10,9 +10,10 @@ use pinion_shards::error::Error;
 use pinion_shards::glob;
 
 /// COMMAND, and COMMAND INFO [name ...]
-fn info(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+fn info(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    let renames = &at.settings.renames;
     if args.len() <= 2 {
-        let entries: Vec<_> = Entry::all().collect();
+        let entries: Vec<_> = renames.entries().collect();
         reply.array(entries.len());
         entries.iter().for_each(|entry| entry.write_info(reply));
         return Ok(Outcome::Done);
@@ -20,7 +21,7 @@ fn info(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
     check_names(args)?;
     reply.array(args.len() - 2);
     for name in args.from(2) {
-        match Entry::find(name) {
+        match renames.entry(name) {
             Some(entry) => entry.write_info(reply),
             None => reply.null(),
         }
@@ -29,12 +30,13 @@ fn info(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
 }
 
 /// COMMAND DOCS [name ...]
-fn docs(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+fn docs(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     check_names(args)?;
+    let renames = &at.settings.renames;
     let entries: Vec<_> = if args.len() == 2 {
-        Entry::all().collect()
+        renames.entries().collect()
     } else {
-        args.from(2).filter_map(Entry::find).collect()
+        args.from(2).filter_map(|name| renames.entry(name)).collect()
     };
     reply.map(entries.len());
     for entry in entries {
@@ -45,13 +47,13 @@ fn docs(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
 }
 
 /// COMMAND COUNT
-fn count(_: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
-    reply.int(Entry::all().count() as i64);
+fn count(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+    reply.int(at.settings.renames.entries().count() as i64);
     Ok(Outcome::Done)
 }
 
 /// COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]
-fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
+fn list(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
     let word = args.try_at(4).unwrap_or_default();
     let fits: &dyn Fn(&Row) -> bool = if args.len() == 2 {
         &|_| true
@@ -69,7 +71,8 @@ fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
     } else {
         return Err(Error::Syntax);
     };
-    let all = Entry::all().flat_map(|entry| std::iter::once(entry.row).chain(entry.subcommands));
+    let entries = at.settings.renames.entries();
+    let all = entries.flat_map(|entry| std::iter::once(entry.row).chain(entry.subcommands));
     let names: Vec<&str> = all.filter(|row| fits(row)).map(|row| row.name).collect();
     reply.array(names.len());
     for name in names {

@@ -160,7 +160,7 @@ fn write_key_spec(spec: &KeySpec, reply: &mut Reply<'_>) {
         Begin::Index(index) => {
             write_part("begin_search", "index", &[("index", index.into())], reply);
         }
-        Begin::Keyword(word, from) | Begin::LastKeyword(word, from) => {
+        Begin::Keyword(word, from, _) | Begin::LastKeyword(word, from, _) => {
             write_kind("begin_search", "keyword", 2, reply);
             reply.bulk(b"keyword");
             reply.bulk(word.as_bytes());

@@ -45,7 +45,7 @@ fn set(at: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<O
         args.from(2).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
     let pairs: Vec<(&str, &str)> =
         words.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
-    match at.server.config.set(&pairs) {
+    match at.server.config.set(&pairs, at.session.peer.is_local()) {
         Ok(()) => {
             at.server.acl.follow(&at.server.config.settings());
             if pairs.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("maxmemory")) {

@@ -3,6 +3,7 @@
 mod acl;
 mod client;
 mod client_list;
+mod cluster;
 mod command;
 mod command_rows;
 mod config;

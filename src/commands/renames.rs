@@ -1,6 +1,7 @@
 //! Commands under other names or under none: `rename-command` of a configuration file.
 
 use super::FindError;
+use super::command_rows::Entry;
 use super::table::{Found, find_named, find_session};
 use pinion_shards::commands::Args;
 
@@ -54,6 +55,22 @@ impl Renames {
                 .or_else(|| find_session(name).map(|session| &session.row))
                 .map(|row| row.name),
         }
+    }
+
+    /// Every command that goes by some name, without the subcommands.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {
+        Entry::all().filter(|entry| {
+            let own = entry.row.name;
+            let is_own = self.own_name(own.as_bytes()) == Some(own);
+            is_own || self.0.iter().any(|known| known.stands_for == Some(own))
+        })
+    }
+
+    /// The command that goes by a name, or its subcommand as `name|subcommand`, in any case.
+    pub(super) fn entry(&self, name: &[u8]) -> Option<Entry> {
+        let bar = name.iter().position(|&byte| byte == b'|').unwrap_or(name.len());
+        let own = self.own_name(&name[..bar])?;
+        Entry::find(&[own.as_bytes(), &name[bar..]].concat())
     }
 
     /// The row of a request, as `find` gives it where nothing is renamed.
@@ -124,6 +141,12 @@ mod tests {
         }
         assert_eq!(renames.add("fetch", "GRAB"), Ok(()), "what was renamed may be again");
         assert_eq!(found(&renames, "grab k"), Ok("get"));
+        let names: Vec<_> = renames.entries().map(|entry| entry.row.name).collect();
+        assert!(names.contains(&"get") && names.contains(&"config"));
+        assert!(!names.contains(&"flushall"));
+        let entry = |name: &str| renames.entry(name.as_bytes()).map(|entry| entry.row.name);
+        assert_eq!((entry("Grab"), entry("get"), entry("set")), (Some("get"), Some("set"), None));
+        assert_eq!((entry("guarded|get"), entry("config|get")), (Some("config|get"), None));
         let mut again = Renames::default();
         for (name, to) in renames.pairs() {
             assert_eq!(again.add(name, &to), Ok(()), "{name} {to}");

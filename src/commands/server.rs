@@ -65,19 +65,8 @@ fn shutdown(_: &mut Context<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<O
     Ok(Outcome::Start(Job::Stop))
 }
 
-/// READONLY, READWRITE, ASKING, and all of CLUSTER.
-fn no_cluster(_: &mut Context<'_>, _: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
-    Err(Error::Text("ERR This instance has cluster support disabled"))
-}
-
 const fn row(name: &'static str, arity: i8, group: Group, flags: &[Flags]) -> Row {
     Row::new(name, arity, group, Plan::Session).flags(flags)
-}
-
-const fn cluster(name: &'static str, arity: i8, flags: &[Flags]) -> Row {
-    row(name, arity, Group::Cluster, flags)
-        .categories(pinion_shards::commands::CONNECTION)
-        .about("3.0.0", "Belongs to cluster mode, which is off")
 }
 
 const QUICK: &[Flags] = &[Flags::LOADING, Flags::STALE, Flags::FAST];
@@ -109,13 +98,5 @@ pub(super) static ROWS: &[SessionRow] = &[
         )
         .about("1.0.0", "Stops the server"),
         shutdown,
-    ),
-    SessionRow::new(cluster("readonly", 1, QUICK), no_cluster),
-    SessionRow::new(cluster("readwrite", 1, QUICK), no_cluster),
-    SessionRow::new(cluster("asking", 1, &[Flags::FAST]), no_cluster),
-    SessionRow::new(
-        row("cluster", -2, Group::Cluster, &[])
-            .about("3.0.0", "A container for commands of cluster mode, which is off"),
-        no_cluster,
     ),
 ];

@@ -1,8 +1,8 @@
 //! Finds the row of a request, here or among the shards' rows.
 
 use super::{
-    SessionRow, acl, client, command, config, connection, debug, info, latency, memory, monitor,
-    pubsub, replication, server, slowlog, transaction,
+    SessionRow, acl, client, cluster, command, config, connection, debug, info, latency, memory,
+    monitor, pubsub, replication, server, slowlog, transaction,
 };
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Plan, Row};
@@ -11,6 +11,7 @@ use pinion_shards::commands::{Args, Plan, Row};
 static FAMILIES: &[&[SessionRow]] = &[
     connection::ROWS,
     client::ROWS,
+    cluster::ROWS,
     acl::ROWS,
     command::ROWS,
     config::ROWS,
@@ -202,11 +203,12 @@ impl FindError {
                     text.extend_from_slice(b"' ");
                 }
             }
-            Self::UnknownSubcommand(container) => {
+            Self::UnknownSubcommand(_) => {
                 text.extend_from_slice(b"ERR unknown subcommand '");
                 text.extend_from_slice(cut(args.at(1), QUOTE_BYTES_MAX));
                 text.extend_from_slice(b"'. Try ");
-                text.extend_from_slice(container.to_ascii_uppercase().as_bytes());
+                // By the name that the client knows it by.
+                text.extend_from_slice(&cut(args.at(0), QUOTE_BYTES_MAX).to_ascii_uppercase());
                 text.extend_from_slice(b" HELP.");
             }
             Self::SubcommandMissing(container) => {

@@ -57,6 +57,8 @@ pub struct Flag {
     pub meaning: &'static str,
     /// True if CONFIG SET may change it.
     pub live: bool,
+    /// True if CONFIG SET needs leave to change it (`enable-protected-configs`).
+    pub protected: bool,
     /// True if `--help` leaves it out.
     pub hidden: bool,
     /// True if CONFIG GET leaves it out unless its whole name is given.
@@ -80,6 +82,7 @@ impl Flag {
             default,
             meaning,
             live: false,
+            protected: false,
             hidden: false,
             unlisted: false,
         }
@@ -129,6 +132,13 @@ impl Flag {
     /// Its names for CONFIG.
     pub fn config_names(&self) -> impl Iterator<Item = &'static str> + use<> {
         std::iter::once(self.config).chain(self.earlier)
+    }
+
+    /// Has CONFIG SET ask for leave to change it.
+    #[must_use]
+    pub(super) const fn protected(mut self) -> Self {
+        self.protected = true;
+        self
     }
 
     /// Lets CONFIG SET change it.

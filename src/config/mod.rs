@@ -65,11 +65,13 @@ impl Config {
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Changes several settings, all or none, each given by its CONFIG name in any case.
+    /// Changes several settings, all or none, each given by its CONFIG name in any case, for a
+    /// client that `is_local` to this machine or not.
     ///
     /// # Errors
-    /// A name is unknown, is given twice, or cannot be changed while serving; or a value is bad.
-    pub fn set(&self, pairs: &[(&str, &str)]) -> Result<(), SetError> {
+    /// A name is unknown, is given twice, or cannot be changed while serving or by this client; or
+    /// a value is bad.
+    pub fn set(&self, pairs: &[(&str, &str)], is_local: bool) -> Result<(), SetError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let mut settings = Settings::clone(&current);
         let mut seen: Vec<&'static str> = Vec::new();
@@ -97,6 +99,9 @@ impl Config {
             }
             if !flag.live {
                 return Err(SetError::Refused(flag.config, "can't set immutable config".into()));
+            }
+            if flag.protected && !settings.protected_configs.allows(is_local) {
+                return Err(SetError::Refused(flag.config, "can't set protected config".into()));
             }
             flag.set(&mut settings, text)
                 .map_err(|refusal| SetError::Refused(flag.config, refusal))?;
@@ -143,10 +148,10 @@ mod tests {
     fn settings_change_all_or_none() {
         let config = Config::new(Settings::initial());
         let before = config.version();
-        let refused = config.set(&[("timeout", "7"), ("maxclients", "0")]);
+        let refused = config.set(&[("timeout", "7"), ("maxclients", "0")], true);
         assert!(matches!(refused, Err(SetError::Refused("maxclients", _))), "{refused:?}");
         assert_eq!((config.settings().timeout, config.version()), (0, before));
-        assert_eq!(config.set(&[("TIMEOUT", "7"), ("maxclients", "5")]), Ok(()));
+        assert_eq!(config.set(&[("TIMEOUT", "7"), ("maxclients", "5")], true), Ok(()));
         assert_eq!((config.settings().timeout, config.settings().clients_max), (7, 5));
         assert!(config.version() > before);
     }
@@ -158,13 +163,18 @@ mod tests {
             (&[("databases", "3")][..], "can't set immutable config"),
             (&[("timeout", "1"), ("timeout", "2")][..], "duplicate parameter"),
             (&[("appendonly", "yes")][..], "this build knows only the value 'no'"),
+            (&[("timeout", "1"), ("dir", "/tmp")][..], "can't set protected config"),
         ] {
-            match config.set(pairs) {
+            match config.set(pairs, true) {
                 Err(SetError::Refused(_, refusal)) => assert_eq!(refusal, text),
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(config.set(&[("save", "")]), Ok(()));
-        assert_eq!(config.set(&[("nosuch", "1")]), Err(SetError::Unknown("nosuch".to_owned())));
+        assert_eq!(config.set(&[("save", "")], true), Ok(()));
+        let unknown = Err(SetError::Unknown("nosuch".to_owned()));
+        assert_eq!(config.set(&[("nosuch", "1")], true), unknown);
+        config.update(|settings| settings.protected_configs = Allowed::Local);
+        assert_eq!(config.set(&[("dir", "/tmp")], true), Ok(()));
+        assert!(config.set(&[("dir", "/tmp")], false).is_err());
     }
 }

@@ -17,11 +17,22 @@ const fn log_from(
 pub(super) const TABLE: &[Flag] = &[
     Flag::new(
         "enable_debug_command",
-        Value::Parsed { set: set_debug, show: show_debug },
+        Value::Parsed { set: set_debug, show: |settings| settings.debug_command.name().to_owned() },
         "local",
         "Who may use DEBUG: yes, no, or local",
     )
     .config("enable-debug-command")
+    .hidden(),
+    Flag::new(
+        "enable_protected_configs",
+        Value::Parsed {
+            set: set_protected,
+            show: |settings| settings.protected_configs.name().to_owned(),
+        },
+        "no",
+        "Who may change settings that name files, such as dir: yes, no, or local",
+    )
+    .config("enable-protected-configs")
     .hidden(),
     log_from(
         "maxmemory_clients",
@@ -98,23 +109,19 @@ pub(super) const TABLE: &[Flag] = &[
     .config("latency-tracking-info-percentiles"),
 ];
 
+fn allowed(text: &str) -> Result<Allowed, Refusal> {
+    let refusal = "argument(s) must be one of the following: no, yes, local";
+    Allowed::parse(text).ok_or(refusal.into())
+}
+
 fn set_debug(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
-    settings.debug_command = match text.to_ascii_lowercase().as_str() {
-        "yes" => Allowed::Yes,
-        "no" => Allowed::No,
-        "local" => Allowed::Local,
-        _ => return Err("argument(s) must be one of the following: no, yes, local".into()),
-    };
+    settings.debug_command = allowed(text)?;
     Ok(())
 }
 
-fn show_debug(settings: &Settings) -> String {
-    match settings.debug_command {
-        Allowed::Yes => "yes",
-        Allowed::No => "no",
-        Allowed::Local => "local",
-    }
-    .to_owned()
+fn set_protected(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.protected_configs = allowed(text)?;
+    Ok(())
 }
 
 fn set_clients_memory(settings: &mut Settings, text: &str) -> Result<(), Refusal> {

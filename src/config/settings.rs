@@ -46,6 +46,21 @@ pub enum Allowed {
 }
 
 impl Allowed {
+    /// The one of this name, in any case.
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [Self::No, Self::Yes, Self::Local];
+        all.into_iter().find(|allowed| allowed.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Its name in the settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Yes => "yes",
+            Self::Local => "local",
+        }
+    }
+
     /// True if a client may, that is of this machine or not.
     pub fn allows(self, local: bool) -> bool {
         self == Self::Yes || self == Self::Local && local
@@ -157,6 +172,8 @@ pub struct Settings {
     pub config_file: String,
     /// Who may use DEBUG.
     pub debug_command: Allowed,
+    /// Who may change settings that name files.
+    pub protected_configs: Allowed,
     /// Memory that clients may take together.
     pub clients_memory: ClientsMemory,
     /// Parameters without effect, by name.

@@ -133,7 +133,7 @@ const TABLE: &[Flag] = &[
         "protected_mode",
         Value::Switch(|settings| &mut settings.protected_mode),
         "yes",
-        "Refuse clients from other machines while there is neither a password nor a --bind",
+        "Refuse clients from other machines while there is no password",
     )
     .config("protected-mode")
     .live(),

@@ -164,6 +164,9 @@ impl Core {
         self.cron.next = now + if more { PERIOD_BUSY } else { PERIOD };
         self.work.stats.sample(self.work.now);
         self.work.evict_clients();
+        if self.work.index == 0 {
+            self.work.flush_when_due();
+        }
         self.ring.retry_listeners();
         if self.work.settings.pin == Pin::Auto {
             self.cron.pin.watch(now);
@@ -181,15 +184,21 @@ impl Core {
 }
 
 impl Work {
-    /// Closes clients that said nothing for `timeout` seconds, and marks readers that are slow.
+    /// Closes clients that said nothing for `timeout` seconds, unless they listen or wait, and
+    /// marks readers that are slow.
     fn close_idle(&mut self) {
         let (now, timeout) = (self.now, self.settings.timeout * 1000);
         for connection in self.connections.iter_mut().flatten() {
             let idle = now.saturating_sub(connection.session.last_active);
-            if timeout > 0 && idle > timeout && connection.pipeline.is_settled() {
-                connection.killed = true;
+            let waits = connection.session.is_bound() || !connection.pipeline.is_settled();
+            if timeout > 0 && idle > timeout && !waits {
+                connection.kill();
             }
-            connection.killed |= connection.tls.as_ref().is_some_and(|tls| tls.is_late(now));
+            if connection.tls.as_ref().is_some_and(|tls| tls.is_late(now)) {
+                connection.kill();
+            }
+            // Who has not read its last words by now does not hear them.
+            connection.farewell = false;
             if connection.killed || connection.over_soft_since > 0 {
                 connection.mark(&mut self.dirty);
             }

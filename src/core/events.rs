@@ -11,9 +11,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 /// What a client hears that comes from elsewhere while there is no password.
-const PROTECTED: &[u8] = b"-DENIED Pinion is in protected mode: no password is set, no address \
-    is bound, and this client is not on the loopback interface. Set --requirepass or --bind, or \
-    --protected_mode=false where the network is trusted.\r\n";
+const PROTECTED: &[u8] = b"-DENIED Pinion is in protected mode: no password is set, and this \
+    client is not on the loopback interface. Set --requirepass, or --protected_mode=false where \
+    the network is trusted.\r\n";
 const FULL: &[u8] = b"-ERR max number of clients reached\r\n";
 
 impl Core {
@@ -37,7 +37,7 @@ impl Core {
                 }
                 Event::SendFailed { socket } => {
                     if let Some(connection) = self.work.connection(socket) {
-                        connection.killed = true;
+                        connection.kill();
                         self.work.mark_dirty(socket);
                     }
                 }
@@ -117,7 +117,7 @@ impl Core {
             return Some(FULL);
         }
         let open = || self.work.server.acl.users().default_user().lets_all_in();
-        if settings.protected_mode && settings.bind.is_empty() && open() {
+        if settings.protected_mode && open() {
             let (peer, _) = net::ends(socket).ok()?;
             let local = match peer {
                 Address::Tcp(address) => address.ip().to_canonical().is_loopback(),

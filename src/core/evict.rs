@@ -55,7 +55,7 @@ impl Work {
         if connection.session.no_evict || connection.killed {
             return false;
         }
-        connection.killed = true;
+        connection.kill();
         self.stats.clients_evicted += 1;
         self.mark_dirty(socket);
         true

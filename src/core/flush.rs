@@ -60,7 +60,7 @@ impl Core {
         connection.dirty = false;
         connection.restore_deferred();
         let mut emptied = Vec::new();
-        if connection.sending == 0 && connection.has_output() && !connection.killed {
+        if connection.sends() {
             let Some(output) = connection.take_output(&mut self.work.spare) else {
                 return self.close(socket);
             };
@@ -111,7 +111,7 @@ impl Core {
         let too_long =
             over_soft && now.saturating_sub(connection.over_soft_since) > limit.soft_seconds * 1000;
         if too_long || limit.hard_bytes > 0 && bytes as u64 > limit.hard_bytes {
-            connection.killed = true;
+            connection.kill();
             self.work.stats.output_limit_closed += 1;
             return;
         }

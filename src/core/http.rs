@@ -73,6 +73,9 @@ impl Core {
                 (Some(status), _) | (None, Err(status)) => {
                     let answer = http::refuse(status, asked.shape, now);
                     connection.pipeline.write(Protocol::Resp2, true, |reply| reply.raw(&answer));
+                    if status == Status::Unauthorized {
+                        self.work.bound_stranger(socket);
+                    }
                     if status == Status::Unauthorized && asked.password.is_some() {
                         self.work.note_wrong_password(socket, "http");
                     }

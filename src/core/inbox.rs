@@ -252,7 +252,7 @@ impl Core {
         let limit = limit.min(self.stranger_limit(socket));
         let Some(connection) = self.work.connection(socket) else { return };
         if connection.input_bytes() > limit {
-            connection.killed = true;
+            connection.kill();
             self.work.stats.query_limit_closed += 1;
             return self.work.mark_dirty(socket);
         }
@@ -365,7 +365,9 @@ impl Work {
     pub(super) fn take_end(&mut self, socket: SocketId, failed: bool) {
         if let Some(connection) = self.connection(socket) {
             connection.ended = true;
-            connection.killed |= failed;
+            if failed {
+                connection.kill();
+            }
             self.mark_dirty(socket);
         }
     }

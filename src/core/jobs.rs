@@ -224,7 +224,9 @@ struct Table<'a> {
 
 impl Clients for Table<'_> {
     fn each(&mut self, see: &mut dyn FnMut(&mut ClientView<'_>)) {
-        for connection in self.connections.iter_mut().flatten() {
+        let others = self.connections.iter_mut().flatten();
+        for connection in others.filter(|connection| !connection.killed) {
+            let mut kill = false;
             let (input_bytes, output_bytes) = (connection.input_bytes(), connection.output_bytes());
             let wait = match connection.stall {
                 Stall::Blocked(wait) => Some(wait),
@@ -235,13 +237,16 @@ impl Clients for Table<'_> {
                 input_bytes,
                 output_bytes,
                 session: &mut connection.session,
-                kill: &mut connection.killed,
+                kill: &mut kill,
                 is_blocked: wait.is_some(),
                 is_postponed: connection.stall == Stall::Paused,
                 unblock: &mut unblock,
             });
             self.unblocked.extend(wait.zip(unblock));
-            if connection.killed || connection.session.closing {
+            if kill {
+                connection.dismiss();
+            }
+            if kill || connection.session.closing {
                 connection.mark(self.dirty);
             }
         }

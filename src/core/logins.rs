@@ -50,7 +50,7 @@ impl Work {
             if current == Some(connection.socket) {
                 connection.session.closing = true;
             } else {
-                connection.killed = true;
+                connection.dismiss();
             }
             connection.mark(&mut self.dirty);
         }
@@ -169,7 +169,7 @@ impl Work {
             && connection.output_bytes() > STRANGER_BYTES_MAX
             && !connection.killed
         {
-            connection.killed = true;
+            connection.kill();
             self.stats.output_limit_closed += 1;
             self.mark_dirty(socket);
         }
@@ -184,7 +184,9 @@ fn may_listen(connection: &Connection, subscriptions: &Subscriptions<SocketId>) 
         let mut names = subscriptions.names(connection.socket, kind);
         names.all(|name| user.may_use_channels(&[name], literal))
     };
-    !connection.session.is_subscriber() || Kind::ALL.into_iter().all(may)
+    // What a client caches is no channel.
+    let kinds = [Kind::Channel, Kind::Pattern, Kind::Sharded];
+    !connection.session.is_subscriber() || kinds.into_iter().all(may)
 }
 
 /// What EXEC says of a queued command that its user may no longer run.

@@ -1,7 +1,7 @@
 //! Connections that speak memcached's text protocol: their requests to the shards' rows.
 
 use super::inbox::Request;
-use super::{Core, jobs};
+use super::{Core, Work, jobs};
 use crate::commands::{Found, Job, find as find_command};
 use crate::dispatch::Refusal;
 use crate::errand::Errand;
@@ -11,8 +11,10 @@ use pinion_io::clock::nanos;
 use pinion_io::resp::Range;
 use pinion_io::ring::SocketId;
 use pinion_shards::Task;
+use pinion_shards::commands::memcached::{find as memcached_row, instant};
 use pinion_shards::commands::{Args, Group, Plan, Row, Words, find};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What the figures of commands call `stats`.
 static STATS: Row = Row::new("memcached|stats", 1, Group::Server, Plan::Session);
@@ -44,9 +46,16 @@ impl Core {
                     connection.session.closing = true;
                     at = input.len();
                 }
-                Step::Refused { line, quiet, end } => {
+                Step::Refused { line, quiet, end, loses } => {
+                    if let Some(key) = loses
+                        && !self.lose(socket, &input, key)
+                    {
+                        continue;
+                    }
                     let arrived = end.min(input.len());
-                    connection.memcached.skip = end - arrived;
+                    if let Some(connection) = self.work.connection(socket) {
+                        connection.memcached.skip = end - arrived;
+                    }
                     at = arrived;
                     self.tell(socket, quiet, &[line.as_bytes(), b"\r\n"].concat());
                 }
@@ -82,10 +91,7 @@ impl Core {
             Ask::Change { row, words } => {
                 return self.run_row(socket, &Args::new(input, words), row, quiet);
             }
-            Ask::Flush(0) => return self.flush_all(socket, quiet),
-            Ask::Flush(_) => {
-                self.tell(socket, quiet, b"SERVER_ERROR flush_all does not wait\r\n");
-            }
+            Ask::Flush(delay) => return self.flush_all(socket, *delay, quiet),
             Ask::Login { words } => self.log_in(socket, words.of(input), quiet),
             Ask::Stats(kind) => self.tell_stats(socket, kind.map(|kind| kind.of(input))),
             Ask::Version => {
@@ -186,12 +192,24 @@ impl Core {
         }
     }
 
-    /// Removes all keys of the database, and says so once they are gone.
-    fn flush_all(&mut self, socket: SocketId, quiet: bool) -> bool {
-        const NAME: &[u8] = b"flushdb";
-        let row = find(NAME).expect("there is such a command");
-        let words = [Range { start: 0, len: NAME.len() as u32 }];
-        if self.denies(socket, row, &Args::new(NAME, &words), quiet) {
+    /// Removes a value without a word; false if that has to wait.
+    fn lose(&mut self, socket: SocketId, input: &[u8], key: Range) -> bool {
+        let row = memcached_row(b"delete").expect("there is such a request");
+        self.run_row(socket, &Args::new(input, &[key, key]), row, true)
+    }
+
+    /// Removes all keys of the database, and says so once they are gone; or says so at once, and
+    /// removes them after `delay` seconds, unless another such request comes before.
+    fn flush_all(&mut self, socket: SocketId, delay: u64, quiet: bool) -> bool {
+        let (row, words) = (find(FLUSH).expect("there is such a command"), [whole(FLUSH)]);
+        let args = Args::new(FLUSH, &words);
+        if self.denies(socket, row, &args, quiet) {
+            return true;
+        }
+        let due = if delay > 0 { instant(delay, self.work.now) } else { 0 };
+        self.work.server.flush_due.store(due, Ordering::Relaxed);
+        if due > self.work.now {
+            self.tell(socket, quiet, b"OK\r\n");
             return true;
         }
         let request = Request::aside(socket, 0);
@@ -201,7 +219,7 @@ impl Core {
         }
         // Its own reply is of the other protocol; this one comes behind it.
         self.mute(socket, true);
-        let ran = self.work.run_spread(&request, &Args::new(NAME, &words), row);
+        let ran = self.work.run_spread(&request, &args, row);
         self.mute(socket, false);
         if ran {
             self.tell(socket, quiet, b"OK\r\n");
@@ -236,7 +254,7 @@ impl Core {
         match kind {
             None => {
                 // It tells what INFO tells.
-                let words = [whole("info")];
+                let words = [whole(b"info")];
                 let args = Args::new(b"info", &words);
                 let info = find_command(&args).expect("there is such a command");
                 if self.denies(socket, info.row(), &args, false) {
@@ -262,8 +280,28 @@ impl Core {
     }
 }
 
+impl Work {
+    /// Removes all keys of the database if a request has asked for it by now.
+    pub(super) fn flush_when_due(&mut self) {
+        let due = self.server.flush_due.load(Ordering::Relaxed);
+        if due == 0 || self.now < due {
+            return;
+        }
+        // What has been asked for since then counts.
+        let own =
+            self.server.flush_due.compare_exchange(due, 0, Ordering::Relaxed, Ordering::Relaxed);
+        if own.is_ok() {
+            let row = find(FLUSH).expect("there is such a command");
+            self.run_for_nobody(row, &Args::new(FLUSH, &[whole(FLUSH)]));
+        }
+    }
+}
+
+/// The command that removes all keys of a database.
+const FLUSH: &[u8] = b"flushdb";
+
 /// All of a word.
-fn whole(word: &str) -> Range {
+fn whole(word: &[u8]) -> Range {
     Range { start: 0, len: word.len() as u32 }
 }
 

@@ -365,7 +365,6 @@ impl Work {
         match outcome {
             Outcome::Done | Outcome::Unwatch => {
                 self.answer(request, |reply| reply.raw(&text));
-                self.bound_stranger(request.socket);
             }
             Outcome::Start(job) => {
                 let socket = request.socket;
@@ -446,7 +445,6 @@ impl Work {
         }
         self.stats.error(refusal.row(), &line, true);
         self.answer(request, |reply| reply.raw(&line));
-        self.bound_stranger(request.socket);
     }
 
     /// Closes a connection that sends what a web page can have a browser send.
@@ -455,7 +453,7 @@ impl Work {
             tracing::warn!("closed {}, which sent POST or Host:", connection.session.peer);
             // What came behind it does not run.
             connection.session.closing = true;
-            connection.killed = true;
+            connection.kill();
         }
     }
 
@@ -470,6 +468,7 @@ impl Work {
         }
     }
 
+    /// Answers a request, within what a stranger may leave unread.
     pub(super) fn answer(
         &mut self,
         request: &Request,
@@ -477,8 +476,11 @@ impl Work {
     ) {
         let Some(connection) = self.connection(request.socket) else { return };
         let session = &mut connection.session;
-        let answers = session.takes_reply();
+        let (answers, is_stranger) = (session.takes_reply(), session.login.is_locked_out());
         connection.pipeline.write(session.protocol, answers, write);
+        if is_stranger {
+            self.bound_stranger(request.socket);
+        }
     }
 
     /// Brings a connection to a stand.

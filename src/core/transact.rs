@@ -17,6 +17,8 @@ use pinion_shards::{Call, Ran, Speaker, Task};
 pub(super) enum Client {
     /// A client's one command, and the place of its reply.
     Command { socket: SocketId, sequence: u32 },
+    /// Nobody's: the server's own.
+    Nobody,
     /// An EXEC, by its place in `Execs`.
     Exec(usize),
     /// A command that may wait, by the number of its wait.
@@ -104,6 +106,16 @@ impl Work {
         let (protocol, speaker) = (place.protocol, place.speaker);
         let asked = transaction::Request { client, protocol, watcher, speaker };
         let command = Asked::Shard(row, place.db, Words::of(args));
+        let mut tickets = &self.server.tickets;
+        self.coordinator.begin(&asked, &[], std::iter::once(command), &mut tickets);
+        self.pump();
+    }
+
+    /// Runs a command of several owners, in database 0, that answers nobody.
+    pub(super) fn run_for_nobody(&mut self, row: &'static Row, args: &Args<'_>) {
+        let (client, protocol) = (Client::Nobody, Protocol::default());
+        let asked = transaction::Request { client, protocol, watcher: 0, speaker: None };
+        let command = Asked::Shard(row, 0, Words::of(args));
         let mut tickets = &self.server.tickets;
         self.coordinator.begin(&asked, &[], std::iter::once(command), &mut tickets);
         self.pump();
@@ -226,9 +238,13 @@ impl Work {
         match (client, finished) {
             (Client::Command { socket, sequence }, Finished::Replied(mut replies)) => {
                 let replied = replies.pop().expect("it was one command");
-                self.fill_for(replied.row, socket, sequence, &replied.reply);
-                self.charge(replied.row, socket, &outcome(&replied));
+                self.fill_replied((socket, sequence), &replied);
                 if is_flush(&replied) {
+                    self.tell_flushed();
+                }
+            }
+            (Client::Nobody, Finished::Replied(replies)) => {
+                if replies.iter().any(is_flush) {
                     self.tell_flushed();
                 }
             }
@@ -243,14 +259,22 @@ impl Work {
             (Client::Exec(exec), finished) => self.finish_exec(exec, finished),
             (Client::Watch { socket, sequence, watcher }, Finished::Replied(mut replies)) => {
                 let replied = replies.pop().expect("it was one command");
-                self.fill_for(replied.row, socket, sequence, &replied.reply);
-                self.charge(replied.row, socket, &outcome(&replied));
+                self.fill_replied((socket, sequence), &replied);
                 self.go_on_from(socket, watcher);
             }
-            (Client::Command { .. } | Client::Watch { .. } | Client::Wait(_), _) => {
+            (
+                Client::Command { .. } | Client::Nobody | Client::Watch { .. } | Client::Wait(_),
+                _,
+            ) => {
                 unreachable!("only EXEC is refused or halts, and only a wait waits")
             }
         }
+    }
+
+    /// Puts the reply of a command into its place, and charges what it took.
+    fn fill_replied(&mut self, (socket, sequence): (SocketId, u32), replied: &Replied) {
+        self.fill_for(replied.row, socket, sequence, &replied.reply);
+        self.charge(replied.row, socket, &outcome(replied));
     }
 
     /// Lets a client go on that stood still for its transaction.

@@ -52,6 +52,8 @@ pub enum Step {
         quiet: bool,
         /// Where the next one begins, perhaps behind what has arrived.
         end: usize,
+        /// The key that loses its value by it: what was to replace that is not kept.
+        loses: Option<Range>,
     },
     /// No request could be as long as this line is.
     Endless,
@@ -122,11 +124,15 @@ pub fn read(input: &[u8], at: usize, locked_out: bool) -> Step {
         line.quiet = true;
         line.words.pop();
     }
-    let quiet = line.quiet;
+    let (quiet, key) = (line.quiet, line.words.get(1).copied());
+    let sets = line.word(0) == b"set";
     match line.read(locked_out) {
         Ok((_, end)) if end > input.len() => Step::More(end - input.len()),
         Ok((ask, end)) => Step::Request { ask, quiet, end },
-        Err((line, end)) => Step::Refused { line, quiet, end },
+        Err((line, end)) => {
+            let loses = key.filter(|_| sets && line == TOO_LARGE);
+            Step::Refused { line, quiet, end, loses }
+        }
     }
 }
 
@@ -276,7 +282,10 @@ mod tests {
         match read(bytes, 0, false) {
             Step::More(_) => "more".into(),
             Step::Endless => "endless".into(),
-            Step::Refused { line, quiet, end } => format!("{line} quiet={quiet} {end}"),
+            Step::Refused { line, quiet, end, loses } => {
+                let loses = loses.map(|key| format!(" loses {}", text(&key)));
+                format!("{line} quiet={quiet} {end}{}", loses.unwrap_or_default())
+            }
             Step::Request { ask, quiet, end } => {
                 assert_eq!(end, bytes.len(), "{input}");
                 let shown = match ask {
@@ -327,7 +336,7 @@ mod tests {
             ("set a x 0 1\r\n", BAD_LINE, 13),
             ("set a 0 0 -1\r\n", BAD_DATA, 14),
             ("set a 0 0 1\r\nxyz", BAD_DATA, 16),
-            ("set a 0 0 1048577\r\n", TOO_LARGE, 19 + 1_048_577 + 2),
+            ("add a 0 0 1048577\r\n", TOO_LARGE, 19 + 1_048_577 + 2),
             ("cas a 0 0 1 x\r\n", BAD_LINE, 15),
             ("incr a -1\r\n", BAD_DELTA, 11),
             ("touch a x\r\n", BAD_END, 11),
@@ -335,6 +344,8 @@ mod tests {
         ] {
             assert_eq!(shown(input), format!("{line} quiet=false {end}"), "{input:?}");
         }
+        let large = shown("set a 0 0 1048577\r\n");
+        assert_eq!(large, format!("{TOO_LARGE} quiet=false 1048598 loses a"));
         let key = "k".repeat(KEY_BYTES_MAX + 1);
         assert!(shown(&format!("get {key}\r\n")).starts_with(BAD_LINE));
         assert!(shown(&format!("set {key} 0 0 1\r\nx\r\n")).starts_with(BAD_LINE));

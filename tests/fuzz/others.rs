@@ -58,8 +58,8 @@ fn parse(bytes: &[u8], cuts: &[usize], locked_out: bool) -> Vec<String> {
                     found.push("endless".into());
                     return found;
                 }
-                Step::Refused { line, quiet, end } => {
-                    found.push(format!("{line} {quiet}"));
+                Step::Refused { line, quiet, end, loses } => {
+                    found.push(format!("{line} {quiet} {}", loses.is_some()));
                     at = end;
                 }
                 Step::Request { ask, quiet, end } => {

@@ -219,6 +219,15 @@ fn a_renamed_command_is_gone_under_its_own_name() {
         let got = refusal(&ask(&mut client, line));
         assert!(got.starts_with("ERR unknown command '"), "{line}: {got}");
     }
+    let count = |client: &mut Client, line: &str| match ask(client, line) {
+        Value::Array(entries) => entries.iter().filter(|entry| **entry != Value::NullBulk).count(),
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(count(&mut client, "COMMAND LIST FILTERBY PATTERN FLUSHALL"), 0);
+    assert_eq!(count(&mut client, "COMMAND DOCS get config"), 0);
+    assert_eq!(count(&mut client, "COMMAND DOCS fetch"), 2);
+    let unknown = refusal(&ask(&mut client, "Guarded x"));
+    assert_eq!(unknown, "ERR unknown subcommand 'x'. Try GUARDED HELP.");
     // Rules name commands as ever.
     assert_eq!(ask(&mut client, "ACL SETUSER u on nopass ~* +get"), ok());
     let mut user = client_of(&server, "u");

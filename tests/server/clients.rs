@@ -162,3 +162,30 @@ fn ten_thousand_connections() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[test]
+fn who_is_closed_hears_what_it_was_owed() {
+    for threads in [1, 3] {
+        let server = Server::start(threads, &[]).expect("a server");
+        let mut closes = Client::connect(server.address()).expect("a connection");
+        for _ in 0..20 {
+            let mut hears = Client::connect(server.address()).expect("a connection");
+            let id = int(hears.ask(&["CLIENT", "ID"])).to_string();
+            hears.ask(&["SUBSCRIBE", "news"]).expect("a reply");
+            let last = [
+                request(&["PUBLISH", "news", "last"]),
+                request(&["CLIENT", "KILL", "ID", &id]),
+                request(&["CLIENT", "LIST"]),
+            ];
+            closes.send_raw(&last.concat()).expect("sent");
+            for _ in 0..2 {
+                assert_eq!(closes.receive(PATIENCE), Ok(Got::Value(Value::Int(1))));
+            }
+            // Meanwhile it is on no list any more.
+            let Ok(Got::Value(list)) = closes.receive(PATIENCE) else { panic!("no list") };
+            assert_eq!(text(Ok(list)).lines().count(), 1);
+            assert!(matches!(hears.receive(PATIENCE), Ok(Got::Value(_))));
+            assert_eq!(hears.receive(PATIENCE), Ok(Got::Closed));
+        }
+    }
+}

@@ -164,3 +164,16 @@ fn without_http_the_lines_of_a_browser_close() {
     client.send_raw(b"GET /healthz HTTP/1.1\r\n").expect("sent");
     assert!(matches!(client.receive(PATIENCE), Ok(Got::Value(Value::Error(_)))));
 }
+
+#[test]
+fn a_stranger_who_does_not_read_is_closed() {
+    let server = Server::start(1, &["--requirepass=secret"]).expect("a server");
+    let mut stranger = connect(&server);
+    let many = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+    // What the kernel takes for a peer that does not read is some megabytes.
+    let closed = (0..16_384).any(|_| {
+        std::thread::sleep(Duration::from_micros(200));
+        stranger.send_raw(many.as_bytes()).is_err()
+    });
+    assert!(closed);
+}

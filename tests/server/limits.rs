@@ -131,6 +131,16 @@ fn idle_clients_are_closed_after_their_time() {
     let mut idle: Vec<_> =
         (0..6).map(|_| Client::connect(server.address()).expect("a connection")).collect();
     let mut busy = Client::connect(server.address()).expect("a connection");
+    // Who waits or listens may be silent.
+    let quiet = [&["SUBSCRIBE", "news"][..], &["BLPOP", "queue", "0"], &["MONITOR"]];
+    let mut quiet = quiet.map(|request| {
+        let mut client = Client::connect(server.address()).expect("a connection");
+        client.send(request).expect("sent");
+        client
+    });
+    for heard in [0, 2] {
+        assert!(matches!(receive(&mut quiet[heard]), Got::Value(_)));
+    }
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(4) {
         assert_eq!(busy.ask(&["PING"]), Ok(Value::Simple(b"PONG".to_vec())));
@@ -138,6 +148,11 @@ fn idle_clients_are_closed_after_their_time() {
     }
     for client in &mut idle {
         assert_eq!(client.receive(Duration::from_secs(1)), Ok(Got::Closed));
+    }
+    assert_eq!(busy.ask(&["PUBLISH", "news", "x"]), Ok(Value::Int(1)));
+    assert_eq!(busy.ask(&["RPUSH", "queue", "x"]), Ok(Value::Int(1)));
+    for client in &mut quiet {
+        assert!(matches!(receive(client), Got::Value(_)));
     }
 }
 

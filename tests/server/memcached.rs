@@ -5,7 +5,7 @@ use crate::support::server::Server;
 use pinion_io::resp::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -151,7 +151,13 @@ fn requests_come_in_any_pieces_and_many_at_once() {
     assert_eq!(memcached.ask(&format!("set large 0 0 1048576\r\n{large}")), "STORED");
     assert_eq!(memcached.lines("get large"), ["VALUE large 0 1048576", &large]);
     let error = "SERVER_ERROR object too large for cache";
-    assert_eq!(memcached.ask(&format!("set large 0 0 1048577\r\n{large}y")), error);
+    assert_eq!(memcached.ask("set old 0 0 1\r\nx"), "STORED");
+    let large = "x".repeat(1024 * 1024 + 1);
+    assert_eq!(memcached.ask(&format!("add old 0 0 {}\r\n{large}", large.len())), error);
+    assert_eq!(memcached.lines("get old"), ["VALUE old 0 1", "x"]);
+    // What was to be replaced is not told as if it were still so.
+    assert_eq!(memcached.ask(&format!("set old 0 0 {}\r\n{large}", large.len())), error);
+    assert!(memcached.lines("get old").is_empty());
     assert!(memcached.ask("version").starts_with("VERSION "));
 }
 
@@ -253,4 +259,47 @@ fn what_the_default_user_may_not_do_is_refused() {
     }
     assert_eq!(memcached.lines("gat 0 b"), [denied]);
     assert_eq!(memcached.ask("delete a"), "DELETED");
+}
+
+#[test]
+fn a_stranger_who_does_not_read_is_closed() {
+    let both = Both::start(1, &["--requirepass=secret"]);
+    for request in ["set a 0 0 1\r\nx\r\n", "get a\r\n"] {
+        let mut stranger = both.memcached();
+        let many = request.repeat(4096 / request.len());
+        // What the kernel takes for a peer that does not read is some megabytes.
+        let closed = (0..16_384).any(|_| {
+            std::thread::sleep(Duration::from_micros(200));
+            stranger.0.get_mut().write_all(many.as_bytes()).is_err()
+        });
+        assert!(closed, "{request}");
+    }
+}
+
+#[test]
+fn a_flush_may_wait() {
+    let both = Both::start(3, &[]);
+    let mut memcached = both.memcached();
+    let store = |memcached: &mut Memcached| {
+        for key in 0..20 {
+            assert_eq!(memcached.ask(&format!("set k{key} 0 0 1\r\nx")), "STORED");
+        }
+    };
+    store(&mut memcached);
+    assert_eq!(memcached.ask("flush_all 1"), "OK");
+    assert_eq!(memcached.lines("get k1"), ["VALUE k1 0 1", "x"]);
+    let begun = Instant::now();
+    while !memcached.lines("get k1 k2 k3 k4 k5 k6 k7 k8").is_empty() {
+        assert!(begun.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(begun.elapsed() > Duration::from_millis(800));
+    // The last one counts.
+    store(&mut memcached);
+    assert_eq!(memcached.ask("flush_all 1"), "OK");
+    assert_eq!(memcached.ask("flush_all 3600"), "OK");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(memcached.lines("get k1"), ["VALUE k1 0 1", "x"]);
+    assert_eq!(memcached.ask("flush_all -1"), "OK");
+    assert!(memcached.lines("get k1").is_empty());
 }

@@ -27,11 +27,15 @@ pub struct KeySpec {
 pub enum Begin {
     /// At this index; the name is 0.
     Index(u8),
-    /// After this word in any case, looked for from this index on.
-    Keyword(&'static str, u8),
-    /// The same, where the last such word counts.
-    LastKeyword(&'static str, u8),
+    /// After this option, a word in any case that clients may look for from this index on. The
+    /// options begin at index 1, and each of the others takes words that may be any.
+    Keyword(&'static str, u8, Others),
+    /// After the last option of this name from this index on, among the others.
+    LastKeyword(&'static str, u8, Others),
 }
+
+/// Options of a command, each with how many words it takes.
+pub type Others = &'static [(&'static str, u8)];
 
 /// How far a run of keys goes from where it begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,20 +79,26 @@ impl KeySpec {
         Self { begin: Begin::Index(number), find, access: Access(access) }
     }
 
-    /// After the word `word`, looked for from index `from` on, as `find` says.
+    /// After the first option `word` among `others`, as `find` says; clients may look for it from
+    /// index `from` on.
     pub const fn after(
         word: &'static str,
-        from: u8,
+        (from, others): (u8, Others),
         find: Find,
         access: &'static [&'static str],
     ) -> Self {
-        Self { begin: Begin::Keyword(word, from), find, access: Access(access) }
+        Self { begin: Begin::Keyword(word, from, others), find, access: Access(access) }
     }
 
-    /// The one key after the last word `word`, looked for from index `from` on.
-    pub const fn after_last(word: &'static str, from: u8, access: &'static [&'static str]) -> Self {
+    /// The one key after the last option `word` among `others`, looked for from index `from` on.
+    pub const fn after_last(
+        word: &'static str,
+        from: u8,
+        others: Others,
+        access: &'static [&'static str],
+    ) -> Self {
         let find = Find::Range { last: 0, step: 1, limit: 0 };
-        Self { begin: Begin::LastKeyword(word, from), find, access: Access(access) }
+        Self { begin: Begin::LastKeyword(word, from, others), find, access: Access(access) }
     }
 
     /// True if it is one key at a fixed place.
@@ -152,11 +162,9 @@ impl KeySpec {
         let argc = args.len();
         let first = match self.begin {
             Begin::Index(index) => usize::from(index),
-            Begin::Keyword(word, from) => {
-                (usize::from(from)..argc).find(|&index| args.is(index, word))? + 1
-            }
-            Begin::LastKeyword(word, from) => {
-                (usize::from(from)..argc).rfind(|&index| args.is(index, word))? + 1
+            Begin::Keyword(word, _, others) => options(args, 1, (word, others)).next()? + 1,
+            Begin::LastKeyword(word, from, others) => {
+                options(args, usize::from(from), (word, others)).last()? + 1
             }
         };
         match self.find {
@@ -179,6 +187,28 @@ impl KeySpec {
     }
 }
 
+/// Where the option `word`, which takes a word itself, stands from index `from` on. A word that
+/// another option takes is no option, whatever it says.
+fn options(
+    args: &Args<'_>,
+    from: usize,
+    (word, others): (&str, Others),
+) -> impl Iterator<Item = usize> {
+    let mut index = from;
+    std::iter::from_fn(move || {
+        while index < args.len() {
+            let at = index;
+            if args.is(at, word) {
+                index += 2;
+                return Some(at);
+            }
+            let taken = others.iter().find(|(other, _)| args.is(at, other));
+            index += 1 + taken.map_or(0, |(_, words)| usize::from(*words));
+        }
+        None
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,9 +219,17 @@ mod tests {
         spec.indexes(&words.args()).collect()
     }
 
+    const READ: KeySpec = KeySpec::after(
+        "STREAMS",
+        (4, &[("GROUP", 2), ("COUNT", 1)]),
+        Find::Range { last: -1, step: 1, limit: 2 },
+        &[],
+    );
+    const SORT: KeySpec =
+        KeySpec::after_last("STORE", 2, &[("BY", 1), ("GET", 1), ("LIMIT", 2)], &[]);
+
     #[test]
     fn runs_of_keys() {
-        let two = Find::Range { last: -1, step: 1, limit: 2 };
         for (spec, request, indexes) in [
             (KeySpec::one(1, &[]), "get a", vec![1]),
             (KeySpec::one(2, &[]), "get a", vec![]),
@@ -201,12 +239,17 @@ mod tests {
             (KeySpec::counted(2, 1, &[]), "zunionstore d 3 a b", vec![]),
             (KeySpec::counted(2, 1, &[]), "zunionstore d -1 a b", vec![]),
             (KeySpec::counted(1, 2, &[]), "msetex 2 a 1 b 2 nx", vec![2, 4]),
-            (KeySpec::after("STREAMS", 1, two, &[]), "xread count 1 streams a b 0 0", vec![4, 5]),
-            (KeySpec::after("STREAMS", 1, two, &[]), "xread streams", vec![]),
-            (KeySpec::after("STREAMS", 1, two, &[]), "xread count 2", vec![]),
-            (KeySpec::after_last("STORE", 2, &[]), "sort a store b store c", vec![5]),
-            (KeySpec::after_last("STORE", 2, &[]), "sort a store b store", vec![]),
-            (KeySpec::after_last("STORE", 2, &[]), "sort a", vec![]),
+            (READ, "xread count 1 streams a b 0 0", vec![4, 5]),
+            (READ, "xread streams", vec![]),
+            (READ, "xread count 2", vec![]),
+            (READ, "xreadgroup count 1 group g streams streams a >", vec![7]),
+            (READ, "xreadgroup group streams streams streams streams >", vec![5]),
+            (SORT, "sort a store b store c", vec![5]),
+            (SORT, "sort a store b store", vec![]),
+            (SORT, "sort a", vec![]),
+            (SORT, "sort a store b by store", vec![3]),
+            (SORT, "sort a by store store b get store alpha", vec![5]),
+            (SORT, "sort a limit store store store b by", vec![6]),
         ] {
             assert_eq!(keys(&spec, request), indexes, "{request}");
         }

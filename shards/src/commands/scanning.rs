@@ -81,7 +81,7 @@ impl<'a> Scanning<'a> {
 
     /// True if a name is as the client wants.
     pub(super) fn wants(&self, name: &[u8]) -> bool {
-        self.pattern.is_none_or(|pattern| glob::is_match(pattern, name))
+        self.pattern.is_none_or(|pattern| glob::shows(pattern, name))
     }
 
     /// True if a type is the one the client wants, if it wants one.

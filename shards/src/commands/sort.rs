@@ -7,7 +7,9 @@
 //! and says what those keys hold that are its own, as a hash by pattern and element.
 
 use crate::carried::copy_out;
-use crate::commands::{Args, Ask, DANGEROUS, ELEMENTS, Flags, Group, KeySpec, Move, Plan, Row};
+use crate::commands::{
+    Args, Ask, DANGEROUS, ELEMENTS, Flags, Group, KeySpec, Move, Others, Plan, Row,
+};
 use crate::error::Error;
 use crate::keyspace::Class;
 use crate::route;
@@ -265,12 +267,10 @@ fn tell(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<(),
 fn sort(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let options = Options::parse(args, true)?;
     let Some(store) = options.store else { return answer(scope, args, &options, reply) };
-    // A command's keys are found where the word STORE first stands. If that was the argument of
-    // another option, the destination may live anywhere.
-    let declared = KeySpec::indexes(&STORE, args).next().map(|index| args.at(index));
-    if scope.shards > 1 && declared != Some(store) {
-        return Err(Error::CrossShard);
-    }
+    debug_assert!(
+        KeySpec::indexes(&STORE, args).map(|index| args.at(index)).eq([store]),
+        "rules and routes have looked at the key that is written"
+    );
     let (elements, order) = sorted(scope, args, &options)?;
     let (mut list, rules) = (List::default(), scope.rules);
     let mut found = Texts::default();
@@ -462,8 +462,10 @@ fn arrange<T>(
     rows
 }
 
-/// The key after the last word STORE.
-const STORE: KeySpec = KeySpec::after_last("STORE", 2, &["OW", "UPDATE"]);
+/// The options that take words, which say what they like.
+const OTHERS: Others = &[("BY", 1), ("GET", 1), ("LIMIT", 2)];
+/// The key after the last STORE.
+const STORE: KeySpec = KeySpec::after_last("STORE", 2, OTHERS, &["OW", "UPDATE"]);
 /// Where the result is to be; without STORE, where the one key is.
 const STORED: Move =
     Move { to: 1, take: copy_out, put: sort, settle: None, back: None, ask: Some(ASK) };

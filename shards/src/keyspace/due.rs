@@ -85,6 +85,7 @@ impl Keyspace {
     /// Removes due parts of one value, and the key once nothing is left; returns how many.
     fn sweep_value(&mut self, rules: &Rules, key: Key<'_>, now: Millis, budget: usize) -> usize {
         let Some(place) = self.live(key, now) else { return 0 };
+        self.before_change(key.db, place);
         let table = &mut self.databases[usize::from(key.db)];
         let before = table.entry(place).bytes();
         let object = table.entry_mut(place).object_mut().expect("a value with parts is an object");

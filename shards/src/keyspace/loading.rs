@@ -31,7 +31,7 @@ impl Keyspace {
         }
         if let Some(entry) = entry(key, now, value, aside) {
             self.due.moved(key, None, entry.object().and_then(Object::next_due));
-            self.databases[usize::from(key.db)].insert(key.hash, entry, &self.hasher);
+            self.insert(key, entry);
         }
         true
     }
@@ -41,7 +41,7 @@ impl Keyspace {
         self.remove(key, now);
         let Some(entry) = entry(key, now, value, aside) else { return };
         self.due.moved(key, None, entry.object().and_then(Object::next_due));
-        self.databases[usize::from(key.db)].insert(key.hash, entry, &self.hasher);
+        self.insert(key, entry);
         self.touched(key.db, key.bytes, Change::Value);
         self.notify(Class::NEW, "new", key);
         self.notify(Class::GENERIC, "restore", key);

@@ -14,6 +14,7 @@ mod graves;
 mod loading;
 mod marks;
 mod open;
+mod saving;
 mod strings;
 mod sweep;
 mod walk;
@@ -23,6 +24,7 @@ pub use cursor::Cursor;
 pub use events::{Class, Event};
 pub use loading::Aside;
 pub use open::Open;
+pub(crate) use saving::Step;
 pub use sweep::Swept;
 
 use crate::limits::DATABASES_MAX;
@@ -35,6 +37,7 @@ use due::Due;
 use events::Events;
 use graves::Graves;
 use marks::Marks;
+use saving::Saving;
 use sweep::Sweep;
 use watches::Watches;
 
@@ -52,6 +55,9 @@ pub struct Keyspace {
     changes: Changes,
     /// Hashes of keys that must stay as they are, in whatever database.
     locks: Vec<u64>,
+    /// The mark of entries that need not be saved any more, or not yet again.
+    epoch: bool,
+    saving: Option<Box<Saving>>,
     /// What is due stays where it is, and counts as gone.
     still: bool,
     /// Reads do not count as use of a key.
@@ -199,6 +205,8 @@ impl Keyspace {
             events: Events::default(),
             changes: Changes::default(),
             locks: Vec::new(),
+            epoch: false,
+            saving: None,
             still: false,
             silent: false,
             random: Random(seed),
@@ -303,6 +311,8 @@ impl Keyspace {
             self.bury(key, place);
             return self.add_entry(key, now, content, expiry);
         }
+        self.before_change(key.db, place);
+        let table = &mut self.databases[usize::from(key.db)];
         table.edit(place, |entry| entry.replace(content, expiry, seconds(now)));
         self.touched(key.db, key.bytes, Change::Value);
     }
@@ -319,10 +329,15 @@ impl Keyspace {
         content: Content<'_>,
         expiry: Option<Millis>,
     ) {
-        let entry = Entry::new(key.hash, key.bytes, content, expiry, seconds(now));
-        let table = &mut self.databases[usize::from(key.db)];
-        table.insert(key.hash, entry, &self.hasher);
+        self.insert(key, Entry::new(key.hash, key.bytes, content, expiry, seconds(now)));
         self.touched(key.db, key.bytes, Change::Value);
+    }
+
+    /// Adds an entry whose key is not there. It is newer than any snapshot under way.
+    #[inline]
+    fn insert(&mut self, key: Key<'_>, mut entry: Entry) {
+        entry.set_epoch(self.epoch);
+        self.databases[usize::from(key.db)].insert(key.hash, entry, &self.hasher);
     }
 
     /// Removes a key; true if it was there.
@@ -340,6 +355,7 @@ impl Keyspace {
         if expiry.is_some_and(|at| at <= now) {
             return self.remove(key, now);
         }
+        self.before_change(key.db, place);
         let table = &mut self.databases[usize::from(key.db)];
         table.edit(place, |entry| entry.set_expiry(expiry));
         self.touched(key.db, key.bytes, Change::Expiry);
@@ -381,13 +397,14 @@ impl Keyspace {
     fn put(&mut self, key: Key<'_>, now: Millis, entry: Entry) -> bool {
         let had = self.remove(key, now);
         self.due.moved(key, None, entry.object().and_then(Object::next_due));
-        self.databases[usize::from(key.db)].insert(key.hash, entry, &self.hasher);
+        self.insert(key, entry);
         self.touched(key.db, key.bytes, Change::Value);
         had
     }
 
     /// Takes an entry out whole.
     fn take(&mut self, key: Key<'_>, place: Place) -> Entry {
+        self.before_change(key.db, place);
         let entry = self.databases[usize::from(key.db)].take(place, key.hash);
         self.due.moved(key, entry.object().and_then(Object::next_due), None);
         entry
@@ -420,7 +437,9 @@ impl Keyspace {
         self.changes.flushed = self.changes.wanted;
         let table = std::mem::take(&mut self.databases[usize::from(db)]);
         self.counters.changes += table.len() as u64;
-        self.graves.bury_table(table);
+        if let Some(table) = self.retire(db, table) {
+            self.graves.bury_table(table);
+        }
         self.due.forget(db);
         self.awaited.all_changed(db);
         self.marks.all_changed(db);
@@ -441,6 +460,7 @@ impl Keyspace {
         self.all_watched_change(one, other, now);
         self.all_watched_change(other, one, now);
         self.databases.swap(usize::from(one), usize::from(other));
+        self.swap_walks(one, other);
         self.due.swap(one, other);
         self.awaited.all_changed(one);
         self.awaited.all_changed(other);
@@ -467,7 +487,7 @@ impl Keyspace {
     /// Bytes of memory in records, objects and tables, those being freed among them.
     pub fn memory_bytes(&self) -> usize {
         let tables: usize = self.databases.iter().map(|table| table.sums().bytes).sum();
-        tables + self.graves.bytes()
+        tables + self.graves.bytes() + self.retired_bytes()
     }
 
     /// Where a key lies, unless its time has come: then it is removed.

@@ -56,8 +56,8 @@ impl Keyspace {
         }
         let entry =
             Entry::of_object(key.hash, key.bytes, T::default().into_object(), None, seconds(now));
+        self.insert(key, entry);
         let table = &mut self.databases[usize::from(key.db)];
-        table.insert(key.hash, entry, &self.hasher);
         let place = table.find(key.hash, key.bytes).expect("what was put in is found");
         self.open_at(key, now, place, true)
     }
@@ -70,6 +70,10 @@ impl Keyspace {
         place: Place,
         new: bool,
     ) -> Result<Open<'a, T>, Error> {
+        if T::of(self.databases[usize::from(key.db)].entry(place).value()).is_none() {
+            return Err(Error::WrongType);
+        }
+        self.before_change(key.db, place);
         let entry = self.databases[usize::from(key.db)].entry_mut(place);
         let before = entry.bytes();
         let object = entry.object_mut().ok_or(Error::WrongType)?;

@@ -26,6 +26,8 @@ impl Keyspace {
             _ => return Err(Error::WrongType),
         };
         let new = old.checked_add(step).ok_or(Error::Overflow)?;
+        self.before_change(key.db, place);
+        let table = &mut self.databases[usize::from(key.db)];
         table.edit(place, |entry| {
             entry.replace(Content::Int(new), entry.expiry(), seconds(now));
         });
@@ -85,10 +87,12 @@ impl Keyspace {
         }
         let new = place.is_none();
         let place = place.unwrap_or_else(|| {
-            let entry = Entry::new(key.hash, key.bytes, Content::Raw(b""), None, 0);
-            table.insert(key.hash, entry, &self.hasher);
+            self.insert(key, Entry::new(key.hash, key.bytes, Content::Raw(b""), None, 0));
+            let table = &self.databases[usize::from(key.db)];
             table.find(key.hash, key.bytes).expect("what was put in is found")
         });
+        self.before_change(key.db, place);
+        let table = &mut self.databases[usize::from(key.db)];
         let (outcome, changed) = table.edit(place, |entry| {
             entry.touch(seconds(now));
             edit(entry.grow(len))

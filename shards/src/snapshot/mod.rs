@@ -16,13 +16,16 @@
 //! What is due stays where it is in a value, and is written with its time: the counts at the head
 //! must be right, and who loads it leaves it out.
 
+mod cut;
 mod decode;
 mod encode;
 mod load;
 
+pub(crate) use cut::{Cut, Long};
+pub use cut::{Piece, Saved};
 pub use decode::{Decoded, Decoder};
 pub use encode::{Encoder, Purpose, Rest};
-pub use load::{Loaded, Loader};
+pub use load::{Head, Loaded, Loader};
 
 use pinion_rdb::{Origin, Version, crc};
 

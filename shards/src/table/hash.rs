@@ -3,7 +3,7 @@
 //! | bits | what |
 //! |---|---|
 //! | 63-... | the segment: the directory takes one more from the top each time it doubles |
-//! | 63-47 | kept in the table's word (`record::tag`) |
+//! | 63-48 | kept in the table's word (`record::tag`) |
 //! | 39-8 | the home bucket |
 //! | 7-0 | the fingerprint beside the word |
 

@@ -323,6 +323,17 @@ impl Table {
         None
     }
 
+    /// Shows the entries of a segment, to be marked, as long as `visit` says so; true if it saw all,
+    /// and none once there is no such segment. What a split moves goes to segments behind all
+    /// others, so who goes on until there is none has seen all, if not each in one go.
+    pub(crate) fn each_of_segment(
+        &mut self,
+        segment: usize,
+        visit: &mut dyn FnMut(&mut Entry) -> bool,
+    ) -> Option<bool> {
+        Some(self.segments.get_mut(segment)?.each_mut(visit))
+    }
+
     /// Any place, each as likely as any other; `random` is 64 random bits.
     pub(crate) fn any_place(&self, random: u64) -> Option<Place> {
         let count = self.segments.len() as u64;

@@ -4,7 +4,8 @@
 //!
 //! | bits | what |
 //! |---|---|
-//! | 0-2 | hash bits 47-49 |
+//! | 0 | which cut it has been saved for, or was made after (`Entry::epoch`) |
+//! | 1-2 | hash bits 48-49 |
 //! | 3-47 | address of the record, a multiple of 8 |
 //! | 48-61 | hash bits 50-63 |
 //! | 62 | displaced: lies in the bucket after its home |
@@ -30,9 +31,10 @@ pub(crate) struct Entry(u64);
 const _: () = assert!(size_of::<Entry>() == 8, "a table slot is one word");
 
 /// Hash bits that a word keeps.
-pub(crate) const TAG_BITS: u8 = 17;
+pub(crate) const TAG_BITS: u8 = 16;
 
-const TAG_MASK: u64 = (0x3fff << 48) | 7;
+const TAG_MASK: u64 = (0x3fff << 48) | 6;
+const EPOCH: u64 = 1;
 const ADDRESS_MASK: u64 = (1 << 48) - 8;
 const DISPLACED: u64 = 1 << 62;
 const EXPIRES: u64 = 1 << 63;
@@ -40,7 +42,7 @@ const EXPIRES: u64 = 1 << 63;
 /// The hash bits of `hash` as they stand in a word.
 #[inline]
 pub(crate) fn tag(hash: u64) -> u64 {
-    ((hash >> 50) << 48) | ((hash >> 47) & 7)
+    ((hash >> 50) << 48) | ((hash >> 47) & 6)
 }
 
 impl Entry {
@@ -145,6 +147,18 @@ impl Entry {
     #[inline]
     pub(crate) fn set_displaced(&mut self, displaced: bool) {
         self.0 = if displaced { self.0 | DISPLACED } else { self.0 & !DISPLACED };
+    }
+
+    /// The mark that tells, while a snapshot is taken, what is saved from what is not yet.
+    #[inline]
+    pub(crate) fn epoch(&self) -> bool {
+        self.0 & EPOCH != 0
+    }
+
+    /// Sets that mark.
+    #[inline]
+    pub(crate) fn set_epoch(&mut self, epoch: bool) {
+        self.0 = if epoch { self.0 | EPOCH } else { self.0 & !EPOCH };
     }
 
     /// True if it has an expiry; known without the record.
@@ -329,7 +343,7 @@ impl Entry {
     }
 
     fn own(&mut self, record: *mut u8, expires: bool) {
-        let marks = self.0 & (TAG_MASK | DISPLACED);
+        let marks = self.0 & (TAG_MASK | DISPLACED | EPOCH);
         // The old word is forgotten, not dropped: its record is gone or is `record` itself.
         self.0 = 0;
         *self = Self::owning(record, marks, expires);

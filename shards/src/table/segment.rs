@@ -13,6 +13,7 @@
 //! home does not depend on the size of the table: a split leaves entries at their places.
 
 use super::hash::{Hasher, fingerprint, home};
+use super::prefetch;
 use super::record::{Entry, TAG_BITS, tag};
 use std::mem::replace;
 
@@ -287,6 +288,22 @@ impl Segment {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
         let entries = self.buckets.iter().flat_map(|bucket| &bucket.entries);
         entries.filter(|entry| !entry.is_empty())
+    }
+
+    /// Shows every entry, to be marked, as long as `visit` says so; true if it saw all. What comes
+    /// next is on its way from memory meanwhile.
+    pub(crate) fn each_mut(&mut self, visit: &mut dyn FnMut(&mut Entry) -> bool) -> bool {
+        for bucket in 0..BUCKETS {
+            if let Some(next) = self.buckets.get(bucket + 1) {
+                let records = next.entries.iter().filter(|entry| !entry.is_empty());
+                records.for_each(|entry| prefetch::line(entry.address()));
+            }
+            let mut entries = self.buckets[bucket].entries.iter_mut();
+            if !{ entries.by_ref() }.filter(|entry| !entry.is_empty()).all(&mut *visit) {
+                return false;
+            }
+        }
+        true
     }
 
     /// A copy with every entry in the same place.

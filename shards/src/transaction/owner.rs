@@ -163,6 +163,9 @@ impl Shard {
             return Some(part);
         };
         let mut wanted = begin.wanted;
+        if self.keyspace.is_saving() {
+            self.save_before_part(&wanted);
+        }
         if let Some(watcher) = begin.watcher {
             let watched = self.keyspace.watched(watcher);
             wanted

@@ -3,7 +3,7 @@
 use super::query::{Form, Found, Query, Store};
 use super::{write_distance, write_point};
 use crate::carried::copy_out;
-use crate::commands::{Args, Flags, Group, KeySpec, Move, Plan, Row, Run};
+use crate::commands::{Args, Flags, Group, KeySpec, Move, Others, Plan, Row, Run};
 use crate::error::Error;
 use crate::keyspace::Class;
 use crate::shard::Scope;
@@ -124,6 +124,9 @@ fn write(query: &Query, found: &[Found<'_>], reply: &mut Reply<'_>) {
 const KEY: &[KeySpec] = &[KeySpec::one(1, &["RO", "ACCESS"])];
 const READ: &[Flags] = &[Flags::READONLY];
 const WRITE: &[Flags] = &[Flags::WRITE, Flags::DENYOOM];
+/// The options that take words, which say what they like.
+const BESIDE_STORE: Others = &[("STOREDIST", 1), ("COUNT", 1)];
+const BESIDE_STOREDIST: Others = &[("STORE", 1), ("COUNT", 1)];
 const MOVABLE: &[Flags] = &[Flags::WRITE, Flags::DENYOOM, Flags::MOVABLEKEYS];
 
 /// Where the result is to be; without STORE and STOREDIST, where the one key is.
@@ -145,8 +148,8 @@ pub(in crate::commands) const ROWS: &[Row] = &[
         .flags(MOVABLE)
         .keys(&[
             KeySpec::one(1, &["RO", "ACCESS"]),
-            KeySpec::after_last("STORE", 6, &["OW", "UPDATE"]),
-            KeySpec::after_last("STOREDIST", 6, &["OW", "UPDATE"]),
+            KeySpec::after_last("STORE", 6, BESIDE_STORE, &["OW", "UPDATE"]),
+            KeySpec::after_last("STOREDIST", 6, BESIDE_STOREDIST, &["OW", "UPDATE"]),
         ])
         .about("3.2.0", "Finds members in a circle around a place, or keeps them"),
     Row::new("georadius_ro", -6, Group::Geo, Plan::One(georadius_ro))
@@ -157,8 +160,8 @@ pub(in crate::commands) const ROWS: &[Row] = &[
         .flags(MOVABLE)
         .keys(&[
             KeySpec::one(1, &["RO", "ACCESS"]),
-            KeySpec::after_last("STORE", 5, &["OW", "UPDATE"]),
-            KeySpec::after_last("STOREDIST", 5, &["OW", "UPDATE"]),
+            KeySpec::after_last("STORE", 5, BESIDE_STORE, &["OW", "UPDATE"]),
+            KeySpec::after_last("STOREDIST", 5, BESIDE_STOREDIST, &["OW", "UPDATE"]),
         ])
         .about("3.2.0", "Finds members in a circle around a member, or keeps them"),
     Row::new("georadiusbymember_ro", -5, Group::Geo, Plan::One(by_member_ro))

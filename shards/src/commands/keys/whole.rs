@@ -40,7 +40,7 @@ fn keys(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
     let pattern = args.at(1);
     let mut found = Found::default();
     scope.keyspace.each(scope.db, scope.now, |record| {
-        if glob::is_match(pattern, record.key()) {
+        if glob::shows(pattern, record.key()) {
             found.add(record.key());
         }
     });

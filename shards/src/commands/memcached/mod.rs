@@ -20,7 +20,13 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
 }
 
 /// Longest time to live that is given in seconds from now; a larger number is a Unix time.
-const RELATIVE_SECONDS_MAX: i64 = 60 * 60 * 24 * 30;
+const RELATIVE_SECONDS_MAX: u64 = 60 * 60 * 24 * 30;
+
+/// The instant that a client means by a number of seconds.
+pub fn instant(seconds: u64, now: Millis) -> Millis {
+    let start = if seconds <= RELATIVE_SECONDS_MAX { now } else { 0 };
+    seconds.saturating_mul(1000).saturating_add(start)
+}
 
 /// When a value is to end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,9 +41,8 @@ impl End {
     /// As the number in word `index` says.
     fn read(args: &Args<'_>, index: usize, now: Millis) -> Self {
         let Ok(seconds) = args.int(index) else { return Self::Past };
-        let start = if seconds <= RELATIVE_SECONDS_MAX { now } else { 0 };
         let Ok(seconds) = u64::try_from(seconds) else { return Self::Past };
-        match seconds.saturating_mul(1000).saturating_add(start) {
+        match instant(seconds, now) {
             _ if seconds == 0 => Self::Never,
             at if at <= now => Self::Past,
             // As far as a key's expiry goes.

@@ -1,12 +1,11 @@
 //! Reads what comes after given ids in several streams, and waits for it: XREAD.
 
 use super::{id, write_entry};
-use crate::commands::{Args, Find, Flags, Group, KeySpec, Plan, Row, Spread, parse_int};
+use crate::commands::{Args, Find, Flags, Group, KeySpec, Others, Plan, Row, Spread, parse_int};
 use crate::error::Error;
-use crate::keyspace::Key;
 use crate::shard::{Millis, Scope};
 use crate::value::stream::{Id, IdText, Log};
-use crate::value::{Stream, Value};
+use crate::value::Stream;
 use crate::waiting::{Null, Wait};
 use pinion_io::resp::{Protocol, Reply};
 
@@ -193,10 +192,13 @@ fn xread(
     let (mark, mut streams) = (reply.len(), 0);
     for (index, &id) in ids.iter().enumerate() {
         let key = scope.key(options.key(args, index));
-        if let Some(log) = log(scope, key)
+        // A hit or a miss again, as Redis counts it, which looks for the id first as well.
+        let stream = scope.keyspace.read::<Stream>(key, scope.now)?;
+        if let Some(stream) = stream
             && let Some(first) = id.next()
         {
-            streams += usize::from(write_after(log, key.bytes, first, options.count, reply));
+            let (log, count) = (&stream.log, options.count);
+            streams += usize::from(write_after(log, key.bytes, first, count, reply));
         }
     }
     if streams > 0 {
@@ -213,13 +215,6 @@ fn xread(
         words
     });
     Ok(options.nothing(words, reply))
-}
-
-fn log<'a>(scope: &'a Scope<'_>, key: Key<'_>) -> Option<&'a Log> {
-    match scope.keyspace.view(key)? {
-        Value::Stream(stream) => Some(&stream.log),
-        _ => None,
-    }
 }
 
 /// Writes what a stream has from `first` on; false if that is nothing.
@@ -245,10 +240,12 @@ fn write_after(
     true
 }
 
-/// The keys of the first half of the words after STREAMS.
+/// The keys of the first half of the words after STREAMS, which clients may look for from index
+/// `from` on.
 pub(super) const fn streams(from: u8) -> KeySpec {
+    const OTHERS: Others = &[("GROUP", 2), ("COUNT", 1), ("BLOCK", 1), ("CLAIM", 1)];
     let find = Find::Range { last: -1, step: 1, limit: 2 };
-    KeySpec::after("STREAMS", from, find, &["RO", "ACCESS"])
+    KeySpec::after("STREAMS", (from, OTHERS), find, &["RO", "ACCESS"])
 }
 
 /// The rows.

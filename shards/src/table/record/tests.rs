@@ -137,7 +137,7 @@ fn the_word_keeps_the_top_bits_of_the_hash() {
             assert_eq!(entry.hash_bit(bit), hash >> (63 - bit) & 1 == 1, "bit {bit}");
         }
         assert!(entry.matches(tag(hash)));
-        assert!(!entry.matches(tag(hash ^ 1 << 47)));
+        assert!(!entry.matches(tag(hash ^ 1 << 48)));
         assert!(!Entry::EMPTY.matches(0));
     }
 }
