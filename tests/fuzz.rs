@@ -12,4 +12,5 @@ mod fuzz {
     mod rows;
     mod snapshot;
     mod source;
+    pub(crate) mod values;
 }

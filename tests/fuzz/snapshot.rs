@@ -6,15 +6,13 @@
 
 use super::rows::{run, targets, words};
 use super::source::Source;
+use super::values::{NOW, both_sizes, values};
 use pinion::check::{Check, Damage};
 use pinion_io::resp::Protocol;
 use pinion_rdb::{Item, Parser, crc, write};
 use pinion_shards::snapshot::{Encoder, Purpose};
-use pinion_shards::value::stream::{Group, NewId, Pending};
-use pinion_shards::value::{Hash, Kind as _, List, Object, Rules, Set, Side, SortedSet, Stream};
 use pinion_shards::{Millis, Shard};
 
-const NOW: Millis = 1_700_000_000_000;
 /// Files of more bytes are taken apart, but not mutated themselves.
 const FILE_BYTES_MAX: usize = 2000;
 /// Objects of more bytes are left out: mutations would hardly meet what matters.
@@ -22,39 +20,6 @@ const OBJECT_BYTES_MAX: usize = 3000;
 /// Commands between recounts, and between flushes.
 const RECOUNT_EVERY: usize = 400;
 const FLUSH_EVERY: usize = 4000;
-
-/// A value of every type and encoding.
-fn values(rules: &Rules, count: u64) -> Vec<Object> {
-    let (mut list, mut set, mut ints) = (List::default(), Set::default(), Set::default());
-    let (mut hash, mut timed) = (Hash::default(), Hash::default());
-    let (mut sorted, mut stream) = (SortedSet::default(), Stream::default());
-    for number in 0..count {
-        let name = format!("n{}", number.wrapping_mul(77) % 1000).into_bytes();
-        list.push(rules, Side::Right, [&name[..], b"17"].into_iter());
-        set.add(rules, &name);
-        ints.add(rules, (number * number).to_string().as_bytes());
-        hash.set(rules, NOW, (&name, b"170"), false);
-        timed.set(rules, NOW, (&name, b"v"), false);
-        timed.set_expiry(rules, NOW, &name, (number % 2 == 0).then_some(NOW + number * 100));
-        sorted.put(&name, number as f64 / 4.0 - 3.0, rules);
-        let fields = [&b"f"[..], &name].into_iter();
-        stream.log.push(NewId::Auto, NOW, fields, rules).expect("ids grow");
-    }
-    let mut group = Group::new(stream.log.first(), None);
-    let (consumer, _) = group.number_or_new(b"consumer", NOW);
-    group.deliver(stream.log.first(), Pending { delivered: NOW, count: 1, consumer });
-    stream.groups.add(b"group", group);
-    vec![
-        Object::Str(b"abcabcabc".repeat(count as usize)),
-        list.into_object(),
-        set.into_object(),
-        ints.into_object(),
-        hash.into_object(),
-        timed.into_object(),
-        sorted.into_object(),
-        stream.into_object(),
-    ]
-}
 
 /// Types with objects, and files.
 struct Seeds {
@@ -64,19 +29,13 @@ struct Seeds {
 
 fn seeds() -> Seeds {
     let mut seeds = Seeds { objects: Vec::new(), files: Vec::new() };
-    let mut small = Rules::new(5);
-    small.encodings.hash_max_listpack_entries = 4;
-    small.encodings.set_max_listpack_entries = 4;
-    small.encodings.set_max_intset_entries = 4;
-    small.encodings.zset_max_listpack_entries = 4;
-    small.encodings.list_max_listpack_size = 3;
-    small.encodings.stream_node_max_entries = 3;
     let mut file = Vec::new();
     write::magic(&mut file, 12);
     write::aux(&mut file, b"name", b"value");
     write::database(&mut file, 1);
     write::sizes(&mut file, 8, 8);
-    for (rules, count) in [(&Rules::new(5), 6), (&small, 12)] {
+    for (rules, count) in both_sizes() {
+        let rules = &rules;
         for (object, compress) in values(rules, count).iter().zip([true, false].into_iter().cycle())
         {
             let mut encoder = Encoder::new(Purpose::Dump, compress);
