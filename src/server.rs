@@ -5,6 +5,7 @@ use crate::census::Census;
 use crate::config::Config;
 use crate::process::allocated;
 use crate::slow::Numbers;
+use crate::snapshot::Saves;
 use crate::tickets::Tickets;
 use pinion_io::ring::SocketId;
 use pinion_shards::Millis;
@@ -40,6 +41,8 @@ pub struct Server {
     /// Memory allocated when it started, in bytes.
     pub memory_at_start: u64,
     memory_peak: AtomicU64,
+    /// Its snapshots.
+    pub saves: Saves,
     /// Who may do what.
     pub acl: Acl,
     /// How many clients each core serves.
@@ -79,6 +82,7 @@ impl Server {
             stopping: AtomicBool::new(false),
             memory_at_start: allocated(),
             memory_peak: AtomicU64::new(0),
+            saves: Saves::new(now, cores),
             census: Census::new(cores),
             tickets: Tickets::new(cores),
             log_numbers: Numbers::default(),

@@ -5,6 +5,7 @@ use crate::commands::{Context, Job};
 use crate::connection::{Connection, Stall};
 use crate::errand::{Answer, ClientView, Clients, CoreView, Errand};
 use crate::hop::Parcel;
+use crate::snapshot::Stop;
 use pinion_io::clock::nanos;
 use pinion_io::resp::Reply;
 use pinion_io::ring::SocketId;
@@ -97,13 +98,29 @@ impl Core {
                     self.jobs.sleeps.push(Reverse(Sleep { end, place, socket }));
                 }
                 Job::Errand(errand) => self.start_errand((socket, place), errand, command),
-                Job::Stop => {
+                Job::Save { .. } => {
+                    let why = "this server does not save to disk yet";
+                    self.work.server.saves.fail(self.work.now, why);
+                    let line = format!("-ERR {why}\r\n");
+                    self.finish(socket, place, line.as_bytes(), Some(&command));
+                }
+                Job::Stop(stop) if self.cannot_save(stop) => {
+                    let line = b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n";
+                    self.finish(socket, place, line, Some(&command));
+                }
+                Job::Stop(_) => {
                     tracing::info!("a client asked the server to stop");
                     self.work.server.stopping.store(true, Ordering::Release);
                     runtime::ask_to_stop();
                 }
             }
         }
+    }
+
+    /// True if a stop is not to be before a snapshot is taken, and none can.
+    fn cannot_save(&self, stop: Stop) -> bool {
+        let has_save_points = !self.work.settings.snapshots.save_points.is_empty();
+        stop.wants_save(has_save_points) && !stop.force
     }
 
     fn start_errand(

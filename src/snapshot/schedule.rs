@@ -114,9 +114,12 @@ fn field(word: &str, index: usize) -> Option<u64> {
     Some(bits)
 }
 
-/// Reads save points: pairs of seconds and changes.
+/// Reads save points: pairs of seconds and changes, with one space between any two.
 pub fn parse_save_points(text: &str) -> Option<Vec<SavePoint>> {
-    let words: Vec<&str> = text.split_whitespace().collect();
+    if text.is_empty() {
+        return Some(Vec::new());
+    }
+    let words: Vec<&str> = text.split(' ').collect();
     if !words.len().is_multiple_of(2) {
         return None;
     }
@@ -215,11 +218,11 @@ mod tests {
 
     #[test]
     fn save_points_are_pairs() {
-        let points = parse_save_points("3600 1  300 100").unwrap();
+        let points = parse_save_points("3600 1 300 100").unwrap();
         assert_eq!(points[1], SavePoint { seconds: 300, changes: 100 });
         assert_eq!(show_save_points(&points), "3600 1 300 100");
         assert_eq!(parse_save_points(""), Some(Vec::new()));
-        for bad in ["1", "0 1", "x 1", "1 -1", "1 2 3", "99999999999 1"] {
+        for bad in ["1", "0 1", "x 1", "1 -1", "1 2 3", "99999999999 1", "1  2", " 1 2"] {
             assert_eq!(parse_save_points(bad), None, "{bad}");
         }
     }

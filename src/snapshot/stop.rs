@@ -23,10 +23,12 @@ impl Stop {
         let given: Vec<_> = text.split_whitespace().map(str::to_ascii_lowercase).collect();
         let has = |word: &str| given.iter().any(|given| given == word);
         let known = given.iter().all(|given| WORDS.contains(&given.as_str()));
-        let at_odds = has("save") && has("nosave") || has("default") && given.len() > 1;
-        if !known || given.is_empty() || at_odds {
+        if !known || given.is_empty() || has("default") && given.len() > 1 {
             let refusal = "argument(s) must be one of the following: ";
             return Err(format!("{refusal}{}", WORDS.join(", ")));
+        }
+        if has("save") && has("nosave") {
+            return Err("shutdown options SAVE and NOSAVE can't be used simultaneously".into());
         }
         let save = if has("save") { Some(true) } else { has("nosave").then_some(false) };
         Ok(Self { save, now: has("now"), force: has("force") })
