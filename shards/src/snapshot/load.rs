@@ -93,7 +93,8 @@ impl Shard {
         };
         let (key, object) = (call.args.at(0), call.args.at(2));
         let Head { kind, expiry, idle, at } = head;
-        let record = Record { at, key, kind, object, expiry, idle, frequency: None };
+        let record =
+            Record { at, key, kind, object, expiry, idle, frequency: None, next_key: None };
         match loader.load(self, call.db, &record, now) {
             Ok(Loaded::In) => reply.int(0),
             Ok(Loaded::Expired) => reply.int(1),
@@ -127,6 +128,10 @@ impl Loader {
     ) -> Result<Loaded, Fault> {
         if record.key.len() > KEY_BYTES_MAX {
             return Err(Fault::TooLarge);
+        }
+        if let Some(next) = record.next_key {
+            // By the time it is put in, its line of the table is there.
+            shard.keyspace.prefetch_bucket(db, shard.keyspace.hash(next));
         }
         // A value is looked at even if its time has come: damage is damage.
         let what = (self.origin, record.kind);
