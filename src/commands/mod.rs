@@ -11,6 +11,7 @@ mod connection;
 mod debug;
 mod info;
 mod info_memory;
+mod info_persistence;
 mod info_stats;
 mod latency;
 mod memory;
@@ -45,6 +46,7 @@ use crate::config::Settings;
 use crate::errand::Errand;
 use crate::server::Server;
 use crate::session::Session;
+use crate::snapshot::Stop;
 use pinion_io::resp::Reply;
 use pinion_shards::Millis;
 use pinion_shards::channels::Change;
@@ -121,18 +123,16 @@ pub enum Outcome {
 pub enum Job {
     /// `+OK` after so long.
     Sleep(Duration),
-    /// A snapshot: SAVE waits for its end, BGSAVE for its beginning, and `scheduled` has it begin
-    /// later if one is under way.
-    Save {
-        /// The reply comes at its end.
-        wait: bool,
-        /// It may begin later.
-        scheduled: bool,
-    },
     /// A question to every core.
     Errand(Errand),
-    /// A graceful stop of the server, without a reply.
-    Stop,
+    /// A snapshot, which `Saves::begin` has allowed: this job ends it there, and tells how it
+    /// went, or at once that it has begun.
+    Save {
+        /// Reply once it has begun.
+        in_background: bool,
+    },
+    /// A graceful stop of the server, without a reply unless it fails.
+    Stop(Stop),
 }
 
 /// Words of a request that asks about names or patterns, so that none is answered with a thousand

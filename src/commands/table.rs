@@ -17,6 +17,7 @@ static FAMILIES: &[&[SessionRow]] = &[
     config::ROWS,
     info::ROWS,
     server::ROWS,
+    persistence::ROWS,
     debug::ROWS,
     transaction::ROWS,
     monitor::ROWS,

@@ -169,6 +169,8 @@ impl Core {
         self.work.evict_clients();
         if self.work.index == 0 {
             self.work.flush_when_due();
+            self.heed_signal();
+            self.save_when_due();
         }
         self.ring.retry_listeners();
         if self.work.settings.pin == Pin::Auto {

@@ -9,7 +9,6 @@ use crate::hop::Parcel;
 use pinion_io::clock::nanos;
 use pinion_io::resp::Reply;
 use pinion_io::ring::SocketId;
-use pinion_io::runtime;
 use pinion_shards::batch::Outcome;
 use pinion_shards::commands::{Row, Words};
 use pinion_shards::{Ran, Retire};
@@ -17,7 +16,6 @@ use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Where the reply of a job goes.
@@ -97,14 +95,13 @@ impl Core {
                     self.jobs.sleepers.insert((socket, place), command);
                     self.jobs.sleeps.push(Reverse(Sleep { end, place, socket }));
                 }
-                Job::Save { wait, scheduled } => {
-                    self.start_save(Asker { socket, place, command, waits: wait }, scheduled);
-                }
                 Job::Errand(errand) => self.start_errand((socket, place), errand, command),
-                Job::Stop => {
+                Job::Save { in_background } => {
+                    self.begin_save(Some(Asker { socket, place, command, waits: !in_background }));
+                }
+                Job::Stop(stop) => {
                     tracing::info!("a client asked the server to stop");
-                    self.work.server.stopping.store(true, Ordering::Release);
-                    runtime::ask_to_stop();
+                    self.begin_stop(stop, Some(Asker { socket, place, command, waits: true }));
                 }
             }
         }

@@ -8,7 +8,8 @@
 use super::{Core, Work};
 use crate::config::Settings;
 use crate::hop::Ticket;
-use crate::snapshot::{Chunk, Loading, Names, Part, read_index};
+use crate::snapshot::loading::{Loading, Part};
+use crate::snapshot::{Chunk, read_index};
 use pinion_io::disk::{Direct, Disk as _, Error, File as _};
 use pinion_io::limits::DISK_BLOCK_BYTES;
 use pinion_io::resp::Protocol;
@@ -20,7 +21,6 @@ use pinion_shards::commands::Words;
 use pinion_shards::snapshot::{Head, Loaded, Loader};
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -364,9 +364,8 @@ async fn found(
     settings: &Settings,
     (cores, began): (usize, u64),
 ) -> Result<Option<Arc<Loading>>, Error> {
-    let kept = |name: &str| settings.kept.get(name).cloned().unwrap_or_default();
-    let Some(names) = Names::new(&kept("dbfilename")) else { return Ok(None) };
-    let directory = PathBuf::from(kept("dir"));
+    let Some(names) = settings.snapshots.names() else { return Ok(None) };
+    let directory = settings.snapshots.directory();
     let listed = Direct.list(&directory).await?;
     let Some(name) = names.newest(&listed) else { return Ok(None) };
     let path = directory.join(name);
@@ -390,7 +389,7 @@ async fn found(
             (index.chunks.iter().map(part).collect(), Some(index.version))
         }
     };
-    let is_checked = kept("rdbchecksum") != "no";
+    let is_checked = settings.snapshots.checksum;
     let loading = Loading::new((path, bytes), (parts, version), is_checked, (cores, began));
     Ok(Some(Arc::new(loading)))
 }

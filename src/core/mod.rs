@@ -32,6 +32,7 @@ mod parcels;
 mod pause;
 mod run;
 mod snapshot;
+mod stop;
 mod tls;
 mod tracking;
 mod transact;
@@ -67,6 +68,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+pub use stop::Quiet;
+use stop::Stopping;
 use tracking::Cachers;
 pub use tracking::Keys;
 use transact::Client;
@@ -99,6 +102,8 @@ pub struct Core {
     background: Background,
     /// The save that this core has begun.
     home: Option<Home>,
+    /// The stop that this core was asked for.
+    stopping: Option<Stopping>,
     /// What this core is about to load.
     plan: Option<Plan>,
     /// Batches of other cores that wait, each with the core.
@@ -136,6 +141,12 @@ struct Work {
     loads: u64,
     /// Keys are being loaded: most commands are refused.
     is_loading: bool,
+    /// When it was last asked whether a save is due.
+    last_due: Millis,
+    /// No more requests are run.
+    is_quiet: bool,
+    /// All cores were told that nothing of this one's is under way.
+    has_settled: bool,
     connections: Vec<Option<Box<Connection>>>,
     /// Connections with something to flush or to end.
     dirty: Vec<SocketId>,
@@ -235,6 +246,9 @@ impl Core {
             load: None,
             loads: 0,
             is_loading: server.loading.is_loading(),
+            last_due: server.started,
+            is_quiet: false,
+            has_settled: false,
             connections: Vec::new(),
             dirty: Vec::new(),
             resumable: Vec::new(),
@@ -253,8 +267,20 @@ impl Core {
         work.owner.value().set_meter(nanos);
         work.stats.latencies.enabled = work.settings.latency_tracking;
         let (inbox, jobs, postponed) = (Inbox::default(), Jobs::default(), VecDeque::new());
-        let (home, plan) = (None, None);
-        Ok(Self { ring, inbox, work, jobs, cron, background, home, plan, postponed, doors })
+        let (home, stopping, plan) = (None, None, None);
+        Ok(Self {
+            ring,
+            inbox,
+            work,
+            jobs,
+            cron,
+            background,
+            home,
+            stopping,
+            plan,
+            postponed,
+            doors,
+        })
     }
 
     /// Does everything there is to do now.
@@ -277,7 +303,8 @@ impl Core {
         busy |= self.work.end_pause();
         let reading = self.work.read_on() | self.go_on_with_files();
         busy |= self.resume();
-        let congested = self.work.hops.is_congested() || self.work.is_save_behind();
+        let congested =
+            self.work.hops.is_congested() || self.work.is_save_behind() || self.work.is_quiet;
         let more = self.run_inbox(if congested { 0 } else { inbox::TICK_REQUESTS_MAX });
         self.start_jobs();
         self.flush();
@@ -299,6 +326,12 @@ impl Core {
     fn go_on_with_files(&mut self) -> bool {
         if self.home.is_some() {
             self.tend_save();
+        }
+        if self.stopping.is_some() {
+            self.tend_stop();
+        }
+        if self.work.is_quiet {
+            self.work.settle(self.work.index);
         }
         if self.work.is_loading && self.work.index == 0 {
             self.tend_load();

@@ -15,7 +15,8 @@ use super::{Core, Work};
 use crate::hop::Parcel;
 use crate::process::allocated;
 use crate::server::REDIS_VERSION;
-use crate::snapshot::{Finished, Head, Names, Order, Save, Snapshot, Writer};
+use crate::snapshot::save::Save;
+use crate::snapshot::{Finished, Head, Order, Snapshot, Writer};
 use pinion_io::disk::{Direct, Error};
 use pinion_io::resp::Protocol;
 use pinion_io::ring::SocketId;
@@ -27,6 +28,7 @@ use pinion_shards::{CUT, Shard};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,42 +101,31 @@ enum Stage {
 }
 
 impl Core {
-    /// Begins a save for a client.
-    pub(super) fn start_save(&mut self, asker: Asker, scheduled: bool) {
-        let refusal = match self.begin_save(None) {
-            Ok(()) => {
-                self.home.as_mut().expect("it has begun").asker = Some(asker);
-                return;
-            }
-            Err(_) if scheduled => {
-                self.work.server.saves.schedule();
-                "+Background saving scheduled\r\n".to_owned()
-            }
-            Err(refusal) => format!("-{refusal}\r\n"),
+    /// Begins a save, for a client if one has asked; whoever calls has the right to (`Saves::begin`).
+    pub(super) fn begin_save(&mut self, asker: Option<Asker>) {
+        let began = self.work.steady;
+        let Some(order) = self.work.order() else {
+            let why = Error::new("save to", Path::new(""), io::ErrorKind::InvalidFilename.into());
+            return self.end_save(asker, began, Err(why));
         };
-        let Asker { socket, place, command, .. } = asker;
-        self.finish(socket, place, refusal.as_bytes(), Some(&command));
-    }
-
-    /// Begins a save.
-    ///
-    /// # Errors
-    /// A reply: one is under way, or there is no name for its file.
-    pub(super) fn begin_save(&mut self, asker: Option<Asker>) -> Result<(), &'static str> {
-        let order =
-            self.work.order().ok_or("ERR there is no name for a snapshot: set dbfilename")?;
-        if !self.work.server.saves.begin() {
-            return Err("ERR Background save already in progress");
-        }
         let news = Rc::new(RefCell::new(None));
         let left = Rc::clone(&news);
         self.background.spawn(async move {
             let created = Snapshot::begin(Direct, order).await;
             *left.borrow_mut() = Some(News::Created(created));
         });
-        let began = self.work.steady;
         self.home = Some(Home { news, stage: Stage::Creating, asker, began });
-        Ok(())
+    }
+
+    /// Begins a save if one is due; on the core that looks after that.
+    pub(super) fn save_when_due(&mut self) {
+        let (server, now) = (&self.work.server, self.work.now);
+        let last = std::mem::replace(&mut self.work.last_due, now);
+        let Some(due) = server.saves.due(&self.work.settings.snapshots, last, now) else { return };
+        if self.stopping.is_none() && self.home.is_none() && server.saves.begin(now, true) {
+            tracing::info!("saving: {due}");
+            self.begin_save(None);
+        }
     }
 
     /// Tells a client that a save has begun, if that is what it waits for.
@@ -152,7 +143,11 @@ impl Core {
         ended: Result<(Finished, Saved), Error>,
     ) {
         let time = self.work.steady.saturating_sub(began);
-        self.work.server.saves.end();
+        let saves = &self.work.server.saves;
+        match &ended {
+            Ok((_, saved)) => saves.succeed(self.work.now, saved.changes),
+            Err(error) => saves.fail(self.work.now, error.to_string()),
+        }
         self.tell_begun(&mut asker);
         let reply = match ended {
             Ok((finished, saved)) => {
@@ -180,8 +175,9 @@ impl Core {
     /// Looks at what all cores share: a save or a load may have begun.
     pub(super) fn look(&mut self) {
         self.begin_load();
+        self.work.look_quiet();
         if self.work.share.is_none()
-            && let Some(save) = self.work.server.saves.current()
+            && let Some(save) = self.work.server.writing.current()
             && self.work.owner.value().is_saving()
         {
             self.work.share = Some(Share::begin(save, self.work.index, &self.background));
@@ -212,7 +208,7 @@ impl Core {
                     let snapshot = Arc::clone(writer.snapshot());
                     let cores = self.work.hops.cores();
                     let save = Arc::new(Save::new(snapshot, (self.work.index, cores)));
-                    self.work.server.saves.write(Arc::clone(&save));
+                    self.work.server.writing.begin(Arc::clone(&save));
                     self.tell_all();
                     self.tell_begun(&mut home.asker);
                     Stage::Writing(writer, save)
@@ -222,7 +218,7 @@ impl Core {
             },
             (Stage::Writing(writer, save), _) => match save.saved() {
                 Some(saved) => {
-                    self.work.server.saves.end_writing();
+                    self.work.server.writing.end();
                     self.finish_save(&home.news, writer, saved);
                     Stage::Finishing(saved)
                 }
@@ -268,13 +264,13 @@ impl Core {
 impl Work {
     /// What is to be saved where, by the settings; nothing if there is no name.
     fn order(&self) -> Option<Order> {
-        let kept = |name: &str| self.settings.kept.get(name).cloned().unwrap_or_default();
+        let settings = &self.settings.snapshots;
         Some(Order {
-            directory: std::path::absolute(kept("dir")).ok()?,
-            names: Names::new(&kept("dbfilename"))?,
+            directory: settings.directory(),
+            names: settings.names()?,
             now: self.now,
-            is_summed: kept("rdbchecksum") != "no",
-            keep: 0,
+            is_summed: settings.checksum,
+            keep: settings.keep as usize,
         })
     }
 
@@ -284,7 +280,7 @@ impl Work {
             return false;
         }
         let mut words = Words::default();
-        let compress = self.settings.kept.get("rdbcompression").map_or("yes", String::as_str);
+        let compress = if self.settings.encodings.rdb_compression { "yes" } else { "no" };
         words.extend([CUT.name, compress].map(str::as_bytes));
         let (protocol, client) = (Protocol::default(), Client::Cut);
         let asked = transaction::Request { client, protocol, watcher: 0, speaker: None };

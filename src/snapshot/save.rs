@@ -1,5 +1,4 @@
-//! A save under way, as all cores see it: the file, what each shard said in the end, and whether
-//! one is under way at all.
+//! A save under way, as all cores see it: the file, and what each shard said in the end.
 
 use super::Snapshot;
 use pinion_io::disk::Direct;
@@ -33,6 +32,7 @@ impl Save {
     pub fn end_share(&self, saved: Saved) {
         let mut all = lock(&self.saved);
         all.keys += saved.keys;
+        all.changes += saved.changes;
         all.version = all.version.max(saved.version);
         drop(all);
         self.left.fetch_sub(1, Ordering::AcqRel);
@@ -44,62 +44,32 @@ impl Save {
     }
 }
 
-/// The save of a server, if one is under way.
+/// The save that all cores are writing, if there is one.
 #[derive(Debug, Default)]
-pub struct Saves {
-    /// Somebody has begun one, and it has not come to its end.
-    is_begun: AtomicBool,
-    is_scheduled: AtomicBool,
-    /// The cut is made, and shards are writing.
-    is_writing: AtomicBool,
+pub struct Writing {
+    is_on: AtomicBool,
     save: Mutex<Option<Arc<Save>>>,
 }
 
-impl Saves {
-    /// Begins a save; false if one is under way.
-    pub fn begin(&self) -> bool {
-        !self.is_begun.swap(true, Ordering::AcqRel)
-    }
-
-    /// True if one is under way.
-    pub fn is_begun(&self) -> bool {
-        self.is_begun.load(Ordering::Acquire)
-    }
-
+impl Writing {
     /// Has all cores write.
-    pub fn write(&self, save: Arc<Save>) {
+    pub fn begin(&self, save: Arc<Save>) {
         *lock(&self.save) = Some(save);
-        self.is_writing.store(true, Ordering::Release);
+        self.is_on.store(true, Ordering::Release);
     }
 
     /// What all cores write, if they do.
-    #[inline]
     pub fn current(&self) -> Option<Arc<Save>> {
-        if !self.is_writing.load(Ordering::Acquire) {
+        if !self.is_on.load(Ordering::Acquire) {
             return None;
         }
         lock(&self.save).clone()
     }
 
     /// Says that all shards have written what is theirs.
-    pub fn end_writing(&self) {
-        self.is_writing.store(false, Ordering::Release);
-        *lock(&self.save) = None;
-    }
-
-    /// Has a save begin once the one under way has ended.
-    pub fn schedule(&self) {
-        self.is_scheduled.store(true, Ordering::Release);
-    }
-
-    /// True, once, if one was scheduled.
-    pub fn take_scheduled(&self) -> bool {
-        self.is_scheduled.swap(false, Ordering::AcqRel)
-    }
-
-    /// Ends the save.
     pub fn end(&self) {
-        self.is_begun.store(false, Ordering::Release);
+        self.is_on.store(false, Ordering::Release);
+        *lock(&self.save) = None;
     }
 }
 

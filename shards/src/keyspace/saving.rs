@@ -56,7 +56,7 @@ impl Keyspace {
         assert!(self.saving.is_none(), "one snapshot at a time");
         self.epoch = !self.epoch;
         let walks = (0..self.databases()).map(|db| Walk { db, segment: 0 }).collect();
-        let (cut, retired) = (Cut::new(rules, compress), VecDeque::new());
+        let (cut, retired) = (Cut::new(rules, compress, self.counters.changes), VecDeque::new());
         self.saving = Some(Box::new(Saving { cut, walks, retired, long: None }));
     }
 
