@@ -1,7 +1,7 @@
 //! Records of files are put where they belong, on the shard that owns their keys.
 //!
-//! The core that reads a file knows its records by their bounds only (`pinion_rdb::Parser`); it sends
-//! key and object as they stand in the file, with a `Head`, and the owner looks into them.
+//! The core that reads a file knows its records by their bounds only (`pinion_rdb::Parser`); it
+//! sends key and object as they stand in the file, with a `Head`, and the owner looks into them.
 //!
 //! As Redis does it: a key whose time has come is left out, and so is a value without elements; a
 //! key that comes twice makes the file one that cannot be loaded.
