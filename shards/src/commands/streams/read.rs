@@ -4,8 +4,8 @@ use super::{id, write_entry};
 use crate::commands::{Args, Find, Flags, Group, KeySpec, Others, Plan, Row, Spread, parse_int};
 use crate::error::Error;
 use crate::shard::{Millis, Scope};
-use crate::value::stream::{Id, IdText, Log};
 use crate::value::Stream;
+use crate::value::stream::{Id, IdText, Log};
 use crate::waiting::{Null, Wait};
 use pinion_io::resp::{Protocol, Reply};
 
