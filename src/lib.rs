@@ -1,6 +1,7 @@
 //! The server: sockets, sessions and configuration around the shards.
 
 pub mod acl;
+pub mod calendar;
 pub mod census;
 pub mod commands;
 pub mod config;
@@ -19,6 +20,7 @@ mod process;
 pub mod server;
 pub mod session;
 pub mod slow;
+pub mod snapshot;
 pub mod start;
 pub mod stats;
 mod tickets;

@@ -2,6 +2,7 @@
 
 use super::request::{Asked, Page};
 use super::{metrics, page};
+use crate::calendar::Date;
 use crate::commands::Context;
 use crate::errand::CoreFigures;
 use pinion_shards::Millis;
@@ -127,23 +128,11 @@ fn write(status: Status, shape: Shape, now: Millis, body: &Body) -> Vec<u8> {
 
 /// An instant as RFC 9110 writes it, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn date(now: Millis) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let seconds = now / 1000;
-    let days = seconds / 86_400;
-    let name = DAYS[(days % 7) as usize];
-    // Years that begin in March have their leap day at their end: counted from 1 March of year 0,
-    // in eras of 400 years.
-    let since = days + 719_468;
-    let (era, day) = (since / 146_097, since % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let year = era * 400 + year + u64::from(month >= 10);
-    let month = MONTHS[((month + 2) % 12) as usize];
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let Date { year, month, day, hour, minute, second, weekday } = Date::of(now);
+    let (name, month) = (DAYS[usize::from(weekday)], MONTHS[usize::from(month) - 1]);
     format!("{name}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
 }
 

@@ -285,16 +285,8 @@ impl Faulty {
         (doing, step): (&'static str, Step),
         path: &Path,
     ) -> Result<Option<Trouble>, Error> {
-        let mut turns = self.model().below(3);
-        poll_fn(|context| {
-            if turns == 0 {
-                return Poll::Ready(());
-            }
-            turns -= 1;
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        let turns = self.model().below(3);
+        wait_turns(turns).await;
         self.model().begin(step).map_err(|error| Error::new(doing, path, error))
     }
 
@@ -302,6 +294,19 @@ impl Faulty {
         self.model().open += 1;
         FaultyFile { disk: self.clone(), path: path.into(), inode }
     }
+}
+
+/// Is ready when it has been asked so many times before.
+async fn wait_turns(mut turns: usize) {
+    poll_fn(|context| {
+        if turns == 0 {
+            return Poll::Ready(());
+        }
+        turns -= 1;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Disk for Faulty {
@@ -365,6 +370,10 @@ impl Disk for Faulty {
         let within = model.names.keys().filter(|name| name.parent() == Some(path));
         let names = within.filter_map(|name| Some(name.file_name()?.to_str()?.to_owned()));
         Ok(names.collect())
+    }
+
+    async fn pause(&self) {
+        wait_turns(1).await;
     }
 }
 

@@ -74,6 +74,9 @@ pub trait Disk: Clone {
 
     /// The names in a directory that are text, in order; at most `DIRECTORY_NAMES_MAX`.
     fn list(&self, path: &Path) -> impl Future<Output = Result<Vec<String>, Error>>;
+
+    /// Lets others go first, for whoever computes for long.
+    fn pause(&self) -> impl Future<Output = ()>;
 }
 
 /// An open file, on the core that opened it.
