@@ -124,6 +124,7 @@ impl Saved {
 
     /// Saves, and sees that this snapshot can be loaded.
     fn succeed(mut self, place: &Place) {
+        assert_eq!(self.ask(&["SET", "key:1", "other"]), Value::Simple(b"OK".to_vec()));
         assert!(self.bgsave(), "it can be saved now");
         assert_eq!(self.save(), Ok(()));
         assert_eq!(place.names(), ["dump.rdb"]);
