@@ -93,7 +93,8 @@ impl Work {
                 return true;
             }
         };
-        match dispatch::guard(found, args, &connection.session) {
+        let snapshots = (&self.server.saves, &self.settings.snapshots);
+        match dispatch::guard(found, args, &connection.session, snapshots) {
             Err(refusal) => {
                 connection.session.spoil_queue();
                 self.refuse(request, args, refusal);
