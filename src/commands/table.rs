@@ -25,6 +25,7 @@ static FAMILIES: &[&[SessionRow]] = &[
     slowlog::ROWS,
     latency::ROWS,
     memory::ROWS,
+    persistence::ROWS,
     replication::ROWS,
 ];
 

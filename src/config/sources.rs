@@ -242,6 +242,7 @@ fn parse(source: &str, words: impl IntoIterator<Item = OsString>) -> Result<ArgM
 fn command() -> Command {
     let mut command = Command::new("pinion")
         .about("An in-memory datastore that speaks Redis.")
+        .after_help("pinion check FILE looks at every byte of a snapshot and tells what is in it.")
         .version(env!("CARGO_PKG_VERSION"))
         .no_binary_name(true)
         .args_override_self(true)

@@ -1,15 +1,14 @@
 //! Jobs: what a command starts and its connection waits for.
 
+use super::snapshot::Asker;
 use super::{Core, Work};
 use crate::commands::{Context, Job};
 use crate::connection::{Connection, Stall};
 use crate::errand::{Answer, ClientView, Clients, CoreView, Errand};
 use crate::hop::Parcel;
-use crate::snapshot::Stop;
 use pinion_io::clock::nanos;
 use pinion_io::resp::Reply;
 use pinion_io::ring::SocketId;
-use pinion_io::runtime;
 use pinion_shards::batch::Outcome;
 use pinion_shards::commands::{Row, Words};
 use pinion_shards::{Ran, Retire};
@@ -17,7 +16,6 @@ use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Where the reply of a job goes.
@@ -42,7 +40,7 @@ pub(super) struct Asked {
 
 /// A command whose job goes on.
 #[derive(Debug)]
-struct Command {
+pub(super) struct Command {
     row: &'static Row,
     words: Words,
     /// How long it ran, in nanoseconds.
@@ -98,29 +96,15 @@ impl Core {
                     self.jobs.sleeps.push(Reverse(Sleep { end, place, socket }));
                 }
                 Job::Errand(errand) => self.start_errand((socket, place), errand, command),
-                Job::Save { .. } => {
-                    let why = "this server does not save to disk yet";
-                    self.work.server.saves.fail(self.work.now, why);
-                    let line = format!("-ERR {why}\r\n");
-                    self.finish(socket, place, line.as_bytes(), Some(&command));
+                Job::Save { in_background } => {
+                    self.begin_save(Some(Asker { socket, place, command, waits: !in_background }));
                 }
-                Job::Stop(stop) if self.cannot_save(stop) => {
-                    let line = b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n";
-                    self.finish(socket, place, line, Some(&command));
-                }
-                Job::Stop(_) => {
+                Job::Stop(stop) => {
                     tracing::info!("a client asked the server to stop");
-                    self.work.server.stopping.store(true, Ordering::Release);
-                    runtime::ask_to_stop();
+                    self.begin_stop(stop, Some(Asker { socket, place, command, waits: true }));
                 }
             }
         }
-    }
-
-    /// True if a stop is not to be before a snapshot is taken, and none can.
-    fn cannot_save(&self, stop: Stop) -> bool {
-        let has_save_points = !self.work.settings.snapshots.save_points.is_empty();
-        stop.wants_save(has_save_points) && !stop.force
     }
 
     fn start_errand(
@@ -183,7 +167,13 @@ impl Core {
     }
 
     /// Gives a job's client its reply, and lets it go on.
-    fn finish(&mut self, socket: SocketId, place: Place, reply: &[u8], command: Option<&Command>) {
+    pub(super) fn finish(
+        &mut self,
+        socket: SocketId,
+        place: Place,
+        reply: &[u8],
+        command: Option<&Command>,
+    ) {
         if let Some(Command { row, words, took }) = command {
             self.work.stats.command_late(row);
             let (row, args) = (Some(*row), words.args());

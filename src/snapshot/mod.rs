@@ -30,7 +30,9 @@
 
 mod file;
 mod index;
+pub mod loading;
 mod names;
+pub mod save;
 mod schedule;
 mod state;
 mod stop;

@@ -84,6 +84,18 @@ pub enum Due {
     Asked,
 }
 
+impl std::fmt::Display for Due {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Changes(SavePoint { seconds, changes }) => {
+                write!(out, "{changes} changes in {seconds} seconds")
+            }
+            Self::Schedule => out.write_str("it is time by the schedule"),
+            Self::Asked => out.write_str("a client asked for it before"),
+        }
+    }
+}
+
 impl Saves {
     /// A server that starts at `now` on so many cores.
     pub fn new(now: Millis, cores: usize) -> Self {
