@@ -346,6 +346,7 @@ impl Core {
                 counts.empty,
                 self.work.steady
             );
+            self.work.server.saves.note_loaded(counts.loaded, counts.expired);
             self.work.server.loading.end();
             self.tell_all();
         }
