@@ -53,6 +53,8 @@ pub enum Ticket {
         /// Its place in `Joins`.
         id: usize,
     },
+    /// That of a record that was loaded.
+    Load,
     /// Nobody listens.
     Nobody,
 }
@@ -88,6 +90,8 @@ pub enum Parcel {
     Flushed,
     /// Keys have changed, or all, which a client of the receiver hears for another.
     Invalidation(SocketId, Keys),
+    /// A save or a load has begun, or a core has done its share of one.
+    Look,
     /// A fresh connection for the receiver, and what it came in by.
     Socket(OwnedFd, Door),
 }

@@ -3,6 +3,7 @@
 pub mod acl;
 pub mod calendar;
 pub mod census;
+pub mod check;
 pub mod commands;
 pub mod config;
 pub mod connection;

@@ -3,8 +3,12 @@
 use crate::acl::Acl;
 use crate::census::Census;
 use crate::config::Config;
+use crate::core::Quiet;
 use crate::process::allocated;
 use crate::slow::Numbers;
+use crate::snapshot::Saves;
+use crate::snapshot::loading::Current;
+use crate::snapshot::save::Writing;
 use crate::tickets::Tickets;
 use pinion_io::ring::SocketId;
 use pinion_shards::Millis;
@@ -35,11 +39,25 @@ pub struct Server {
     pub flush_due: AtomicU64,
     /// The second in which a TLS connection that broke was last told of.
     pub tls_fault_second: AtomicU64,
+    /// What all cores write.
+    pub writing: Writing,
+    /// The load under way.
+    pub loading: Current,
+    /// Whether cores are to run no more requests.
+    pub quiet: Quiet,
+    /// A signal has asked for a stop: core 0 sees to it.
+    pub stop_asked: AtomicBool,
+    /// It was SIGINT.
+    pub is_interrupt: AtomicBool,
+    /// The last load has failed, and nobody was told.
+    pub loading_failed: AtomicBool,
     /// True once a graceful stop has begun.
     pub stopping: AtomicBool,
     /// Memory allocated when it started, in bytes.
     pub memory_at_start: u64,
     memory_peak: AtomicU64,
+    /// Its snapshots.
+    pub saves: Saves,
     /// Who may do what.
     pub acl: Acl,
     /// How many clients each core serves.
@@ -76,9 +94,16 @@ impl Server {
             tls_port: AtomicU16::new(0),
             flush_due: AtomicU64::new(0),
             tls_fault_second: AtomicU64::new(0),
+            writing: Writing::default(),
+            loading: Current::default(),
+            quiet: Quiet::default(),
+            loading_failed: AtomicBool::new(false),
+            stop_asked: AtomicBool::new(false),
+            is_interrupt: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             memory_at_start: allocated(),
             memory_peak: AtomicU64::new(0),
+            saves: Saves::new(now, cores),
             census: Census::new(cores),
             tickets: Tickets::new(cores),
             log_numbers: Numbers::default(),

@@ -322,6 +322,11 @@ impl Session {
         (running.or(queue.map(Vec::len)), bytes)
     }
 
+    /// True while an EXEC of it runs.
+    pub fn is_in_exec(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.running.is_some())
+    }
+
     /// Notes that an EXEC runs so many commands, or none any more.
     pub fn note_running(&mut self, commands: Option<usize>) {
         self.transaction.get_or_insert_default().running = commands;

@@ -71,6 +71,7 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
         .acl
         .begin(&server.config.settings())
         .map_err(|sentence| failed("set up its users")(io::Error::other(sentence)))?;
+    server.loading.announce();
     server.port.store(port.unwrap_or(0), Ordering::Relaxed);
     server.tls_port.store(tls_port.unwrap_or(0), Ordering::Relaxed);
     let shards = (0..cores).map(|index| Shard::new(index, cores, databases, random.1)).collect();
@@ -98,8 +99,22 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
         tls_port.map_or(String::new(), |port| format!(", TLS port {port}")),
         unix.as_deref().map_or(String::new(), |path| format!(", socket {}", path.display())),
     );
-    let signal = signals.wait().map_err(failed("wait for a signal"))?;
-    tracing::info!("{signal}: stopping");
+    let mut is_asked = false;
+    loop {
+        let signal = signals.wait().map_err(failed("wait for a signal"))?;
+        if server.stopping.load(Ordering::Acquire) {
+            tracing::info!("stopping");
+            break;
+        }
+        if std::mem::replace(&mut is_asked, true) && server.saves.is_under_way() {
+            tracing::warn!("{signal} again: stopping without a snapshot");
+            break;
+        }
+        tracing::info!("{signal}: about to stop");
+        server.is_interrupt.store(signal == "SIGINT", Ordering::Relaxed);
+        server.stop_asked.store(true, Ordering::Relaxed);
+        doorbells[0].ring();
+    }
     server.stopping.store(true, Ordering::Release);
     for doorbell in &doorbells {
         doorbell.ring();

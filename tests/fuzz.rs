@@ -10,5 +10,7 @@ mod fuzz {
     mod reply;
     mod request;
     mod rows;
+    mod snapshot;
     mod source;
+    pub(crate) mod values;
 }

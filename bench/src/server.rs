@@ -44,6 +44,7 @@ impl Server {
             "--bind=127.0.0.1".into(),
             format!("--threads={shards}"),
             "--minloglevel=1".into(),
+            "--save=".into(),
         ];
         arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
         arguments.extend(options.flags.iter().cloned());

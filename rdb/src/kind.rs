@@ -128,6 +128,33 @@ pub const DATABASE: u8 = 254;
 /// The end.
 pub const END: u8 = 255;
 
+/// What a type of object is called.
+pub fn name(origin: Origin, kind: u8) -> &'static str {
+    match (origin, kind) {
+        (Origin::Valkey, VALKEY_HASH_2) => "hash, with times of fields",
+        (_, STRING) => "string",
+        (_, LIST) => "list",
+        (_, SET) => "set",
+        (_, ZSET | ZSET_2) => "sorted set",
+        (_, HASH) => "hash",
+        (_, MODULE | MODULE_2) => "value of a module",
+        (_, HASH_ZIPMAP) => "hash in a zipmap",
+        (_, LIST_ZIPLIST) => "list in a ziplist",
+        (_, SET_INTSET) => "set of integers",
+        (_, ZSET_ZIPLIST) => "sorted set in a ziplist",
+        (_, HASH_ZIPLIST) => "hash in a ziplist",
+        (_, LIST_QUICKLIST) => "list in ziplists",
+        (_, STREAM_LISTPACKS | STREAM_LISTPACKS_2 | STREAM_LISTPACKS_3) => "stream",
+        (_, HASH_LISTPACK) => "hash in a listpack",
+        (_, ZSET_LISTPACK) => "sorted set in a listpack",
+        (_, LIST_QUICKLIST_2) => "list in listpacks",
+        (_, SET_LISTPACK) => "set in a listpack",
+        (_, HASH_METADATA | HASH_METADATA_OLD) => "hash, with times of fields",
+        (_, HASH_LISTPACK_EX | HASH_LISTPACK_EX_OLD) => "hash in a listpack, with times of fields",
+        _ => "not known",
+    }
+}
+
 /// In a list: the next node is one element.
 pub const NODE_PLAIN: u64 = 1;
 /// In a list: the next node is a listpack.

@@ -56,11 +56,10 @@ impl Skip {
     /// than `most` bytes can come from `at` on: what claims more is refused at once.
     #[inline]
     pub(crate) fn go_on(&mut self, bytes: &[u8], at: &mut usize, most: u64) -> Result<bool, Fault> {
-        let start = *at;
+        let end = (*at as u64).saturating_add(most);
         loop {
-            let most = most.saturating_sub((*at - start) as u64);
             if self.pending > 0 {
-                if self.pending > most {
+                if self.pending > end.saturating_sub(*at as u64) {
                     return Err(Fault::TooMuch);
                 }
                 let here = self.pending.min((bytes.len() - *at) as u64);
@@ -88,7 +87,7 @@ impl Skip {
                     *at += len;
                     self.frames[top].next = frame_next;
                 }
-                None if (bytes.len() - *at) as u64 >= most => return Err(Fault::Cut),
+                None if bytes.len() as u64 >= end => return Err(Fault::Cut),
                 None => return Ok(false),
             }
         }

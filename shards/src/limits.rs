@@ -100,6 +100,8 @@ pub const TRACKED_FREE_MAX: usize = 10_000;
 
 /// Elements of a value that a snapshot writes at once; more are written in steps.
 pub const ENCODE_AT_ONCE_MAX: usize = 4096;
+/// Steps of a stream that a snapshot takes at once, each of a part of the elements.
+pub const ENCODE_STREAM_STEPS_MAX: usize = 8;
 /// Bytes of a string that counts as one element of what a snapshot writes in a step.
 pub const ENCODE_TEXT_STEP_BYTES: usize = 64;
 /// Longest string that a snapshot compresses: half a millisecond of one core.

@@ -1,6 +1,6 @@
 //! INFO: what every core tells, summed and laid out in Redis's sections under Redis's names.
 
-use super::{Context, Job, Outcome, SessionRow, info_memory, info_stats};
+use super::{Context, Job, Outcome, SessionRow, info_memory, info_persistence, info_stats};
 use crate::errand::{CoreFigures, Errand};
 use crate::histogram::Histogram;
 use crate::process::{Cpu, kernel};
@@ -29,7 +29,7 @@ static SECTIONS: [(&str, &str, bool, WriteSection); SECTIONS_COUNT] = [
     ("server", "Server", true, server),
     ("clients", "Clients", true, clients),
     ("memory", "Memory", true, info_memory::memory),
-    ("persistence", "Persistence", true, persistence),
+    ("persistence", "Persistence", true, info_persistence::persistence),
     ("threads", "Threads", true, threads),
     ("stats", "Stats", true, info_stats::stats),
     ("replication", "Replication", true, replication),
@@ -199,39 +199,6 @@ fn clients(lines: &mut Lines, report: &Report<'_>) {
     lines.add("paused_reason", if pause.until().is_some() { "client_pause" } else { "none" });
     lines.add("paused_actions", pause.actions());
     lines.add("paused_timeout_milliseconds", left);
-}
-
-fn persistence(lines: &mut Lines, report: &Report<'_>) {
-    lines.add("loading", 0);
-    lines.add("async_loading", 0);
-    for name in ["current_cow_peak", "current_cow_size", "current_cow_size_age"] {
-        lines.add(name, 0);
-    }
-    lines.add("current_fork_perc", "0.00");
-    lines.add("current_save_keys_processed", 0);
-    lines.add("current_save_keys_total", 0);
-    lines.add("rdb_changes_since_last_save", report.sum(|core| core.shard.changes));
-    lines.add("rdb_bgsave_in_progress", 0);
-    lines.add("rdb_last_save_time", report.at.server.started / 1000);
-    lines.add("rdb_last_bgsave_status", "ok");
-    lines.add("rdb_last_bgsave_time_sec", -1);
-    lines.add("rdb_current_bgsave_time_sec", -1);
-    lines.add("rdb_saves", 0);
-    lines.add("rdb_last_cow_size", 0);
-    lines.add("rdb_last_load_keys_expired", 0);
-    lines.add("rdb_last_load_keys_loaded", 0);
-    lines.add("aof_enabled", 0);
-    lines.add("aof_rewrite_in_progress", 0);
-    lines.add("aof_rewrite_scheduled", 0);
-    lines.add("aof_last_rewrite_time_sec", -1);
-    lines.add("aof_current_rewrite_time_sec", -1);
-    lines.add("aof_last_bgrewrite_status", "ok");
-    lines.add("aof_rewrites", 0);
-    lines.add("aof_rewrites_consecutive_failures", 0);
-    lines.add("aof_last_write_status", "ok");
-    lines.add("aof_last_cow_size", 0);
-    lines.add("module_fork_in_progress", 0);
-    lines.add("module_fork_last_cow_size", 0);
 }
 
 fn threads(lines: &mut Lines, report: &Report<'_>) {

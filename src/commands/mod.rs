@@ -11,10 +11,12 @@ mod connection;
 mod debug;
 mod info;
 mod info_memory;
+mod info_persistence;
 mod info_stats;
 mod latency;
 mod memory;
 mod monitor;
+mod persistence;
 mod pubsub;
 mod renames;
 mod replication;
@@ -44,6 +46,7 @@ use crate::config::Settings;
 use crate::errand::Errand;
 use crate::server::Server;
 use crate::session::Session;
+use crate::snapshot::Stop;
 use pinion_io::resp::Reply;
 use pinion_shards::Millis;
 use pinion_shards::channels::Change;
@@ -122,8 +125,21 @@ pub enum Job {
     Sleep(Duration),
     /// A question to every core.
     Errand(Errand),
-    /// A graceful stop of the server, without a reply.
-    Stop,
+    /// A snapshot, which `Saves::begin` has allowed: this job ends it there, and tells how it
+    /// went, or at once that it has begun.
+    Save {
+        /// Reply once it has begun.
+        in_background: bool,
+    },
+    /// A load of what is there, saved before, with all keys removed in between.
+    Reload {
+        /// It is saved.
+        save: bool,
+        /// Keys are removed.
+        flush: bool,
+    },
+    /// A graceful stop of the server, without a reply unless it fails.
+    Stop(Stop),
 }
 
 /// Words of a request that asks about names or patterns, so that none is answered with a thousand

@@ -1,4 +1,4 @@
-//! Commands about replicas and files, of which there are none: what can be said of that.
+//! Commands about replicas, of which there are none: what can be said of that.
 
 use super::{Context, Outcome, SessionRow};
 use pinion_io::resp::Reply;
@@ -9,8 +9,6 @@ use pinion_shards::error::Error;
 
 /// What is answered to those who would have this server follow another, or follow it.
 const NOT_YET: Error = Error::Text("ERR replication is not supported by this server yet");
-/// What is answered to those who would have it write a file.
-const NO_FILE: Error = Error::Text("ERR this server does not save to disk yet");
 
 /// REPLICAOF host port | NO ONE, and SLAVEOF
 fn replicaof(
@@ -110,20 +108,6 @@ fn psync(_: &mut Context<'_>, _: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome
     Err(NOT_YET)
 }
 
-/// SAVE, BGSAVE and BGREWRITEAOF
-fn save(_: &mut Context<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
-    if args.len() > 1 && !(args.len() == 2 && args.is(1, "SCHEDULE")) {
-        return Err(Error::Syntax);
-    }
-    Err(NO_FILE)
-}
-
-/// LASTSAVE
-fn lastsave(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Outcome, Error> {
-    reply.int((at.server.started / 1000) as i64);
-    Ok(Outcome::Done)
-}
-
 const fn row(name: &'static str, arity: i8, flags: &[Flags]) -> Row {
     Row::new(name, arity, Group::Server, Plan::Session).flags(flags)
 }
@@ -136,7 +120,6 @@ const fn waits(name: &'static str, arity: i8) -> Row {
 
 const FOLLOW: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::STALE];
 const STREAM: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::NO_MULTI];
-const WRITE: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT];
 
 pub(super) static ROWS: &[SessionRow] = &[
     SessionRow::new(
@@ -176,19 +159,4 @@ pub(super) static ROWS: &[SessionRow] = &[
     ),
     SessionRow::new(row("psync", -3, STREAM).about("2.8.0", "Asks for what was written"), psync),
     SessionRow::new(row("sync", 1, STREAM).about("1.0.0", "Asks for everything"), psync),
-    SessionRow::new(
-        row("save", 1, STREAM).about("1.0.0", "Writes a snapshot before it answers"),
-        save,
-    ),
-    SessionRow::new(row("bgsave", -1, WRITE).about("1.0.0", "Has a snapshot written"), save),
-    SessionRow::new(
-        row("bgrewriteaof", 1, WRITE).about("1.0.0", "Has the append-only file written anew"),
-        save,
-    ),
-    SessionRow::new(
-        row("lastsave", 1, &[Flags::LOADING, Flags::STALE, Flags::FAST])
-            .categories(ADMINISTRATION | DANGEROUS)
-            .about("1.0.0", "Returns when a snapshot was last written"),
-        lastsave,
-    ),
 ];

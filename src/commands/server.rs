@@ -1,6 +1,6 @@
 //! Commands about the server as a whole that have no family of their own.
 
-use super::{Context, Job, Outcome, SessionRow};
+use super::{Context, Outcome, SessionRow};
 use crate::server::REDIS_VERSION;
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
@@ -38,33 +38,6 @@ const DRAWING: &str = r"
                          |_||_||_||
 ";
 
-/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]
-fn shutdown(_: &mut Context<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<Outcome, Error> {
-    let (mut save, mut nosave, mut abort, mut others) = (false, false, false, false);
-    for index in 1..args.len() {
-        match () {
-            () if args.is(index, "SAVE") => save = true,
-            () if args.is(index, "NOSAVE") => nosave = true,
-            () if args.is(index, "ABORT") => abort = true,
-            () if args.is(index, "NOW") || args.is(index, "FORCE") => others = true,
-            () => return Err(Error::Syntax),
-        }
-    }
-    if save && nosave || abort && (save || nosave || others) {
-        return Err(Error::Syntax);
-    }
-    if abort {
-        // A stop takes well under a second and cannot be called back.
-        return Err(Error::Text("ERR No shutdown in progress."));
-    }
-    if save {
-        return Err(Error::Text(
-            "ERR Errors trying to SHUTDOWN: this build cannot save; use SHUTDOWN NOSAVE",
-        ));
-    }
-    Ok(Outcome::Start(Job::Stop))
-}
-
 const fn row(name: &'static str, arity: i8, group: Group, flags: &[Flags]) -> Row {
     Row::new(name, arity, group, Plan::Session).flags(flags)
 }
@@ -81,22 +54,5 @@ pub(super) static ROWS: &[SessionRow] = &[
         row("lolwut", -1, Group::Server, &[Flags::READONLY, Flags::FAST])
             .about("5.0.0", "Returns a drawing and the version"),
         lolwut,
-    ),
-    SessionRow::new(
-        row(
-            "shutdown",
-            -1,
-            Group::Server,
-            &[
-                Flags::ADMIN,
-                Flags::NOSCRIPT,
-                Flags::LOADING,
-                Flags::STALE,
-                Flags::NO_MULTI,
-                Flags::ALLOW_BUSY,
-            ],
-        )
-        .about("1.0.0", "Stops the server"),
-        shutdown,
     ),
 ];

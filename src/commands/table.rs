@@ -2,7 +2,7 @@
 
 use super::{
     SessionRow, acl, client, cluster, command, config, connection, debug, info, latency, memory,
-    monitor, pubsub, replication, server, slowlog, transaction,
+    monitor, persistence, pubsub, replication, server, slowlog, transaction,
 };
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Plan, Row};
@@ -17,6 +17,7 @@ static FAMILIES: &[&[SessionRow]] = &[
     config::ROWS,
     info::ROWS,
     server::ROWS,
+    persistence::ROWS,
     debug::ROWS,
     transaction::ROWS,
     monitor::ROWS,
@@ -24,6 +25,7 @@ static FAMILIES: &[&[SessionRow]] = &[
     slowlog::ROWS,
     latency::ROWS,
     memory::ROWS,
+    persistence::ROWS,
     replication::ROWS,
 ];
 

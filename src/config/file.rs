@@ -6,6 +6,7 @@
 use super::flag::{Flag, Value};
 use super::settings::Settings;
 use super::table::FLAGS;
+use crate::snapshot::show_save_points;
 
 /// Files that include each other, at most.
 const INCLUDES_MAX: usize = 16;
@@ -180,7 +181,7 @@ pub(super) fn apply(
                 settings.add_user(&words).map_err(|error| format!("{place}: {error}"))?;
             }
             "save" if saved && !text.is_empty() => {
-                let before = settings.kept.get("save").cloned().unwrap_or_default();
+                let before = show_save_points(&settings.snapshots.save_points);
                 set("save", settings, &format!("{before} {text}"), place)?;
             }
             name => {
@@ -257,7 +258,7 @@ mod tests {
         let (mut settings, mut warnings) = (Settings::initial(), Vec::new());
         apply(&mut settings, &directives, &mut warnings).unwrap();
         assert_eq!((settings.timeout, settings.memory_bytes_max), (7, 1 << 30));
-        assert_eq!(settings.kept["save"], "900 1 300 10");
+        assert_eq!(show_save_points(&settings.snapshots.save_points), "900 1 300 10");
         assert_eq!(settings.bind, ["127.0.0.1", "-::1"]);
         assert_eq!(settings.output_pubsub.hard_bytes, 1 << 20);
         assert_eq!(settings.renames.pairs(), [("flushall", String::new())]);

@@ -92,7 +92,8 @@ impl Flag {
     /// serving, and that are fixed here.
     pub(super) fn is_unchanged(&self, settings: &mut Settings, text: &str) -> bool {
         let own = self.config == self.name && !matches!(self.value, Value::Kept(..));
-        let fixed = ["unixsocket", "unixsocketperm"].contains(&self.config);
+        let fixed = ["unixsocket", "unixsocketperm", "rdbchecksum"].contains(&self.config);
+        let fixed = fixed || self.protected;
         (own && !fixed || self.config == "tls-port") && self.show(settings) == text
     }
 

@@ -18,8 +18,6 @@ pub enum Form {
     Text,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// What this makes of it.
-    Parsed(fn(&str) -> Result<String, Refusal>),
 }
 
 impl Form {
@@ -44,38 +42,7 @@ impl Form {
                     let refusal = "argument(s) must be one of the following: ";
                     format!("{refusal}{}", words.join(", ")).into()
                 }),
-            Self::Parsed(read) => read(text),
         }
-    }
-}
-
-/// Pairs of seconds and changes.
-fn save_points(text: &str) -> Result<String, Refusal> {
-    let words: Vec<_> = text.split_whitespace().collect();
-    let seconds = |word: &&str| word.parse::<u32>().is_ok_and(|seconds| seconds > 0);
-    let changes = |word: &&str| word.parse::<i32>().is_ok_and(|changes| changes >= 0);
-    let fits = words.iter().step_by(2).all(seconds) && words.iter().skip(1).step_by(2).all(changes);
-    if words.len().is_multiple_of(2) && fits {
-        Ok(words.join(" "))
-    } else {
-        Err("Invalid save parameters".into())
-    }
-}
-
-/// Options of SHUTDOWN, in Redis's order.
-fn shutdown_words(text: &str) -> Result<String, Refusal> {
-    const WORDS: &[&str] = &["default", "save", "nosave", "now", "force"];
-    let given: Vec<_> = text.split_whitespace().map(str::to_ascii_lowercase).collect();
-    let has = |word: &&&str| given.iter().any(|given| given == *word);
-    let known = given.iter().all(|given| WORDS.contains(&given.as_str()));
-    let chosen: Vec<&str> = WORDS.iter().filter(has).copied().collect();
-    let at_odds = chosen.contains(&"save") && chosen.contains(&"nosave");
-    let alone = !chosen.contains(&"default") || chosen.len() == 1;
-    if known && !chosen.is_empty() && !at_odds && alone {
-        Ok(chosen.join(" "))
-    } else {
-        let refusal = "argument(s) must be one of the following: ";
-        Err(format!("{refusal}{}", WORDS.join(", ")).into())
     }
 }
 
@@ -146,8 +113,6 @@ pub(super) const TABLE: &[Flag] = &[
     kept("crash-log-enabled", Form::Switch, "yes"),
     kept("crash-memcheck-enabled", Form::Switch, "yes"),
     fixed("daemonize", Form::Switch, "no"),
-    kept("dbfilename", Form::Text, "dump.rdb").protected(),
-    kept("dir", Form::Text, "").protected(),
     fixed("disable-thp", Form::Switch, "yes"),
     kept("dynamic-hz", Form::Switch, "yes"),
     fixed("enable-module-command", Form::Choice(&["no", "yes", "local"]), "no"),
@@ -192,8 +157,6 @@ pub(super) const TABLE: &[Flag] = &[
     ),
     kept("rdb-del-sync-files", Form::Switch, "no"),
     kept("rdb-save-incremental-fsync", Form::Switch, "yes"),
-    fixed("rdbchecksum", Form::Switch, "yes"),
-    kept("rdbcompression", Form::Switch, "yes"),
     kept("repl-backlog-size", Form::Bytes(1, I64_MAX), "1048576"),
     kept("repl-backlog-ttl", Form::Count(0, I64_MAX), "3600"),
     kept("repl-disable-tcp-nodelay", Form::Switch, "no"),
@@ -216,14 +179,10 @@ pub(super) const TABLE: &[Flag] = &[
     kept("replica-serve-stale-data", Form::Switch, "yes").earlier("slave-serve-stale-data"),
     fixed("replicaof", Form::Text, "").earlier("slaveof"),
     kept("sanitize-dump-payload", Form::Choice(&["no", "yes", "clients"]), "no"),
-    kept("save", Form::Parsed(save_points), ""),
     fixed("server-cpulist", Form::Text, "").earlier("server_cpulist"),
     fixed("set-proc-title", Form::Switch, "yes"),
-    kept("shutdown-on-sigint", Form::Parsed(shutdown_words), "default"),
-    kept("shutdown-on-sigterm", Form::Parsed(shutdown_words), "default"),
     kept("shutdown-timeout", Form::Count(0, I32_MAX), "10"),
     kept("socket-mark-id", Form::Count(0, I64_MAX), "0"),
-    kept("stop-writes-on-bgsave-error", Form::Switch, "yes"),
     fixed("supervised", Form::Choice(&["upstart", "systemd", "auto", "no"]), "no"),
     fixed("syslog-enabled", Form::Switch, "no"),
     fixed(
@@ -242,11 +201,6 @@ mod tests {
 
     #[test]
     fn texts_are_told_as_redis_tells_them() {
-        assert_eq!(save_points("3600  1 300 100"), Ok("3600 1 300 100".to_owned()));
-        assert_eq!(save_points(""), Ok(String::new()));
-        assert!(save_points("60").is_err() && save_points("0 1").is_err());
-        assert_eq!(shutdown_words("force NOSAVE now"), Ok("nosave now force".to_owned()));
-        assert!(shutdown_words("save nosave").is_err() && shutdown_words("default now").is_err());
         assert_eq!(Form::Bytes(1, 1 << 30).read("1kb"), Ok("1024".to_owned()));
         assert!(Form::Bytes(1, 10).read("1kb").is_err());
     }

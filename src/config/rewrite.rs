@@ -182,7 +182,8 @@ mod tests {
         settings.timeout = 9;
         settings.memory_bytes_max = 3 << 20;
         settings.password = "a \"b".to_owned();
-        settings.kept.insert("save", "900 1 300 10".to_owned());
+        settings.snapshots.save_points =
+            crate::snapshot::parse_save_points("900 1 300 10").unwrap();
         let new = rewritten(old, &settings, &[], false);
         assert_eq!(
             new,

@@ -1,5 +1,6 @@
 //! A snapshot of every setting, typed.
 
+use super::snapshots::SnapshotSettings;
 use super::table::FLAGS;
 use super::tls::TlsSettings;
 use crate::commands::{FindError, Found, Renames, find};
@@ -176,6 +177,8 @@ pub struct Settings {
     pub protected_configs: Allowed,
     /// Memory that clients may take together.
     pub clients_memory: ClientsMemory,
+    /// How snapshots are taken.
+    pub snapshots: SnapshotSettings,
     /// Parameters without effect, by name.
     pub kept: BTreeMap<&'static str, String>,
     /// The bounds of the compact forms of values.

@@ -61,9 +61,9 @@ pub fn read(
         format!("flag --{name} is accepted, but nothing is built behind it yet: it has no effect")
     });
     let warnings = given.warnings.iter().cloned().chain(unbuilt).collect();
-    if given.settings.kept.get("dir").is_none_or(String::is_empty) {
-        let folder = std::env::current_dir().unwrap_or_default();
-        given.settings.kept.insert("dir", folder.to_string_lossy().into_owned());
+    let dir = &mut given.settings.snapshots.dir;
+    if dir.is_empty() {
+        *dir = std::env::current_dir().unwrap_or_default().to_string_lossy().into_owned();
     }
     Ok(Start::Serve { settings: Box::new(given.settings), warnings })
 }
@@ -242,6 +242,7 @@ fn parse(source: &str, words: impl IntoIterator<Item = OsString>) -> Result<ArgM
 fn command() -> Command {
     let mut command = Command::new("pinion")
         .about("An in-memory datastore that speaks Redis.")
+        .after_help("pinion check FILE looks at every byte of a snapshot and tells what is in it.")
         .version(env!("CARGO_PKG_VERSION"))
         .no_binary_name(true)
         .args_override_self(true)
@@ -362,14 +363,14 @@ mod tests {
         let file = File::new(
             "layers",
             "# a comment\n\n--port=2\n  --timeout 20\n--requirepass=with two spaces\n\
-             --snapshot_cron=0 * * * *\n-maxclients=44\n--nologtostderr\n",
+             --cache_mode=true\n-maxclients=44\n--nologtostderr\n",
         );
         let variables = [("DFLY_port", "1"), ("PINION_port", "4"), ("DFLY_tcp_keepalive", "9")];
         let (settings, warnings) = serve(&[&file.flag(), "--port=3"], &variables);
         assert_eq!((settings.port, settings.timeout, settings.tcp_keepalive), (3, 20, 9));
         assert_eq!((settings.password.as_str(), settings.clients_max), ("with two spaces", 44));
         assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].contains("--snapshot_cron"), "{warnings:?}");
+        assert!(warnings[0].contains("--cache_mode"), "{warnings:?}");
         assert_eq!(serve(&[&file.flag()], &variables).0.port, 2);
         assert_eq!(serve(&[], &variables).0.port, 4);
         let path = file.0.display().to_string();
@@ -419,7 +420,7 @@ mod tests {
     #[test]
     fn dragonflys_flags_are_accepted_and_named_once() {
         let words =
-            ["--snapshot_cron", "* * * * *", "--jsonpathv2", "--nojsonpathv2", "--cache_mode=true"];
+            ["--cluster_mode", "yes", "--jsonpathv2", "--nojsonpathv2", "--cache_mode=true"];
         let (_, warnings) = serve(&words, &[]);
         assert_eq!(warnings.len(), 3, "{warnings:?}");
         let twice = FLAGS.iter().find(|f| SWITCHES.contains(&f.name) || VALUES.contains(&f.name));

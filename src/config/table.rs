@@ -2,7 +2,7 @@
 
 use super::flag::{Flag, Refusal, Value, parse_bytes};
 use super::settings::{BufferLimit, Pin, Settings};
-use super::{kept, operation, tls};
+use super::{kept, operation, snapshots, tls};
 use crate::commands::Renames;
 use pinion_shards::keyspace::Class;
 use pinion_shards::limits::{DATABASES_MAX, SHARDS_MAX, STRING_BYTES_MAX};
@@ -15,7 +15,7 @@ const SIZE_MAX: usize = i64::MAX as usize;
 /// Every setting, by subject.
 pub static FLAGS: &[Flag] = &join::<FLAG_COUNT>(TABLES);
 
-const TABLES: &[&[Flag]] = &[TABLE, tls::TABLE, operation::TABLE, kept::TABLE];
+const TABLES: &[&[Flag]] = &[TABLE, tls::TABLE, snapshots::TABLE, operation::TABLE, kept::TABLE];
 const FLAG_COUNT: usize = count(TABLES);
 
 const fn count(tables: &[&[Flag]]) -> usize {

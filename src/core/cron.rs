@@ -78,6 +78,9 @@ impl Cron {
         if work.hops.is_waiting() {
             return Wait::AtMost(LANE_WAIT);
         }
+        if work.is_loading {
+            return Wait::AtMost(PERIOD_BUSY);
+        }
         let pause = work.pause_left().map(|left| work.steady + Duration::from_millis(left));
         let ends = [jobs.next_end(), work.blocked.next_end(), pause];
         if let Some(end) = ends.into_iter().flatten().min() {
@@ -166,6 +169,8 @@ impl Core {
         self.work.evict_clients();
         if self.work.index == 0 {
             self.work.flush_when_due();
+            self.heed_signal();
+            self.save_when_due();
         }
         self.ring.retry_listeners();
         if self.work.settings.pin == Pin::Auto {

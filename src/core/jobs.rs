@@ -1,5 +1,6 @@
 //! Jobs: what a command starts and its connection waits for.
 
+use super::snapshot::Asker;
 use super::{Core, Work};
 use crate::commands::{Context, Job};
 use crate::connection::{Connection, Stall};
@@ -8,7 +9,6 @@ use crate::hop::Parcel;
 use pinion_io::clock::nanos;
 use pinion_io::resp::Reply;
 use pinion_io::ring::SocketId;
-use pinion_io::runtime;
 use pinion_shards::batch::Outcome;
 use pinion_shards::commands::{Row, Words};
 use pinion_shards::{Ran, Retire};
@@ -16,7 +16,6 @@ use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Where the reply of a job goes.
@@ -41,7 +40,7 @@ pub(super) struct Asked {
 
 /// A command whose job goes on.
 #[derive(Debug)]
-struct Command {
+pub(super) struct Command {
     row: &'static Row,
     words: Words,
     /// How long it ran, in nanoseconds.
@@ -97,10 +96,16 @@ impl Core {
                     self.jobs.sleeps.push(Reverse(Sleep { end, place, socket }));
                 }
                 Job::Errand(errand) => self.start_errand((socket, place), errand, command),
-                Job::Stop => {
+                Job::Save { in_background } => {
+                    self.begin_save(Some(Asker { socket, place, command, waits: !in_background }));
+                }
+                Job::Reload { save, flush } => {
+                    let asker = Asker { socket, place, command, waits: true };
+                    self.begin_reload(asker, (save, flush));
+                }
+                Job::Stop(stop) => {
                     tracing::info!("a client asked the server to stop");
-                    self.work.server.stopping.store(true, Ordering::Release);
-                    runtime::ask_to_stop();
+                    self.begin_stop(stop, Some(Asker { socket, place, command, waits: true }));
                 }
             }
         }
@@ -166,7 +171,13 @@ impl Core {
     }
 
     /// Gives a job's client its reply, and lets it go on.
-    fn finish(&mut self, socket: SocketId, place: Place, reply: &[u8], command: Option<&Command>) {
+    pub(super) fn finish(
+        &mut self,
+        socket: SocketId,
+        place: Place,
+        reply: &[u8],
+        command: Option<&Command>,
+    ) {
         if let Some(Command { row, words, took }) = command {
             self.work.stats.command_late(row);
             let (row, args) = (Some(*row), words.args());

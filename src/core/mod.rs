@@ -24,12 +24,16 @@ mod http;
 mod inbox;
 mod jobs;
 mod later;
+mod load;
 mod logins;
 mod memcached;
 mod monitor;
 mod parcels;
 mod pause;
+mod reload;
 mod run;
+mod snapshot;
+mod stop;
 mod tls;
 mod tracking;
 mod transact;
@@ -48,6 +52,7 @@ use exec::Execs;
 use inbox::Inbox;
 use jobs::Jobs;
 use later::Laters;
+use load::{Load, Plan};
 use monitor::Monitors;
 use pause::Paused;
 use pinion_io::clock::{Clock, nanos};
@@ -57,12 +62,16 @@ use pinion_io::runtime::Background;
 use pinion_shards::route::Route;
 use pinion_shards::transaction::Coordinator;
 use pinion_shards::{Millis, Sender, Shard};
+use reload::Reload;
+use snapshot::{Home, Share};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+pub use stop::Quiet;
+use stop::Stopping;
 use tracking::Cachers;
 pub use tracking::Keys;
 use transact::Client;
@@ -93,6 +102,14 @@ pub struct Core {
     jobs: Jobs,
     cron: Cron,
     background: Background,
+    /// The save that this core has begun.
+    home: Option<Home>,
+    /// The stop that this core was asked for.
+    stopping: Option<Stopping>,
+    /// The reload that this core was asked for.
+    reload: Option<Reload>,
+    /// What this core is about to load.
+    plan: Option<Plan>,
     /// Batches of other cores that wait, each with the core.
     postponed: VecDeque<(usize, Box<Parcel>)>,
     /// What is behind each listening socket.
@@ -118,6 +135,24 @@ struct Work {
     channels: Listeners,
     cachers: Cachers,
     monitors: Monitors,
+    /// Its share of a save.
+    share: Option<Share>,
+    /// What has become of the cut that this core has asked for.
+    is_cut: Option<bool>,
+    /// Its share of a load.
+    load: Option<Load>,
+    /// The last load of which it has begun a share.
+    loads: u64,
+    /// Keys are being loaded: most commands are refused.
+    is_loading: bool,
+    /// It has begun the load.
+    tends_load: bool,
+    /// When it was last asked whether a save is due.
+    last_due: Millis,
+    /// No more requests are run.
+    is_quiet: bool,
+    /// All cores were told that nothing of this one's is under way.
+    has_settled: bool,
     connections: Vec<Option<Box<Connection>>>,
     /// Connections with something to flush or to end.
     dirty: Vec<SocketId>,
@@ -160,6 +195,9 @@ const BESIDE_JOBS_MAX: Duration = Duration::from_micros(500);
 /// The ring cannot be made, or broke.
 pub async fn serve(start: Start) -> io::Result<()> {
     let mut core = Core::new(start)?;
+    if core.work.index == 0 {
+        core.find_load();
+    }
     while !core.is_stopped() {
         let tick = core.tick()?;
         if core.background.is_active() {
@@ -211,6 +249,15 @@ impl Core {
             channels: Listeners::new(hops_cores),
             cachers: Cachers::new(),
             monitors: Monitors::default(),
+            share: None,
+            is_cut: None,
+            load: None,
+            loads: 0,
+            is_loading: server.loading.is_loading(),
+            tends_load: false,
+            last_due: server.started,
+            is_quiet: false,
+            has_settled: false,
             connections: Vec::new(),
             dirty: Vec::new(),
             resumable: Vec::new(),
@@ -229,7 +276,21 @@ impl Core {
         work.owner.value().set_meter(nanos);
         work.stats.latencies.enabled = work.settings.latency_tracking;
         let (inbox, jobs, postponed) = (Inbox::default(), Jobs::default(), VecDeque::new());
-        Ok(Self { ring, inbox, work, jobs, cron, background, postponed, doors })
+        let (home, stopping, reload, plan) = (None, None, None, None);
+        Ok(Self {
+            ring,
+            inbox,
+            work,
+            jobs,
+            cron,
+            background,
+            home,
+            stopping,
+            reload,
+            plan,
+            postponed,
+            doors,
+        })
     }
 
     /// Does everything there is to do now.
@@ -250,16 +311,18 @@ impl Core {
         busy |= self.finish_jobs();
         busy |= self.work.end_waits();
         busy |= self.work.end_pause();
-        let reading = self.work.read_on();
+        let reading = self.work.read_on() | self.go_on_with_files();
         busy |= self.resume();
-        let congested = self.work.hops.is_congested();
+        let congested =
+            self.work.hops.is_congested() || self.work.is_save_behind() || self.work.is_quiet;
         let more = self.run_inbox(if congested { 0 } else { inbox::TICK_REQUESTS_MAX });
         self.start_jobs();
         self.flush();
         let leaving = std::mem::take(&mut self.work.leaving);
         let waits = !self.postponed.is_empty()
             || !self.work.resumable.is_empty()
-            || !self.work.asked.is_empty();
+            || !self.work.asked.is_empty()
+            || self.work.is_cut.is_some();
         let again = self.run_cron() | more | leaving | reading | waits;
         self.work.stats.turned(nanos().saturating_sub(began));
         Ok(match (again, busy) {
@@ -267,6 +330,27 @@ impl Core {
             (false, true) => Tick::Done,
             (false, false) => Tick::Idle,
         })
+    }
+
+    /// Goes on with a save or a load; true while there is more to do at once.
+    #[inline]
+    fn go_on_with_files(&mut self) -> bool {
+        if self.home.is_some() {
+            self.tend_save();
+        }
+        if self.stopping.is_some() {
+            self.tend_stop();
+        }
+        if self.work.is_quiet {
+            self.work.settle(self.work.index);
+        }
+        if self.work.tends_load {
+            self.tend_load();
+        }
+        if self.reload.is_some() {
+            self.tend_reload();
+        }
+        self.work.save_on() | self.work.load_on()
     }
 
     /// Sends what is queued and sleeps until something happens, in one call; meanwhile neighbours

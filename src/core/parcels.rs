@@ -70,6 +70,7 @@ impl Core {
                 }
             }
             Parcel::Shown(ref lines) => self.work.take_lines(lines),
+            Parcel::Look => self.look(),
             Parcel::Flushed => self.work.hear_flushed(),
             Parcel::Invalidation(to, ref keys) => self.work.hand_invalidation(to, keys, true),
             Parcel::Socket(..) => {
@@ -102,6 +103,7 @@ impl super::Work {
             Ticket::Client { socket, sequence } => self.fill_ended(socket, sequence, &outcome),
             Ticket::Wait { id } => self.deliver_tried(id, &outcome, shard),
             Ticket::Subscription { id } => self.join_answered(id),
+            Ticket::Load => self.hear_loaded(&outcome),
             Ticket::Nobody => {}
         }
     }

@@ -93,6 +93,12 @@ impl Work {
                 return true;
             }
         };
+        if self.is_loading
+            && let Ok(found) = found
+            && !found.row().flags.has(Flags::LOADING)
+        {
+            return self.refuse_loading(request, found.row());
+        }
         match dispatch::guard(found, args, &connection.session) {
             Err(refusal) => {
                 connection.session.spoil_queue();
@@ -127,6 +133,16 @@ impl Work {
                 ran
             }
         }
+    }
+
+    /// Refuses what needs keys that are not there yet.
+    #[cold]
+    fn refuse_loading(&mut self, request: &Request, row: &'static Row) -> bool {
+        let Some(connection) = self.connection(request.socket) else { return true };
+        connection.session.spoil_queue();
+        let text = "LOADING Redis is loading the dataset in memory";
+        self.fail(request, row, Error::Text(text));
+        true
     }
 
     /// Refuses what DEBUG does on the shards to those who may not use it.

@@ -19,6 +19,8 @@ pub(super) enum Client {
     Command { socket: SocketId, sequence: u32 },
     /// Nobody's: the server's own.
     Nobody,
+    /// The cut of a snapshot.
+    Cut,
     /// An EXEC, by its place in `Execs`.
     Exec(usize),
     /// A command that may wait, by the number of its wait.
@@ -248,6 +250,9 @@ impl Work {
                     self.tell_flushed();
                 }
             }
+            (Client::Cut, Finished::Replied(replies)) => {
+                self.is_cut = Some(replies.iter().all(|replied| replied.reply == b"+OK\r\n"));
+            }
             (Client::Wait(id), Finished::Parked(until)) => self.set_deadline(id, until),
             (Client::Wait(id), Finished::Replied(mut replies)) => {
                 let replied = replies.pop().expect("it was one command");
@@ -263,7 +268,11 @@ impl Work {
                 self.go_on_from(socket, watcher);
             }
             (
-                Client::Command { .. } | Client::Nobody | Client::Watch { .. } | Client::Wait(_),
+                Client::Command { .. }
+                | Client::Cut
+                | Client::Nobody
+                | Client::Watch { .. }
+                | Client::Wait(_),
                 _,
             ) => {
                 unreachable!("only EXEC is refused or halts, and only a wait waits")

@@ -30,11 +30,19 @@
 
 mod file;
 mod index;
+pub mod loading;
 mod names;
+pub mod save;
+mod schedule;
+mod state;
+mod stop;
 
 pub use file::{Finished, Head, Order, Run, Snapshot, Writer};
 pub use index::{Chunk, Index, UNIT_BYTES, read_index};
 pub use names::{Names, forgotten};
+pub use schedule::{SavePoint, Schedule, parse_save_points, show_save_points};
+pub use state::{Current, Due, Loading, Saves, Status};
+pub use stop::Stop;
 
 #[cfg(test)]
 mod tests;

@@ -120,12 +120,12 @@ const NUMBERS: &[&str] = &[
 ];
 
 /// A row with a function of its own.
-struct Target {
-    row: &'static Row,
+pub(super) struct Target {
+    pub(super) row: &'static Row,
     task: Task,
 }
 
-fn targets() -> Vec<Target> {
+pub(super) fn targets() -> Vec<Target> {
     let mut all: Vec<&'static Row> = Vec::new();
     for row in rows() {
         match row.plan {
@@ -167,7 +167,7 @@ fn word(source: &mut Source, index: usize) -> Vec<u8> {
 }
 
 /// The words of a request for `row`, as many as it accepts.
-fn words(source: &mut Source, row: &Row) -> Vec<Vec<u8>> {
+pub(super) fn words(source: &mut Source, row: &Row) -> Vec<Vec<u8>> {
     let least = usize::from(row.arity.unsigned_abs());
     let count = if row.arity > 0 { least } else { least + source.below(8) };
     assert!(row.accepts(count), "{} accepts {count} words", row.name);
@@ -185,7 +185,13 @@ fn state(shard: &Shard) -> (u64, Vec<u64>) {
     (stats.changes, stats.databases.iter().map(|database| database.keys).collect())
 }
 
-fn run(shard: &mut Shard, now: Millis, target: &Target, words: &[Vec<u8>], protocol: Protocol) {
+pub(super) fn run(
+    shard: &mut Shard,
+    now: Millis,
+    target: &Target,
+    words: &[Vec<u8>],
+    protocol: Protocol,
+) {
     let bytes = words.concat();
     let mut start = 0;
     let range = |word: &Vec<u8>| {

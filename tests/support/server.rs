@@ -3,7 +3,9 @@
 use super::client::Client;
 use pinion_io::resp::Value;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longest wait for a server to answer its first PING.
@@ -16,6 +18,29 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Server {
     child: Child,
     address: SocketAddr,
+    room: Room,
+}
+
+/// A directory of its own for what a server writes; it goes when the server does.
+#[derive(Debug)]
+struct Room(PathBuf);
+
+impl Room {
+    fn new() -> std::io::Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("pinion-server-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // What is left in the system's own directory of such things harms nobody.
+        drop(std::fs::remove_dir_all(&self.0));
+    }
 }
 
 impl Server {
@@ -26,11 +51,20 @@ impl Server {
         // A configuration file is the first word.
         let (flags, files): (Vec<&str>, Vec<&str>) =
             arguments.iter().copied().partition(|argument| argument.starts_with('-'));
-        command.args(files).args([
+        command.args(&files).args([
             format!("--port={}", address.port()),
             format!("--threads={threads}"),
             "--pin=never".into(),
         ]);
+        // A test that wants snapshots says so, and where they go.
+        let says = |name: &str| arguments.iter().any(|argument| argument.starts_with(name));
+        if !says("--save") && files.is_empty() {
+            command.arg("--save=");
+        }
+        let room = Room::new().map_err(|error| format!("a directory for the server: {error}"))?;
+        if !says("--dir") {
+            command.arg("--dir").arg(&room.0);
+        }
         if !arguments.iter().any(|argument| argument.starts_with("--bind")) {
             command.arg("--bind=127.0.0.1");
         }
@@ -39,7 +73,7 @@ impl Server {
             .stdin(Stdio::null())
             .spawn()
             .map_err(|error| format!("starting the server: {error}"))?;
-        let mut server = Self { child, address };
+        let mut server = Self { child, address, room };
         server.wait_for_ping()?;
         Ok(server)
     }
@@ -47,6 +81,12 @@ impl Server {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The directory of its files, if it was not given another.
+    #[allow(dead_code, reason = "not every test looks at files")]
+    pub(crate) fn room(&self) -> &Path {
+        &self.room.0
     }
 
     /// Its process.

@@ -56,7 +56,7 @@ impl Keyspace {
         assert!(self.saving.is_none(), "one snapshot at a time");
         self.epoch = !self.epoch;
         let walks = (0..self.databases()).map(|db| Walk { db, segment: 0 }).collect();
-        let (cut, retired) = (Cut::new(rules, compress), VecDeque::new());
+        let (cut, retired) = (Cut::new(rules, compress, self.counters.changes), VecDeque::new());
         self.saving = Some(Box::new(Saving { cut, walks, retired, long: None }));
     }
 
@@ -254,7 +254,10 @@ impl Walk {
         left: &mut usize,
     ) -> Step {
         let mut long = None;
-        while *left > 0 && cut.bytes() < until {
+        while self.segment < table.segments() {
+            if *left == 0 || cut.bytes() >= until {
+                return Step::More;
+            }
             *left -= 1;
             let saw = table.each_of_segment(self.segment, &mut |entry| {
                 if entry.epoch() == epoch {
@@ -268,7 +271,7 @@ impl Walk {
                 long.is_none() && cut.bytes() < until
             });
             match (saw, long.take()) {
-                (None, _) => return Step::Done,
+                (None, _) => unreachable!("there is such a segment"),
                 (_, Some(key)) => return Step::Long(self.db, key),
                 (Some(true), None) => self.segment += 1,
                 // The segment is looked through again from its beginning: a split may have moved
@@ -276,6 +279,6 @@ impl Walk {
                 (Some(false), None) => {}
             }
         }
-        Step::More
+        Step::Done
     }
 }

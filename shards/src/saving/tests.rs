@@ -11,7 +11,7 @@ use pinion_rdb::{Item, Origin, Parser, Version};
 use std::collections::BTreeMap;
 
 const NOW: Millis = 1_700_000_000_000;
-const DATABASES: u16 = 3;
+const DATABASES: u16 = 7;
 
 /// All that is there: by database and key, the digest of the value and its expiry.
 type State = BTreeMap<(u16, Vec<u8>), (String, Option<Millis>)>;

@@ -32,6 +32,8 @@ pub struct Saved {
     pub keys: u64,
     /// The lowest version of Redis's format that has all of them.
     pub version: u32,
+    /// Changes to keys of the shard, from the start to the cut.
+    pub changes: u64,
 }
 
 /// What is to be said of one snapshot.
@@ -46,6 +48,8 @@ pub(crate) struct Cut {
     pieces_bytes: usize,
     bytes: u64,
     keys: u64,
+    /// Changes up to the cut.
+    changes: u64,
     /// Nobody wants it any more: entries are only marked.
     given_up: bool,
 }
@@ -77,7 +81,7 @@ enum Stage {
 }
 
 impl Cut {
-    pub(crate) fn new(rules: &Rules, compress: bool) -> Self {
+    pub(crate) fn new(rules: &Rules, compress: bool, changes: u64) -> Self {
         Self {
             encoder: Encoder::new(Purpose::File, compress),
             rules: rules.clone(),
@@ -87,6 +91,7 @@ impl Cut {
             pieces_bytes: 0,
             bytes: 0,
             keys: 0,
+            changes,
             given_up: false,
         }
     }
@@ -199,7 +204,8 @@ impl Cut {
     }
 
     pub(crate) fn saved(&self) -> Saved {
-        Saved { keys: self.keys, version: self.encoder.version() }
+        let (keys, version, changes) = (self.keys, self.encoder.version(), self.changes);
+        Saved { keys, version, changes }
     }
 
     /// Writes about `budget` elements more of a long record, whose entry has not changed since the

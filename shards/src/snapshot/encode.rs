@@ -6,7 +6,9 @@
 
 mod streams;
 
-use crate::limits::{ENCODE_AT_ONCE_MAX, ENCODE_COMPRESS_BYTES_MAX, ENCODE_TEXT_STEP_BYTES};
+use crate::limits::{
+    ENCODE_AT_ONCE_MAX, ENCODE_COMPRESS_BYTES_MAX, ENCODE_STREAM_STEPS_MAX, ENCODE_TEXT_STEP_BYTES,
+};
 use crate::shard::Millis;
 use crate::value::stream::{Id, Stream};
 use crate::value::{Hash, Kind, List, Pair, Rules, Set, SortedSet, Stored, StoredNode, Value};
@@ -182,9 +184,7 @@ impl Encoder {
                 Stage::Entries { next: Id::MIN }
             }
         };
-        let mut rest = Rest(stage);
-        let done = self.go_on(&mut rest, value, rules, ENCODE_AT_ONCE_MAX, out);
-        (!done).then_some(rest)
+        self.at_once(stage, value, rules, out)
     }
 
     fn begin_hash(&mut self, hash: &Hash, rules: &Rules, out: &mut Vec<u8>) -> Option<Rest> {
@@ -205,9 +205,28 @@ impl Encoder {
             out.extend_from_slice(&since.to_le_bytes());
         }
         write::length(out, hash.len() as u64);
-        let mut rest = Rest(Stage::Fields { next: 0, left: hash.len(), since });
-        let done = self.go_on(&mut rest, Value::Hash(hash), rules, ENCODE_AT_ONCE_MAX, out);
-        (!done).then_some(rest)
+        let stage = Stage::Fields { next: 0, left: hash.len(), since };
+        self.at_once(stage, Value::Hash(hash), rules, out)
+    }
+
+    /// Writes what is done at once, which is all of a short value.
+    fn at_once(
+        &mut self,
+        stage: Stage,
+        value: Value<'_>,
+        rules: &Rules,
+        out: &mut Vec<u8>,
+    ) -> Option<Rest> {
+        let mut rest = Rest(stage);
+        // Only a stream takes several steps though it is short: one for each group, and more.
+        let steps = if matches!(value, Value::Stream(_)) { ENCODE_STREAM_STEPS_MAX } else { 1 };
+        let budget = ENCODE_AT_ONCE_MAX / steps;
+        for _ in 0..steps {
+            if self.go_on(&mut rest, value, rules, budget, out) {
+                return None;
+            }
+        }
+        Some(rest)
     }
 
     /// Writes bytes that stand in memory as they do in files.
