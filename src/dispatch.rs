@@ -2,7 +2,9 @@
 
 use crate::acl::{Denied, Directory, User};
 use crate::commands::{FindError, Found};
+use crate::config::SnapshotSettings;
 use crate::session::Session;
+use crate::snapshot::Saves;
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Flags, Row};
 
@@ -19,6 +21,8 @@ pub enum Refusal {
     Denied(&'static Row, Denied),
     /// Its user may not have SORT read all keys, as this option does.
     Sort(&'static Row, &'static str),
+    /// What it would change could not be saved.
+    Unsaved(&'static Row),
     /// The client subscribes, in a protocol that allows nothing else meanwhile.
     Listening(&'static Row),
     /// The client watches what others ask.
@@ -34,6 +38,7 @@ pub fn guard(
     found: Result<Found, FindError>,
     args: &Args<'_>,
     session: &Session,
+    (saves, settings): (&Saves, &SnapshotSettings),
 ) -> Result<Found, Refusal> {
     let found = found.map_err(Refusal::Unknown)?;
     let row = found.row();
@@ -43,10 +48,28 @@ pub fn guard(
     if session.login.is_limited() {
         check(row, args, session)?;
     }
+    if saves.has_failed() {
+        check_saved(row, settings)?;
+    }
     if session.is_bound() {
         check_bound(row, session)?;
     }
     Ok(found)
+}
+
+/// What follows `MISCONF` where nothing may be written, in Redis's words, which its clients know.
+pub const UNSAVED: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently \
+    unable to persist to disk. Commands that may modify the data set are disabled, because this \
+    instance is configured to report errors during writes if RDB snapshotting fails \
+    (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB \
+    error.";
+
+/// Looks at a request while the last snapshot has failed. PING tells those who look after the
+/// server.
+#[cold]
+fn check_saved(row: &'static Row, settings: &SnapshotSettings) -> Result<(), Refusal> {
+    let changes = row.flags.has(Flags::WRITE) || row.name == "ping";
+    if settings.refuse_unsaved() && changes { Err(Refusal::Unsaved(row)) } else { Ok(()) }
 }
 
 /// Looks at the request of a client that hears what is no reply to it.
@@ -135,7 +158,7 @@ impl Refusal {
             Self::Arity(row) | Self::Auth(row) | Self::Listening(row) | Self::Monitor(row) => {
                 Some(row)
             }
-            Self::Denied(row, _) | Self::Sort(row, _) => Some(row),
+            Self::Denied(row, _) | Self::Sort(row, _) | Self::Unsaved(row) => Some(row),
         }
     }
 
@@ -154,6 +177,7 @@ impl Refusal {
                 let error = pinion_shards::error::Error::Arity(row.name);
                 reply.error(error.text().as_bytes());
             }
+            Self::Unsaved(_) => reply.error(UNSAVED.as_bytes()),
             Self::Monitor(_) => reply.error(b"ERR Replica can't interact with the keyspace"),
             Self::Listening(row) => {
                 let name = row.name;

@@ -20,5 +20,6 @@ mod server {
     mod slow;
     mod tls;
     mod traffic;
+    mod unsaved;
     mod wedge;
 }

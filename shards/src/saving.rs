@@ -102,6 +102,11 @@ impl Shard {
         self.saves.done && self.keyspace.unsent_bytes() == 0
     }
 
+    /// Keys that the snapshot under way has by now.
+    pub fn keys_saved(&self) -> u64 {
+        self.keyspace.keys_saved()
+    }
+
     /// Ends a snapshot that `is_saved`: what was in it.
     pub fn end_saving(&mut self) -> Saved {
         assert!(self.saves.done, "all is saved");

@@ -404,6 +404,16 @@ impl Shard {
         self.keyspace.is_still()
     }
 
+    /// Changes to its keys since the start.
+    pub fn changes(&self) -> u64 {
+        self.keyspace.counters().changes
+    }
+
+    /// Keys of all its databases.
+    pub fn keys(&self) -> u64 {
+        (0..self.keyspace.databases()).map(|db| self.keyspace.len(db) as u64).sum()
+    }
+
     /// Figures, for INFO and metrics.
     pub fn stats(&self) -> ShardStats {
         let counters = self.keyspace.counters();

@@ -1,8 +1,8 @@
 //! INFO persistence: snapshots, and what is being loaded.
 
 use super::info::{Lines, Report};
-use crate::process::allocated;
-use crate::snapshot::{Current, Loading, Status};
+use crate::snapshot::loading::Loading;
+use crate::snapshot::{Current, Status};
 
 pub(super) fn persistence(lines: &mut Lines, report: &Report<'_>) {
     let saves = &report.at.server.saves;
@@ -12,7 +12,7 @@ pub(super) fn persistence(lines: &mut Lines, report: &Report<'_>) {
     let since = |current: Current| report.at.now.saturating_sub(current.began);
     let background = status.current.filter(|current| current.in_background);
     let (done, keys) = status.current.map_or((0, 0), |it| (saves.keys_saved(), it.keys));
-    lines.add("loading", u8::from(status.loading.is_some()));
+    lines.add("loading", u8::from(report.at.server.loading.is_loading()));
     lines.add("async_loading", 0);
     for name in ["current_cow_peak", "current_cow_size", "current_cow_size_age"] {
         lines.add(name, 0);
@@ -44,8 +44,8 @@ pub(super) fn persistence(lines: &mut Lines, report: &Report<'_>) {
     lines.add("aof_last_cow_size", 0);
     lines.add("module_fork_in_progress", 0);
     lines.add("module_fork_last_cow_size", 0);
-    if let Some(loading) = status.loading {
-        add_loading(lines, loading, report.at.now);
+    if let Some(loading) = report.at.server.loading.current() {
+        add_loading(lines, &loading, report.at.now);
     }
 }
 
@@ -56,16 +56,18 @@ fn add_failure(lines: &mut Lines, status: &Status) {
     }
 }
 
-fn add_loading(lines: &mut Lines, loading: Loading, now: u64) {
-    let Loading { began, bytes, done, used_memory } = loading;
-    let elapsed = now.saturating_sub(began) / 1000;
+fn add_loading(lines: &mut Lines, loading: &Loading, now: u64) {
+    let (bytes, done) = loading.bytes();
+    let elapsed = (now / 1000).saturating_sub(loading.began);
     let left = bytes.saturating_sub(done);
     // As much time as it took up to now, for what is left; as Redis guesses it.
     let eta = u128::from(elapsed) * u128::from(left) / u128::from(done.max(1));
     let percent = 100.0 * done as f64 / bytes.max(1) as f64;
-    lines.add("loading_start_time", began / 1000);
+    let notes = loading.notes();
+    let used_memory = notes.iter().find(|(name, _)| name == "used-mem");
+    lines.add("loading_start_time", loading.began);
     lines.add("loading_total_bytes", bytes);
-    lines.add("loading_rdb_used_mem", if used_memory > 0 { used_memory } else { allocated() });
+    lines.add("loading_rdb_used_mem", used_memory.map_or("0", |(_, bytes)| bytes));
     lines.add("loading_loaded_bytes", done);
     lines.add("loading_loaded_perc", format_args!("{percent:.2}"));
     lines.add("loading_eta_seconds", if elapsed == 0 { 1 } else { eta });

@@ -2,6 +2,7 @@
 //! the core. WATCH is a row of the shards.
 
 use super::{Context, Outcome, SessionRow};
+use crate::dispatch::UNSAVED;
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
 use pinion_shards::error::Error;
@@ -24,6 +25,12 @@ fn exec(at: &mut Context<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Result<Out
     if at.session.is_spoiled() {
         at.session.take_queue();
         reply.error(b"EXECABORT Transaction discarded because of previous errors.");
+        return Ok(Outcome::Unwatch);
+    }
+    let unsaved = at.server.saves.has_failed() && at.settings.snapshots.refuse_unsaved();
+    if unsaved && at.session.queues_write() {
+        at.session.take_queue();
+        reply.error(format!("EXECABORT Transaction discarded because of: {UNSAVED}").as_bytes());
         return Ok(Outcome::Unwatch);
     }
     Ok(Outcome::Exec)

@@ -37,6 +37,11 @@ impl SnapshotSettings {
         Names::new(&self.dbfilename)
     }
 
+    /// True if nothing may be written to keys while the last snapshot has failed.
+    pub fn refuse_unsaved(&self) -> bool {
+        self.stop_writes && !self.save_points.is_empty()
+    }
+
     /// The directory.
     pub fn directory(&self) -> PathBuf {
         PathBuf::from(&self.dir)

@@ -167,6 +167,7 @@ impl Core {
         self.cron.next = now + if more { PERIOD_BUSY } else { PERIOD };
         self.work.stats.sample(self.work.now);
         self.work.evict_clients();
+        self.work.server.saves.note_changes(self.work.index, self.work.owner.value().changes());
         if self.work.index == 0 {
             self.work.flush_when_due();
             self.heed_signal();

@@ -99,7 +99,8 @@ impl Work {
         {
             return self.refuse_loading(request, found.row());
         }
-        match dispatch::guard(found, args, &connection.session) {
+        let snapshots = (&self.server.saves, &self.settings.snapshots);
+        match dispatch::guard(found, args, &connection.session, snapshots) {
             Err(refusal) => {
                 connection.session.spoil_queue();
                 self.refuse(request, args, refusal);

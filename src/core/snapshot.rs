@@ -47,6 +47,8 @@ const WRITER_SLEEP: Duration = Duration::from_micros(200);
 pub(super) struct Share {
     save: Arc<Save>,
     queue: Rc<Queue>,
+    /// Keys that it has counted.
+    keys: u64,
     /// What the shard said, once all its pieces are in the queue.
     saved: Option<Saved>,
 }
@@ -121,6 +123,9 @@ impl Core {
     pub(super) fn save_when_due(&mut self) {
         let (server, now) = (&self.work.server, self.work.now);
         let last = std::mem::replace(&mut self.work.last_due, now);
+        if self.work.is_loading {
+            return;
+        }
         let Some(due) = server.saves.due(&self.work.settings.snapshots, last, now) else { return };
         if self.stopping.is_none() && self.home.is_none() && server.saves.begin(now, true) {
             tracing::info!("saving: {due}");
@@ -180,6 +185,7 @@ impl Core {
             && let Some(save) = self.work.server.writing.current()
             && self.work.owner.value().is_saving()
         {
+            self.work.server.saves.add_keys(self.work.owner.value().keys());
             self.work.share = Some(Share::begin(save, self.work.index, &self.background));
         }
     }
@@ -306,6 +312,8 @@ impl Work {
         if share.saved.is_none() && share.queue.bytes.get() < WAITING_BYTES_MAX {
             more = shard.save_on(self.now);
             share.queue.take_from(shard);
+            let keys = shard.keys_saved();
+            self.server.saves.count_saved(keys - std::mem::replace(&mut share.keys, keys));
             if shard.is_saved() {
                 share.saved = Some(shard.end_saving());
                 share.queue.closed.set(true);
@@ -341,7 +349,7 @@ impl Share {
             background.spawn(write(Arc::clone(&save), Rc::clone(&queue), shard, false));
         }
         background.spawn(write(Arc::clone(&save), Rc::clone(&queue), shard, true));
-        Self { save, queue, saved: None }
+        Self { save, queue, keys: 0, saved: None }
     }
 }
 

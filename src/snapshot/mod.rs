@@ -41,7 +41,7 @@ pub use file::{Finished, Head, Order, Run, Snapshot, Writer};
 pub use index::{Chunk, Index, UNIT_BYTES, read_index};
 pub use names::{Names, forgotten};
 pub use schedule::{SavePoint, Schedule, parse_save_points, show_save_points};
-pub use state::{Current, Due, Loading, Saves, Status};
+pub use state::{Current, Due, Saves, Status};
 pub use stop::Stop;
 
 #[cfg(test)]

@@ -45,8 +45,6 @@ pub struct Status {
     pub loaded: u64,
     /// The latter.
     pub expired: u64,
-    /// What is being loaded.
-    pub loading: Option<Loading>,
 }
 
 /// A snapshot under way.
@@ -58,19 +56,6 @@ pub struct Current {
     pub in_background: bool,
     /// Keys there are to write.
     pub keys: u64,
-}
-
-/// A file that is being loaded.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Loading {
-    /// When that began.
-    pub began: Millis,
-    /// How long the file is, in bytes.
-    pub bytes: u64,
-    /// How much of it is done.
-    pub done: u64,
-    /// Memory in use when the file was written, in bytes.
-    pub used_memory: u64,
 }
 
 /// Why a snapshot is due.
@@ -153,10 +138,10 @@ impl Saves {
         self.lock().current.is_some()
     }
 
-    /// Notes how many keys there are to write.
-    pub fn note_keys(&self, keys: u64) {
+    /// Adds the keys of a core to those there are to write.
+    pub fn add_keys(&self, keys: u64) {
         if let Some(current) = &mut self.lock().current {
-            current.keys = keys;
+            current.keys += keys;
         }
     }
 
@@ -205,15 +190,10 @@ impl Saves {
         due(&status, (&settings.save_points, schedule), changes, (last, now))
     }
 
-    /// Notes what is being loaded, or that nothing is any more.
-    pub fn note_loading(&self, loading: Option<Loading>) {
-        self.lock().loading = loading;
-    }
-
     /// Notes what loading came to: the keys that are there, and those left out as expired.
     pub fn note_loaded(&self, keys: u64, expired: u64) {
         let mut status = self.lock();
-        (status.loaded, status.expired, status.loading) = (keys, expired, None);
+        (status.loaded, status.expired) = (keys, expired);
     }
 }
 
@@ -224,7 +204,7 @@ fn due(
     changes: u64,
     (last, now): (Millis, Millis),
 ) -> Option<Due> {
-    if status.current.is_some() || status.loading.is_some() {
+    if status.current.is_some() {
         return None;
     }
     if schedule.is_some_and(|schedule| schedule.is_due(last, now)) {
@@ -301,8 +281,6 @@ mod tests {
         let settings = settings("", "* * * * *");
         assert_eq!(saves.due(&settings, 59_900, 60_000), Some(Due::Schedule));
         assert_eq!(saves.due(&settings, 60_000, 60_100), None);
-        saves.note_loading(Some(Loading { began: 0, bytes: 9, done: 1, used_memory: 0 }));
-        assert_eq!(saves.due(&settings, 59_900, 60_000), None);
         saves.note_loaded(5, 2);
         assert_eq!((saves.status().loaded, saves.status().expired), (5, 2));
     }

@@ -66,6 +66,11 @@ impl Keyspace {
         self.saving.is_some()
     }
 
+    /// Keys that the snapshot under way has by now.
+    pub(crate) fn keys_saved(&self) -> u64 {
+        self.saving.as_ref().map_or(0, |saving| saving.cut.saved().keys)
+    }
+
     /// Saves what is about to change, if it is not saved yet.
     #[inline]
     pub(super) fn before_change(&mut self, db: u16, place: Place) {
