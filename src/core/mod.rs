@@ -102,6 +102,8 @@ pub struct Core {
     jobs: Jobs,
     cron: Cron,
     background: Background,
+    /// When the work beside the loop had its last turn.
+    turned: u64,
     /// The save that this core has begun.
     home: Option<Home>,
     /// The stop that this core was asked for.
@@ -189,6 +191,9 @@ enum Tick {
 /// Longest sleep while work runs beside the loop, which waits as long for its turn.
 const BESIDE_JOBS_MAX: Duration = Duration::from_micros(500);
 
+/// From one turn of the work beside the loop to the next, at least: a turn is a sleep.
+const TURN_EVERY_NS: u64 = 200_000;
+
 /// Serves until the server stops.
 ///
 /// # Errors
@@ -204,7 +209,7 @@ pub async fn serve(start: Start) -> io::Result<()> {
             if tick == Tick::Idle {
                 core.rest_beside_jobs().await?;
             } else {
-                core.background.give_turn().await;
+                core.give_turn().await;
             }
         } else if tick != Tick::Again {
             core.rest()?;
@@ -284,6 +289,7 @@ impl Core {
             jobs,
             cron,
             background,
+            turned: 0,
             home,
             stopping,
             reload,
@@ -311,7 +317,7 @@ impl Core {
         busy |= self.finish_jobs();
         busy |= self.work.end_waits();
         busy |= self.work.end_pause();
-        let reading = self.work.read_on() | self.go_on_with_files();
+        let reading = self.work.read_on() | self.go_on_with_files(busy);
         busy |= self.resume();
         let congested =
             self.work.hops.is_congested() || self.work.is_save_behind() || self.work.is_quiet;
@@ -332,9 +338,10 @@ impl Core {
         })
     }
 
-    /// Goes on with a save or a load; true while there is more to do at once.
+    /// Goes on with a save or a load; true while there is more to do at once. A save holds back
+    /// while others keep the core `busy`.
     #[inline]
-    fn go_on_with_files(&mut self) -> bool {
+    fn go_on_with_files(&mut self, busy: bool) -> bool {
         if self.home.is_some() {
             self.tend_save();
         }
@@ -350,7 +357,7 @@ impl Core {
         if self.reload.is_some() {
             self.tend_reload();
         }
-        self.work.save_on() | self.work.load_on()
+        self.work.save_on(busy) | self.work.load_on()
     }
 
     /// Sends what is queued and sleeps until something happens, in one call; meanwhile neighbours
@@ -379,8 +386,16 @@ impl Core {
             self.ring.poll(Wait::AtMost(wait))?;
         }
         self.work.owner.unpark();
-        self.background.give_turn().await;
+        self.give_turn().await;
         Ok(())
+    }
+
+    /// Lets the work beside the loop go on, unless it just did.
+    async fn give_turn(&mut self) {
+        if nanos().saturating_sub(self.turned) > TURN_EVERY_NS {
+            self.background.give_turn().await;
+            self.turned = nanos();
+        }
     }
 
     /// True once the server stops and this core has said what it had to, or had its time.

@@ -17,6 +17,7 @@ use crate::process::allocated;
 use crate::server::REDIS_VERSION;
 use crate::snapshot::save::Save;
 use crate::snapshot::{Finished, Head, Order, Snapshot, Writer};
+use pinion_io::clock::nanos;
 use pinion_io::disk::{Direct, Error};
 use pinion_io::resp::Protocol;
 use pinion_io::ring::SocketId;
@@ -39,6 +40,10 @@ const WAITING_BYTES_MAX: usize = 4 << 20;
 const WAITING_BYTES_FULL: usize = 32 << 20;
 /// Chunks that a core writes at once.
 const WRITERS: usize = 3;
+/// Of its time, a core that is asked for other things gives a save one part in so many.
+const PACE: u64 = 8;
+/// How long after it was last asked a core gives a save all its time.
+const CALM_NS: u64 = 10_000_000;
 /// How long a writer sleeps that finds nothing.
 const WRITER_SLEEP: Duration = Duration::from_micros(200);
 
@@ -47,10 +52,20 @@ const WRITER_SLEEP: Duration = Duration::from_micros(200);
 pub(super) struct Share {
     save: Arc<Save>,
     queue: Rc<Queue>,
+    pace: Pace,
     /// Keys that it has counted.
     keys: u64,
     /// What the shard said, once all its pieces are in the queue.
     saved: Option<Saved>,
+}
+
+/// When a core steps, so that those who ask for other things hardly notice. In nanoseconds.
+#[derive(Debug, Default)]
+struct Pace {
+    /// When it was last asked for something else.
+    asked: u64,
+    /// The next step comes then, if it is still asked.
+    next: u64,
 }
 
 /// Pieces on their way to the file.
@@ -298,8 +313,9 @@ impl Work {
     }
 
     /// Steps through this core's shard as far as is good for one turn; true while there is more.
-    pub(super) fn save_on(&mut self) -> bool {
+    pub(super) fn save_on(&mut self, busy: bool) -> bool {
         let Some(mut share) = self.share.take() else { return false };
+        let began = nanos();
         let shard = self.owner.value();
         if share.save.snapshot.failure().is_some() {
             share.queue.clear();
@@ -309,7 +325,8 @@ impl Work {
         }
         share.queue.take_from(shard);
         let mut more = false;
-        if share.saved.is_none() && share.queue.bytes.get() < WAITING_BYTES_MAX {
+        let goes = share.pace.goes(began, busy);
+        if goes && share.saved.is_none() && share.queue.bytes.get() < WAITING_BYTES_MAX {
             more = shard.save_on(self.now);
             share.queue.take_from(shard);
             let keys = shard.keys_saved();
@@ -319,6 +336,8 @@ impl Work {
                 share.queue.closed.set(true);
             }
             self.bring_late();
+            share.pace.stepped(began, nanos());
+            more &= share.pace.goes(nanos(), false);
         }
         if let Some(saved) = share.saved
             && share.queue.writers.get() == 0
@@ -349,7 +368,22 @@ impl Share {
             background.spawn(write(Arc::clone(&save), Rc::clone(&queue), shard, false));
         }
         background.spawn(write(Arc::clone(&save), Rc::clone(&queue), shard, true));
-        Self { save, queue, keys: 0, saved: None }
+        Self { save, queue, pace: Pace::default(), keys: 0, saved: None }
+    }
+}
+
+impl Pace {
+    /// True if a step is due.
+    fn goes(&mut self, now: u64, busy: bool) -> bool {
+        if busy {
+            self.asked = now;
+        }
+        now >= self.next || now.saturating_sub(self.asked) > CALM_NS
+    }
+
+    /// Notes a step.
+    fn stepped(&mut self, began: u64, now: u64) {
+        self.next = now + now.saturating_sub(began) * (PACE - 1);
     }
 }
 

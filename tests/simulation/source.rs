@@ -18,6 +18,7 @@ impl Source {
     }
 
     /// One of these.
+    #[allow(dead_code, reason = "not every test chooses")]
     pub(crate) fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len())]
     }
