@@ -30,7 +30,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 /// Bytes that wait to be written, from which on a core writes no more of its own accord.
@@ -203,7 +203,10 @@ impl Core {
         let Some(mut home) = self.home.take() else { return };
         let news = home.news.borrow_mut().take();
         home.stage = match (home.stage, news) {
-            (Stage::Creating, Some(News::Created(Ok(writer)))) => self.begin_cut(writer),
+            (Stage::Creating, Some(News::Created(Ok(writer)))) => {
+                tell_if_cached(&writer);
+                self.begin_cut(writer)
+            }
             (Stage::Creating, Some(News::Created(Err(error)))) => {
                 return self.end_save(home.asker, home.began, Err(error));
             }
@@ -263,6 +266,19 @@ impl Core {
                 None => writer.finish(head).await,
             };
             *left.borrow_mut() = Some(News::Finished(finished));
+        });
+    }
+}
+
+/// Says, once, that snapshots go through the kernel's cache.
+fn tell_if_cached(writer: &Writer<Direct>) {
+    static TOLD: Once = Once::new();
+    if !writer.is_direct() {
+        TOLD.call_once(|| {
+            tracing::info!(
+                "the file system of {} has no direct I/O: snapshots go through the kernel's cache",
+                writer.snapshot().path().display()
+            );
         });
     }
 }
