@@ -5,6 +5,7 @@ use crate::connection::{Door, Wire};
 use crate::core::{self, Start};
 use crate::hop::Parcel;
 use crate::server::Server;
+use crate::snapshot::forgotten;
 use pinion_io::clock::Clock;
 use pinion_io::limits::LANE_LEN;
 use pinion_io::mesh;
@@ -122,11 +123,23 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
     for thread in threads {
         thread.join().map_err(failed("end a core"))?;
     }
+    remove_unfinished(&server.config.settings().snapshots.directory());
     if let Some(path) = unix {
         // Somebody else may have removed it; the next start replaces it anyway.
         let _ = std::fs::remove_file(path);
     }
     Ok(())
+}
+
+/// Removes a snapshot of this process that the end has interrupted.
+fn remove_unfinished(directory: &Path) {
+    // What cannot be listed or removed here, the next start will remove.
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let names: Vec<String> = names.collect();
+    for name in forgotten(&names, |_| true) {
+        let _ = std::fs::remove_file(directory.join(name));
+    }
 }
 
 /// Descriptors besides those of clients: of each core, and of the rest of the process.
