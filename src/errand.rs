@@ -426,7 +426,7 @@ fn figures(sections: Sections, core: &mut CoreView<'_>) -> CoreFigures {
         figures.subscribers += u64::from(client.session.is_subscriber());
         figures.caching += u64::from(client.session.tracking.is_some());
         figures.watching += u64::from(client.session.watching() > 0);
-        figures.client_bytes += size_of::<Session>() as u64 + input + output;
+        figures.client_bytes += client.session.bytes() as u64 + input + output;
         figures.input_bytes_max = figures.input_bytes_max.max(input);
         figures.output_bytes_max = figures.output_bytes_max.max(output);
     });

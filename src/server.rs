@@ -49,6 +49,8 @@ pub struct Server {
     pub stop_asked: AtomicBool,
     /// It was SIGINT.
     pub is_interrupt: AtomicBool,
+    /// The last load has failed, and nobody was told.
+    pub loading_failed: AtomicBool,
     /// True once a graceful stop has begun.
     pub stopping: AtomicBool,
     /// Memory allocated when it started, in bytes.
@@ -95,6 +97,7 @@ impl Server {
             writing: Writing::default(),
             loading: Current::default(),
             quiet: Quiet::default(),
+            loading_failed: AtomicBool::new(false),
             stop_asked: AtomicBool::new(false),
             is_interrupt: AtomicBool::new(false),
             stopping: AtomicBool::new(false),

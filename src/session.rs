@@ -117,6 +117,8 @@ pub struct Session {
     pub closing: bool,
     /// How many channels, patterns and sharded channels it subscribes to.
     pub subscriptions: [u32; 4],
+    /// Bytes that these take.
+    pub subscription_bytes: usize,
     /// What it wants to hear of changed keys, if it caches any.
     pub tracking: Option<Box<Tracking>>,
     /// What it has queued and watches; nothing for most.
@@ -204,6 +206,7 @@ impl Session {
             is_monitor: false,
             closing: false,
             subscriptions: [0; 4],
+            subscription_bytes: 0,
             tracking: None,
             transaction: None,
         }
@@ -384,6 +387,15 @@ impl Session {
         self.tracking = None;
         self.is_monitor = false;
         self.take_queue();
+    }
+
+    /// Bytes that it takes: itself, and what it has queued, watches and subscribes to.
+    pub fn bytes(&self) -> usize {
+        let (_, queued) = self.queued();
+        let watched = self.watching() * size_of::<(u16, u64)>();
+        let (library, version) = self.library();
+        let names = self.name.len() + library.len() + version.len();
+        size_of::<Self>() + queued + watched + self.subscription_bytes + names
     }
 
     /// The library's name and version, empty where it told none.

@@ -8,7 +8,7 @@
 use crate::crc::Crc;
 use crate::fault::{Error, Fault};
 use crate::kind::{self, Origin, Version};
-use crate::read::{Reader, text_head};
+use crate::read::{Form, Reader, text_head};
 use crate::skip::Skip;
 
 /// Bytes that a file begins with.
@@ -62,6 +62,9 @@ pub struct Record<'a> {
     pub idle: Option<u64>,
     /// How often it was used, on a logarithmic scale.
     pub frequency: Option<u8>,
+    /// The name of the key behind it, if that is there as it is: whoever takes records one by one
+    /// may ask for the memory it will need.
+    pub next_key: Option<&'a [u8]>,
 }
 
 /// What a file says of its own bytes.
@@ -334,6 +337,7 @@ impl Parser {
             expiry: ahead.expiry,
             idle: ahead.idle,
             frequency: ahead.frequency,
+            next_key: next_key(&self.buffer[self.start..]),
         }))
     }
 
@@ -400,6 +404,24 @@ fn text_end(bytes: &[u8], at: usize) -> Option<usize> {
     let end = (at + head).checked_add(usize::try_from(body).ok()?)?;
     (end <= bytes.len()).then_some(end)
 }
+
+/// The key of a record that these bytes begin with, perhaps behind its expiry.
+#[inline]
+fn next_key(bytes: &[u8]) -> Option<&[u8]> {
+    let (&first, rest) = bytes.split_first()?;
+    let key = match first {
+        ..kind::SLOT_INFO => rest,
+        kind::EXPIRY_MS => rest.get(EXPIRY_MS_BYTES + 1..)?,
+        _ => return None,
+    };
+    match text_head(key) {
+        Ok(Some((Form::Plain, at, len))) => key[at..].get(..usize::try_from(len).ok()?),
+        _ => None,
+    }
+}
+
+/// Bytes of an expiry behind its opcode.
+const EXPIRY_MS_BYTES: usize = 8;
 
 #[cfg(test)]
 mod tests;

@@ -68,6 +68,9 @@ fn ci(arguments: &[String]) -> Result<(), String> {
     }
     cargo(&["test", "--package", "pinion-io", "--lib", "--features", "loom", "model"], &[])?;
     clients(&[])?;
+    // What comes from files and RESTORE is tried for longer than the rest.
+    let seconds = [("PINION_FUZZ_SECONDS", FUZZ_SECONDS)];
+    cargo(&["test", "--test", "fuzz", "fuzz::snapshot::"], &seconds)?;
     cargo(&["test", "--workspace"], &[])
 }
 

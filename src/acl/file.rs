@@ -2,8 +2,9 @@
 
 use super::rule::{RuleError, has_spaces};
 use super::{DEFAULT, User, Users, join_selectors};
+use crate::config::replace_file;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::Path;
 
 /// Longest file of users, in bytes.
@@ -95,20 +96,8 @@ fn user_of(place: &str, name: &[u8], words: &[&[u8]], all_channels: bool) -> Res
 /// # Errors
 /// What could not be done.
 pub fn write_users(path: &str, users: &Users) -> Result<(), String> {
-    let fresh = format!("{path}.tmp-{}", std::process::id());
-    let written = write_whole(Path::new(&fresh), &text(users));
-    let written = written.and_then(|()| std::fs::rename(&fresh, path));
-    written.map_err(|error| {
-        // What was begun is of no use; that it may not be there is no matter.
-        let _ = std::fs::remove_file(&fresh);
-        format!("saving users to {path}: {error}")
-    })
-}
-
-fn write_whole(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(text)?;
-    file.sync_all()
+    replace_file(Path::new(path), &text(users))
+        .map_err(|error| format!("saving users to {path}: {error}"))
 }
 
 /// A line for each user, as ACL LIST tells them.
@@ -123,6 +112,8 @@ fn text(users: &Users) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn what_is_written_reads_back() {
@@ -140,6 +131,10 @@ mod tests {
         write_users(path, &users).unwrap();
         let read = read_users(path, true).unwrap();
         assert_eq!(text(&read), text(&users));
+        // Who may read it is for its owner to say.
+        std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+        write_users(path, &users).unwrap();
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::remove_file(path).unwrap();
         assert!(read_users(path, true).unwrap_err().starts_with("Error loading ACLs, opening"));
         assert!(write_users("/no/such/folder/users", &users).is_err());

@@ -254,7 +254,7 @@ pub(crate) fn line(client: &ClientView<'_>, now: Millis) -> String {
         flags.push('N');
     }
     let held = client.input_bytes + client.output_bytes;
-    let memory = size_of::<Session>() + queued_bytes + held;
+    let memory = session.bytes() + held;
     let (library, version) = session.library();
     let mut line = String::with_capacity(400);
     writeln!(

@@ -54,8 +54,10 @@ fn debug(
         write_client_memory(context, reply)?;
     } else if is_nothing(args) {
         reply.ok();
-    } else if args.is(1, "RELOAD") || args.len() == 2 && args.is(1, "LOADAOF") {
-        return Err(Error::Text("ERR this server does not save to disk yet"));
+    } else if args.is(1, "RELOAD") {
+        return reload(args);
+    } else if args.len() == 2 && args.is(1, "LOADAOF") {
+        return Err(Error::Text("ERR this server has no append-only file yet"));
     } else if args.len() == 3 && args.is(1, "LOG") {
         tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args.at(2)));
         reply.ok();
@@ -63,6 +65,27 @@ fn debug(
         return Ok(refuse_words("DEBUG", args, reply));
     }
     Ok(Outcome::Done)
+}
+
+/// DEBUG RELOAD [NOSAVE] [NOFLUSH] [MERGE]
+fn reload(args: &Args<'_>) -> Result<Outcome, Error> {
+    let (mut save, mut flush) = (true, true);
+    for index in 2..args.len() {
+        match () {
+            () if args.is(index, "NOSAVE") => save = false,
+            () if args.is(index, "NOFLUSH") => flush = false,
+            () if args.is(index, "MERGE") => {
+                return Err(Error::Text(
+                    "ERR MERGE is not there: a key that comes twice is an error",
+                ));
+            }
+            () => {
+                let text = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.";
+                return Err(Error::Text(text));
+            }
+        }
+    }
+    Ok(Outcome::Start(Job::Reload { save, flush }))
 }
 
 /// True for what tunes parts of Redis that are not here, and has nothing to do.

@@ -131,6 +131,13 @@ pub enum Job {
         /// Reply once it has begun.
         in_background: bool,
     },
+    /// A load of what is there, saved before, with all keys removed in between.
+    Reload {
+        /// It is saved.
+        save: bool,
+        /// Keys are removed.
+        flush: bool,
+    },
     /// A graceful stop of the server, without a reply unless it fails.
     Stop(Stop),
 }

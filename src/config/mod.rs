@@ -15,6 +15,7 @@ mod unbuilt;
 pub(crate) use flag::parse_bytes;
 pub use flag::{Flag, Refusal, Value};
 pub use kept::Form;
+pub(crate) use rewrite::replace_file;
 pub use rewrite::rewrite;
 pub use settings::{Allowed, BufferLimit, ClientsMemory, LogSetting, Pin, Settings};
 pub use snapshots::SnapshotSettings;

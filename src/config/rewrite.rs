@@ -34,14 +34,18 @@ pub fn rewrite(settings: &Settings, users: &Users, all: bool) -> io::Result<()> 
         Ok(_) => text_of(path).map_err(io::Error::other)?,
         Err(_) => String::new(),
     };
-    replace(
+    replace_file(
         Path::new(path),
         rewritten(&old, settings, &user_lines(settings, users), all).as_bytes(),
     )
 }
 
-/// Puts a text in the place of a file, which keeps its permissions.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+/// Puts a text in the place of a file, which has the old or the new one at any time, and keeps its
+/// permissions.
+///
+/// # Errors
+/// What could not be done; the file is as it was.
+pub(crate) fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();

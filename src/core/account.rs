@@ -19,11 +19,13 @@ const CHEAP_BYTES_MAX: u64 = 4096;
 const EXACT_BELOW_NANOS: u64 = 1_000_000;
 
 impl Work {
-    /// True if a request may be measured together with others.
+    /// True if a request may be measured together with others: with no more words than it needs, a
+    /// command that is cheap by nature has nothing to count or to trim.
     #[inline]
     pub(super) fn is_cheap(&self, request: &Request) -> bool {
         let What::Command(Ok(Found::Shard(row))) = request.what else { return false };
         row.is_cheap()
+            && request.word_count() == u32::from(row.arity.unsigned_abs())
             && request.bytes() < CHEAP_BYTES_MAX
             && self.slow.thresholds().nanos >= EXACT_BELOW_NANOS
     }

@@ -68,8 +68,10 @@ impl Work {
     /// Shows the session what the client subscribes to.
     fn note_subscriptions(&mut self, socket: SocketId) {
         let counts = self.channels.subscriptions.counts(socket);
+        let bytes = self.channels.subscriptions.bytes(socket);
         if let Some(connection) = self.connection(socket) {
             connection.session.subscriptions = counts;
+            connection.session.subscription_bytes = bytes;
         }
     }
 

@@ -6,14 +6,12 @@
 
 use super::Work;
 use crate::connection::Connection;
-use crate::session::Session;
 use pinion_io::ring::SocketId;
 
 /// Bytes that a connection takes.
 fn bytes_of(connection: &Connection) -> u64 {
-    let own = size_of::<Connection>() + size_of::<Session>();
-    let (_, queued) = connection.session.queued();
-    (own + queued + connection.input_bytes() + connection.output_bytes()) as u64
+    let own = size_of::<Connection>() + connection.session.bytes();
+    (own + connection.input_bytes() + connection.output_bytes()) as u64
 }
 
 impl Work {

@@ -2,6 +2,7 @@
 
 use super::Work;
 use pinion_io::ring::SocketId;
+use pinion_shards::batch::Outcome;
 use pinion_shards::commands::Row;
 
 impl Work {
@@ -17,6 +18,13 @@ impl Work {
             connection.pipeline.fill_piece(sequence, piece, more);
             self.mark_dirty(socket);
         }
+    }
+
+    /// Puts the reply of a command that ended elsewhere, or later, in its place, and charges what
+    /// it took.
+    pub(super) fn fill_ended(&mut self, socket: SocketId, sequence: u32, ended: &Outcome<'_>) {
+        self.fill_for(ended.row, socket, sequence, ended.reply);
+        self.charge(ended.row, socket, ended);
     }
 
     /// Puts a reply in its place, if its client is still there.

@@ -90,6 +90,12 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// How many words it has.
+    #[inline]
+    pub(super) fn word_count(&self) -> u32 {
+        self.words
+    }
+
     /// Bytes of the request as it came.
     #[inline]
     pub(super) fn bytes(&self) -> u64 {

@@ -99,6 +99,10 @@ impl Core {
                 Job::Save { in_background } => {
                     self.begin_save(Some(Asker { socket, place, command, waits: !in_background }));
                 }
+                Job::Reload { save, flush } => {
+                    let asker = Asker { socket, place, command, waits: true };
+                    self.begin_reload(asker, (save, flush));
+                }
                 Job::Stop(stop) => {
                     tracing::info!("a client asked the server to stop");
                     self.begin_stop(stop, Some(Asker { socket, place, command, waits: true }));

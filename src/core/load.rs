@@ -15,15 +15,16 @@ use pinion_io::limits::DISK_BLOCK_BYTES;
 use pinion_io::resp::Protocol;
 use pinion_io::runtime;
 use pinion_rdb::{Checksum, Item, Origin, Parser, Record, Version, crc};
-use pinion_shards::Task;
 use pinion_shards::batch::{Order, Outcome};
 use pinion_shards::commands::Words;
 use pinion_shards::snapshot::{Head, Loaded, Loader};
+use pinion_shards::{Millis, Task};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Bytes that are read at a time.
@@ -129,7 +130,7 @@ async fn read_parts(
         let mut begins = Some(part);
         let mut done = 0;
         while done < part.bytes && !loading.has_failed() {
-            while blocks.borrow().ready.len() >= READ_AHEAD {
+            while blocks.borrow().ready.len() >= READ_AHEAD && !loading.has_failed() {
                 runtime::sleep(READER_SLEEP).await;
             }
             let left = part.bytes - done;
@@ -301,14 +302,14 @@ pub(super) type Plan = Rc<RefCell<Option<Result<Option<Arc<Loading>>, String>>>>
 impl Core {
     /// Looks for a snapshot to load, on the core that begins with that.
     pub(super) fn find_load(&mut self) {
-        if !self.work.is_loading || self.work.index != 0 {
-            return;
-        }
+        self.work.tends_load = true;
         let plan = Plan::default();
         let (left, settings) = (Rc::clone(&plan), Arc::clone(&self.work.settings));
-        let (cores, now) = (self.work.hops.cores(), self.work.now);
+        let (cores, now) =
+            (self.work.hops.cores(), self.work.clock.wall_ms(self.work.clock.steady()));
+        let is_start = self.reload.is_none();
         self.background.spawn(async move {
-            let found = found(&settings, (cores, now / 1000)).await;
+            let found = found(&settings, (cores, now), is_start).await;
             *left.borrow_mut() = Some(found.map_err(|error| error.to_string()));
         });
         self.plan = Some(plan);
@@ -327,38 +328,49 @@ impl Core {
             }
             Some(Ok(None)) => {
                 self.plan = None;
-                self.work.server.loading.end();
-                return self.tell_all();
+                return self.end_load();
             }
-            Some(Err(error)) => fail(&error),
+            Some(Err(error)) => return self.fail_load(&error),
             None if self.plan.is_some() => return,
             None => {}
         }
         let Some(loading) = self.work.server.loading.current() else { return };
-        if let Some(error) = loading.failure() {
-            fail(&format!("cannot load {}: {error}", loading.path().display()));
+        if !loading.is_done() {
+            return;
         }
-        if loading.is_done() {
+        if let Some(error) = loading.failure() {
+            self.fail_load(&format!("cannot load {}: {error}", loading.path().display()));
+        } else {
             let counts = loading.counts();
             tracing::info!(
                 "loaded {} keys ({} expired, {} empty) in {:.1?}",
                 counts.loaded,
                 counts.expired,
                 counts.empty,
-                self.work.steady
+                Duration::from_millis(self.work.now.saturating_sub(loading.began))
             );
             self.work.server.saves.note_loaded(counts.loaded, counts.expired);
-            self.work.server.loading.end();
-            self.tell_all();
+            self.end_load();
         }
     }
-}
 
-/// Ends the process: what it was to serve cannot be read.
-fn fail(error: &str) -> ! {
-    tracing::error!("{error}");
-    tracing::error!("not serving without the data: move the file away to begin without it");
-    std::process::exit(1);
+    fn end_load(&mut self) {
+        self.work.tends_load = false;
+        self.work.server.loading.end();
+        self.tell_all();
+    }
+
+    /// Ends the process: what it was to serve cannot be read. A reload only fails.
+    fn fail_load(&mut self, error: &str) {
+        tracing::error!("{error}");
+        if self.reload.is_some() {
+            self.plan = None;
+            self.work.server.loading_failed.store(true, Ordering::Relaxed);
+            return self.end_load();
+        }
+        tracing::error!("not serving without the data: move the file away to begin without it");
+        std::process::exit(1);
+    }
 }
 
 /// Removes what servers left of snapshots that did not come to an end with them.
@@ -374,12 +386,15 @@ async fn remove_forgotten(directory: &Path, listed: &[String]) {
 /// The load of the snapshot that the settings name, if it is there.
 async fn found(
     settings: &Settings,
-    (cores, began): (usize, u64),
+    (cores, began): (usize, Millis),
+    is_start: bool,
 ) -> Result<Option<Arc<Loading>>, Error> {
     let Some(names) = settings.snapshots.names() else { return Ok(None) };
     let directory = settings.snapshots.directory();
     let listed = Direct.list(&directory).await?;
-    remove_forgotten(&directory, &listed).await;
+    if is_start {
+        remove_forgotten(&directory, &listed).await;
+    }
     let Some(name) = names.newest(&listed) else { return Ok(None) };
     let path = directory.join(name);
     let file = Direct.open(&path, false).await?;

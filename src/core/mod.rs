@@ -30,6 +30,7 @@ mod memcached;
 mod monitor;
 mod parcels;
 mod pause;
+mod reload;
 mod run;
 mod snapshot;
 mod stop;
@@ -61,6 +62,7 @@ use pinion_io::runtime::Background;
 use pinion_shards::route::Route;
 use pinion_shards::transaction::Coordinator;
 use pinion_shards::{Millis, Sender, Shard};
+use reload::Reload;
 use snapshot::{Home, Share};
 use std::collections::VecDeque;
 use std::io;
@@ -104,6 +106,8 @@ pub struct Core {
     home: Option<Home>,
     /// The stop that this core was asked for.
     stopping: Option<Stopping>,
+    /// The reload that this core was asked for.
+    reload: Option<Reload>,
     /// What this core is about to load.
     plan: Option<Plan>,
     /// Batches of other cores that wait, each with the core.
@@ -141,6 +145,8 @@ struct Work {
     loads: u64,
     /// Keys are being loaded: most commands are refused.
     is_loading: bool,
+    /// It has begun the load.
+    tends_load: bool,
     /// When it was last asked whether a save is due.
     last_due: Millis,
     /// No more requests are run.
@@ -189,7 +195,9 @@ const BESIDE_JOBS_MAX: Duration = Duration::from_micros(500);
 /// The ring cannot be made, or broke.
 pub async fn serve(start: Start) -> io::Result<()> {
     let mut core = Core::new(start)?;
-    core.find_load();
+    if core.work.index == 0 {
+        core.find_load();
+    }
     while !core.is_stopped() {
         let tick = core.tick()?;
         if core.background.is_active() {
@@ -246,6 +254,7 @@ impl Core {
             load: None,
             loads: 0,
             is_loading: server.loading.is_loading(),
+            tends_load: false,
             last_due: server.started,
             is_quiet: false,
             has_settled: false,
@@ -267,7 +276,7 @@ impl Core {
         work.owner.value().set_meter(nanos);
         work.stats.latencies.enabled = work.settings.latency_tracking;
         let (inbox, jobs, postponed) = (Inbox::default(), Jobs::default(), VecDeque::new());
-        let (home, stopping, plan) = (None, None, None);
+        let (home, stopping, reload, plan) = (None, None, None, None);
         Ok(Self {
             ring,
             inbox,
@@ -277,6 +286,7 @@ impl Core {
             background,
             home,
             stopping,
+            reload,
             plan,
             postponed,
             doors,
@@ -311,7 +321,8 @@ impl Core {
         let leaving = std::mem::take(&mut self.work.leaving);
         let waits = !self.postponed.is_empty()
             || !self.work.resumable.is_empty()
-            || !self.work.asked.is_empty();
+            || !self.work.asked.is_empty()
+            || self.work.is_cut.is_some();
         let again = self.run_cron() | more | leaving | reading | waits;
         self.work.stats.turned(nanos().saturating_sub(began));
         Ok(match (again, busy) {
@@ -333,8 +344,11 @@ impl Core {
         if self.work.is_quiet {
             self.work.settle(self.work.index);
         }
-        if self.work.is_loading && self.work.index == 0 {
+        if self.work.tends_load {
             self.tend_load();
+        }
+        if self.reload.is_some() {
+            self.tend_reload();
         }
         self.work.save_on() | self.work.load_on()
     }

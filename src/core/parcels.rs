@@ -100,10 +100,7 @@ impl super::Work {
             return self.wait_for(shard, number, ticket);
         }
         match ticket {
-            Ticket::Client { socket, sequence } => {
-                self.fill_for(outcome.row, socket, sequence, outcome.reply);
-                self.charge(outcome.row, socket, &outcome);
-            }
+            Ticket::Client { socket, sequence } => self.fill_ended(socket, sequence, &outcome),
             Ticket::Wait { id } => self.deliver_tried(id, &outcome, shard),
             Ticket::Subscription { id } => self.join_answered(id),
             Ticket::Load => self.hear_loaded(&outcome),

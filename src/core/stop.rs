@@ -20,6 +20,13 @@ pub struct Quiet {
     left: AtomicUsize,
 }
 
+impl Quiet {
+    /// True once all cores have come to rest.
+    pub fn is_reached(&self) -> bool {
+        self.left.load(Ordering::Acquire) == 0
+    }
+}
+
 /// A stop that this core was asked for and that waits for its snapshot.
 #[derive(Debug)]
 pub(super) struct Stopping {
@@ -46,14 +53,25 @@ impl Core {
         if !saves || self.work.is_loading {
             return self.stop_now();
         }
-        if self.stopping.is_some() {
+        if self.stopping.is_some() || self.reload.is_some() {
             return;
         }
         tracing::info!("taking a snapshot before the end");
+        self.stopping = Some(Stopping { stop, asker, stage: Stage::Quieting });
+        self.ask_for_quiet();
+    }
+
+    /// Has all cores run no more requests; `Quiet::is_reached` once nothing is under way.
+    pub(super) fn ask_for_quiet(&mut self) {
         let quiet = &self.work.server.quiet;
         quiet.left.store(self.work.hops.cores(), Ordering::Release);
         quiet.asked.store(true, Ordering::Release);
-        self.stopping = Some(Stopping { stop, asker, stage: Stage::Quieting });
+        self.tell_all();
+    }
+
+    /// Has all cores go on.
+    pub(super) fn end_quiet(&mut self) {
+        self.work.server.quiet.asked.store(false, Ordering::Release);
         self.tell_all();
     }
 
@@ -67,7 +85,7 @@ impl Core {
         let Some(mut stopping) = self.stopping.take() else { return };
         let saves = &self.work.server.saves;
         match stopping.stage {
-            Stage::Quieting if self.work.server.quiet.left.load(Ordering::Acquire) == 0 => {
+            Stage::Quieting if self.work.server.quiet.is_reached() => {
                 stopping.stage = Stage::Waiting;
             }
             Stage::Waiting if saves.begin(self.work.now, false) => {
@@ -85,8 +103,7 @@ impl Core {
             return self.stop_now();
         }
         tracing::error!("the snapshot has failed: the server goes on");
-        self.work.server.quiet.asked.store(false, Ordering::Release);
-        self.tell_all();
+        self.end_quiet();
         if let Some(Asker { socket, place, command, .. }) = stopping.asker {
             let line = b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n";
             self.finish(socket, place, line, Some(&command));

@@ -240,7 +240,7 @@ impl Work {
         match (client, finished) {
             (Client::Command { socket, sequence }, Finished::Replied(mut replies)) => {
                 let replied = replies.pop().expect("it was one command");
-                self.fill_replied((socket, sequence), &replied);
+                self.fill_ended(socket, sequence, &outcome(&replied));
                 if is_flush(&replied) {
                     self.tell_flushed();
                 }
@@ -264,7 +264,7 @@ impl Work {
             (Client::Exec(exec), finished) => self.finish_exec(exec, finished),
             (Client::Watch { socket, sequence, watcher }, Finished::Replied(mut replies)) => {
                 let replied = replies.pop().expect("it was one command");
-                self.fill_replied((socket, sequence), &replied);
+                self.fill_ended(socket, sequence, &outcome(&replied));
                 self.go_on_from(socket, watcher);
             }
             (
@@ -278,12 +278,6 @@ impl Work {
                 unreachable!("only EXEC is refused or halts, and only a wait waits")
             }
         }
-    }
-
-    /// Puts the reply of a command into its place, and charges what it took.
-    fn fill_replied(&mut self, (socket, sequence): (SocketId, u32), replied: &Replied) {
-        self.fill_for(replied.row, socket, sequence, &replied.reply);
-        self.charge(replied.row, socket, &outcome(replied));
     }
 
     /// Lets a client go on that stood still for its transaction.

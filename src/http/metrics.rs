@@ -51,6 +51,28 @@ impl Text {
         self.head(name, kind, help);
         self.line(name, value);
     }
+
+    /// Counters that are those of all cores together.
+    fn sums(&mut self, cores: &[CoreFigures], figures: &[Figure<CoreFigures, u64>]) {
+        for (name, help, figure) in figures {
+            self.one(name, Kind::Counter, help, cores.iter().map(figure).sum::<u64>());
+        }
+    }
+
+    /// Counters with a line for each of `all`, which its label names.
+    fn each<'a, T: 'a, V: Display>(
+        &mut self,
+        label: &str,
+        all: &(impl Iterator<Item = (&'a dyn Display, &'a T)> + Clone),
+        figures: &[Figure<T, V>],
+    ) {
+        for (name, help, figure) in figures {
+            self.head(name, Kind::Counter, help);
+            for (of, figures) in all.clone() {
+                self.labelled(name, (label, of), figure(figures));
+            }
+        }
+    }
 }
 
 /// All figures, from those of every core.
@@ -114,7 +136,7 @@ fn subscribed(core: &CoreFigures, kind: Name) -> u64 {
 }
 
 fn traffic(text: &mut Text, cores: &[CoreFigures]) {
-    let figures: [Figure<CoreFigures, u64>; 9] = [
+    let figures: &[Figure<CoreFigures, u64>] = &[
         ("connections_total", "Connections accepted", |core| core.stats.connections_received),
         ("connections_rejected_total", "Connections turned away", |core| {
             core.stats.connections_rejected
@@ -133,13 +155,11 @@ fn traffic(text: &mut Text, cores: &[CoreFigures]) {
         ("error_replies_total", "Error replies", |core| core.stats.error_replies),
         ("changes_total", "Changes to keys", |core| core.shard.changes),
     ];
-    for (name, help, figure) in figures {
-        text.one(name, Kind::Counter, help, cores.iter().map(figure).sum::<u64>());
-    }
+    text.sums(cores, figures);
 }
 
 fn keyspace(text: &mut Text, cores: &[CoreFigures]) {
-    let figures: [Figure<CoreFigures, u64>; 4] = [
+    let figures: &[Figure<CoreFigures, u64>] = &[
         ("keyspace_hits_total", "Reads that found their key", |core| core.shard.keyspace_hits),
         ("keyspace_misses_total", "Reads that did not", |core| core.shard.keyspace_misses),
         ("expired_keys_total", "Keys removed because their time had come", |core| {
@@ -149,9 +169,7 @@ fn keyspace(text: &mut Text, cores: &[CoreFigures]) {
             core.shard.expired_fields
         }),
     ];
-    for (name, help, figure) in figures {
-        text.one(name, Kind::Counter, help, cores.iter().map(figure).sum::<u64>());
-    }
+    text.sums(cores, figures);
     let databases = cores.iter().map(|core| core.shard.databases.len()).max().unwrap_or(0);
     let figure = |db: usize, of: fn(&pinion_shards::DatabaseStats) -> u64| {
         let parts = cores.iter().filter_map(|core| core.shard.databases.get(db));
@@ -178,22 +196,18 @@ fn commands(text: &mut Text, cores: &[CoreFigures]) {
         sum.rejected += calls.rejected;
         sum.failed += calls.failed;
     }
-    let figures: [Figure<Calls, f64>; 4] = [
+    let figures: &[Figure<Calls, f64>] = &[
         ("commands_total", "Commands run, by name", |sum| sum.calls as f64),
         ("commands_seconds_total", "Time they took", |sum| sum.time_ns as f64 / 1e9),
         ("commands_rejected_total", "Commands refused before they ran", |sum| sum.rejected as f64),
         ("commands_failed_total", "Commands that answered an error", |sum| sum.failed as f64),
     ];
-    for (name, help, figure) in figures {
-        text.head(name, Kind::Counter, help);
-        for (command, sum) in &commands {
-            text.labelled(name, ("command", command), figure(sum));
-        }
-    }
+    let all = commands.iter().map(|(name, sum)| (name as &dyn Display, sum));
+    text.each("command", &all, figures);
 }
 
 fn of_cores(text: &mut Text, cores: &[CoreFigures]) {
-    let figures: [Figure<CoreFigures, u64>; 6] = [
+    let figures: &[Figure<CoreFigures, u64>] = &[
         ("core_commands_total", "Commands run, by core", |core| core.stats.commands),
         ("core_ticks_total", "Turns of the loop", |core| core.stats.ticks),
         ("core_parks_total", "Times the core slept", |core| core.stats.parks),
@@ -205,12 +219,8 @@ fn of_cores(text: &mut Text, cores: &[CoreFigures]) {
             core.stats.lane_waits
         }),
     ];
-    for (name, help, figure) in figures {
-        text.head(name, Kind::Counter, help);
-        for core in cores {
-            text.labelled(name, ("core", &core.core), figure(core));
-        }
-    }
+    let all = cores.iter().map(|core| (&core.core as &dyn Display, core));
+    text.each("core", &all, figures);
     text.head("core_clients", Kind::Gauge, "Clients, by core");
     for core in cores {
         text.labelled("core_clients", ("core", &core.core), core.clients);

@@ -1,6 +1,7 @@
 //! A load under way, as all cores see it: what is to be read by whom, how far it is, what failed.
 
 use pinion_rdb::Version;
+use pinion_shards::Millis;
 use pinion_shards::snapshot::Loaded;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -41,8 +42,8 @@ pub struct Loading {
     version: Option<Version>,
     is_checked: bool,
     bytes: u64,
-    /// Unix time at which it began, in seconds.
-    pub began: u64,
+    /// When it began.
+    pub began: Millis,
     done_bytes: AtomicU64,
     loaded: AtomicU64,
     expired: AtomicU64,
@@ -61,7 +62,7 @@ impl Loading {
         (path, bytes): (PathBuf, u64),
         (parts, version): (Vec<Part>, Option<Version>),
         is_checked: bool,
-        (cores, began): (usize, u64),
+        (cores, began): (usize, Millis),
     ) -> Self {
         static LOADS: AtomicU64 = AtomicU64::new(1);
         Self {

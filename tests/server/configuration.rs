@@ -5,7 +5,7 @@ use crate::support::client::{Client, Got};
 use crate::support::server::Server;
 use pinion_io::resp::Value;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -98,6 +98,23 @@ fn clients_beyond_maxmemory_clients_are_closed() {
     assert_eq!(stays.ask(&["PING"]), Ok(Value::Simple(b"PONG".to_vec())));
     let Ok(Value::Bulk(stats)) = stays.ask(&["INFO", "stats"]) else { panic!("no figures") };
     assert!(String::from_utf8_lossy(&stats).contains("\r\nevicted_clients:1\r\n"));
+    // What it listens to and watches counts as well.
+    for word in ["PSUBSCRIBE", "SSUBSCRIBE", "WATCH"] {
+        let mut client = Client::connect(server.address()).expect("a connection");
+        for round in 0..100 {
+            let names = (0..1000).map(|index| format!("{round}:{index}"));
+            let request: Vec<String> = std::iter::once(word.to_owned()).chain(names).collect();
+            if client.send(&request).is_err() {
+                break;
+            }
+        }
+        let begun = Instant::now();
+        while let Ok(Got::Value(_)) = client.receive(PATIENCE) {
+            assert!(begun.elapsed() < PATIENCE, "{word}");
+        }
+    }
+    let Ok(Value::Bulk(stats)) = stays.ask(&["INFO", "stats"]) else { panic!("no figures") };
+    assert!(String::from_utf8_lossy(&stats).contains("\r\nevicted_clients:4\r\n"));
 }
 
 #[test]

@@ -139,3 +139,30 @@ fn a_peer_that_ends_beside_a_flood_is_answered_all_the_same() {
         }
     });
 }
+
+#[test]
+fn a_slow_command_among_cheap_ones_is_logged() {
+    let server = Server::start(1, &["--slowlog_log_slower_than=2000"]).expect("a server");
+    let mut client = Client::connect(server.address()).expect("a connection");
+    for round in 0..300 {
+        let members = (0..1000).map(|index| format!("{round}:{index}"));
+        let words = ["SADD".to_owned(), "s".into()].into_iter().chain(members);
+        assert_eq!(client.ask(&words.collect::<Vec<_>>()), Ok(Value::Int(1000)));
+    }
+    client.ask(&["SLOWLOG", "RESET"]).expect("a reply");
+    let cheap = request(&["GET", "a"]).repeat(8);
+    let slow = request(&["SPOP", "s", "290000"]);
+    client.send_raw(&[&cheap[..], &slow, &cheap].concat()).expect("sent");
+    for _ in 0..17 {
+        assert!(matches!(client.receive(Duration::from_secs(20)), Ok(Got::Value(_))));
+    }
+    let Ok(Value::Array(entries)) = client.ask(&["SLOWLOG", "GET"]) else { panic!("no log") };
+    let is_it = |entry: &Value| match entry {
+        Value::Array(parts) => match &parts[3] {
+            Value::Array(words) => words[0] == Value::Bulk(b"SPOP".to_vec()),
+            _ => false,
+        },
+        _ => false,
+    };
+    assert!(entries.iter().any(is_it), "{entries:?}");
+}

@@ -13,7 +13,12 @@ type Name = Rc<[u8]>;
 pub struct Subscriptions<C> {
     names: [HashMap<Name, HashSet<C>>; 4],
     clients: HashMap<C, [HashSet<Name>; 4]>,
+    /// Bytes of each client's names.
+    bytes: HashMap<C, usize>,
 }
+
+/// Bytes that a subscription takes besides its name: two counters, and entries in four tables.
+const ENTRY_BYTES: usize = 128;
 
 /// What a client wants to begin or to end.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,7 +45,7 @@ pub struct Effect {
 
 impl<C> Default for Subscriptions<C> {
     fn default() -> Self {
-        Self { names: Default::default(), clients: HashMap::new() }
+        Self { names: Default::default(), clients: HashMap::new(), bytes: HashMap::new() }
     }
 }
 
@@ -70,6 +75,7 @@ impl<C: Copy + Eq + Hash> Subscriptions<C> {
         }
         if self.clients.get(&client).is_some_and(|own| own.iter().all(HashSet::is_empty)) {
             self.clients.remove(&client);
+            self.bytes.remove(&client);
         }
         effects
     }
@@ -77,6 +83,7 @@ impl<C: Copy + Eq + Hash> Subscriptions<C> {
     fn join(&mut self, client: C, kind: usize, name: Name) -> bool {
         let new = self.clients.entry(client).or_default()[kind].insert(Rc::clone(&name));
         if new {
+            *self.bytes.entry(client).or_default() += name.len() + ENTRY_BYTES;
             self.names[kind].entry(name).or_default().insert(client);
         }
         new
@@ -91,6 +98,8 @@ impl<C: Copy + Eq + Hash> Subscriptions<C> {
             if clients.is_empty() {
                 self.names[kind].remove(name);
             }
+            let bytes = self.bytes.get_mut(&client).expect("what one subscribes to is counted");
+            *bytes -= name.len() + ENTRY_BYTES;
         }
         was
     }
@@ -99,6 +108,11 @@ impl<C: Copy + Eq + Hash> Subscriptions<C> {
     pub fn counts(&self, client: C) -> [u32; 4] {
         let own = self.clients.get(&client);
         own.map_or([0; 4], |own| [0, 1, 2, 3].map(|kind: usize| own[kind].len() as u32))
+    }
+
+    /// Bytes that a client's subscriptions take.
+    pub fn bytes(&self, client: C) -> usize {
+        self.bytes.get(&client).copied().unwrap_or(0)
     }
 
     /// The names of a kind that a client subscribes to, in no order.
@@ -166,7 +180,7 @@ mod tests {
         assert_eq!((nothing[0].name.is_none(), counts(&nothing)), (true, vec![(false, 1)]));
         change(Kind::Pattern, false, &[]);
         change(Kind::Sharded, false, &["a"]);
-        assert!(subscriptions.clients.is_empty());
+        assert!(subscriptions.clients.is_empty() && subscriptions.bytes.is_empty());
         assert!(subscriptions.names.iter().all(HashMap::is_empty));
     }
 

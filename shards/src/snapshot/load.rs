@@ -1,7 +1,7 @@
 //! Records of files are put where they belong, on the shard that owns their keys.
 //!
-//! The core that reads a file knows its records by their bounds only (`pinion_rdb::Parser`); it sends
-//! key and object as they stand in the file, with a `Head`, and the owner looks into them.
+//! The core that reads a file knows its records by their bounds only (`pinion_rdb::Parser`); it
+//! sends key and object as they stand in the file, with a `Head`, and the owner looks into them.
 //!
 //! As Redis does it: a key whose time has come is left out, and so is a value without elements; a
 //! key that comes twice makes the file one that cannot be loaded.
@@ -93,7 +93,8 @@ impl Shard {
         };
         let (key, object) = (call.args.at(0), call.args.at(2));
         let Head { kind, expiry, idle, at } = head;
-        let record = Record { at, key, kind, object, expiry, idle, frequency: None };
+        let record =
+            Record { at, key, kind, object, expiry, idle, frequency: None, next_key: None };
         match loader.load(self, call.db, &record, now) {
             Ok(Loaded::In) => reply.int(0),
             Ok(Loaded::Expired) => reply.int(1),
@@ -127,6 +128,10 @@ impl Loader {
     ) -> Result<Loaded, Fault> {
         if record.key.len() > KEY_BYTES_MAX {
             return Err(Fault::TooLarge);
+        }
+        if let Some(next) = record.next_key {
+            // By the time it is put in, its line of the table is there.
+            shard.keyspace.prefetch_bucket(db, shard.keyspace.hash(next));
         }
         // A value is looked at even if its time has come: damage is damage.
         let what = (self.origin, record.kind);

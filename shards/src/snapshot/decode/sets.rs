@@ -49,23 +49,17 @@ impl Source<'_, '_> {
     }
 
     fn scored(&mut self, number: u8) -> Result<SortedSet, Fault> {
-        let count = self.reader.count(2)?;
-        let mut set = SortedSet::with_room(count, 0, self.rules);
-        let mut member = Vec::new();
-        for _ in 0..count {
-            member.clear();
+        let (count, rules) = (self.reader.count(2)?, self.rules);
+        let set = SortedSet::gather(count, rules, |member| {
             self.with_text(|text| {
                 member.extend_from_slice(text);
                 Ok(())
             })?;
-            let score = match number {
-                kind::ZSET => self.reader.score_text()?,
-                _ => self.reader.score()?,
-            };
-            if set.put(&member, score, self.rules).is_some() {
-                return Err(Fault::Twice);
+            match number {
+                kind::ZSET => self.reader.score_text(),
+                _ => self.reader.score(),
             }
-        }
-        Ok(set)
+        });
+        set?.ok_or(Fault::Twice)
     }
 }

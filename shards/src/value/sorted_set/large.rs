@@ -19,11 +19,47 @@ pub(super) struct Large {
     order: Ranked<Handle>,
 }
 
+/// Members that come from elsewhere, one after the other, before they are put in order.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    large: Large,
+    pairs: Vec<(f64, Handle)>,
+}
+
+impl Gathered {
+    /// Adds a member; false if it is there already.
+    pub(super) fn add(&mut self, member: &[u8], score: f64, rules: &Rules) -> bool {
+        if self.large.members.find(rules, member).is_some() {
+            return false;
+        }
+        let handle = self.large.members.insert_new(rules, member, content(score));
+        self.pairs.push((score, handle));
+        true
+    }
+
+    /// The set of them. In files they stand in order already, the highest first.
+    pub(super) fn settle(mut self) -> Large {
+        let order = |one: &(f64, Handle), other: &(f64, Handle)| {
+            let scores = one.0.partial_cmp(&other.0).expect("scores have an order");
+            scores.then_with(|| bytes(one.1).cmp(bytes(other.1)))
+        };
+        self.pairs.reverse();
+        if !self.pairs.is_sorted_by(|one, other| order(one, other).is_lt()) {
+            self.pairs.sort_unstable_by(order);
+        }
+        for (score, handle) in self.pairs {
+            self.large.order.push(score, handle);
+        }
+        self.large
+    }
+}
+
 /// The bytes of a member in the tree.
 #[inline]
 fn bytes<'m>(handle: Handle) -> &'m [u8] {
-    // SAFETY: called on handles in the tree of a `Large` that is borrowed, and for searches in it;
-    // the records of these live, and none is freed before its handle is out.
+    // SAFETY: called on handles in the tree of a `Large` that is borrowed, and for searches in it,
+    // and on those that are gathered for one; the records of these live, and none is freed before
+    // its handle is out.
     unsafe { handle.key() }
 }
 

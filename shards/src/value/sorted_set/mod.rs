@@ -17,7 +17,7 @@ pub use bounds::{Bounds, LexEnd, ScoreEnd};
 pub use members::Members;
 
 use super::{Item, Kind, Object, Packed, Rules, Stored, Value};
-use large::Large;
+use large::{Gathered, Large};
 use std::ops::Range;
 
 /// A sorted set.
@@ -70,6 +70,34 @@ impl SortedSet {
         }
         set.make_room(count, rules);
         Some(set)
+    }
+
+    /// A sorted set of `count` members that `next` gives one after the other, each with its score;
+    /// none if one comes twice.
+    ///
+    /// # Errors
+    /// Those of `next`.
+    pub(crate) fn gather<E>(
+        count: usize,
+        rules: &Rules,
+        mut next: impl FnMut(&mut Vec<u8>) -> Result<f64, E>,
+    ) -> Result<Option<Self>, E> {
+        let mut member = Vec::new();
+        let mut small = Self::default();
+        let mut large = Gathered::default();
+        let is_large = count > rules.zset_max_listpack_entries;
+        for _ in 0..count {
+            member.clear();
+            let score = next(&mut member)?;
+            let new = match is_large {
+                true => large.add(&member, score, rules),
+                false => small.put(&member, score, rules).is_none(),
+            };
+            if !new {
+                return Ok(None);
+            }
+        }
+        Ok(Some(if is_large { Self(Form::Large(Box::new(large.settle()))) } else { small }))
     }
 
     /// How it lies, for whoever writes it to a file.
