@@ -8,7 +8,7 @@ use crate::server::Server;
 use crate::snapshot::forgotten;
 use pinion_io::clock::Clock;
 use pinion_io::limits::LANE_LEN;
-use pinion_io::mesh;
+use pinion_io::mesh::{self, Doorbell};
 use pinion_io::net;
 use pinion_io::runtime::{self, StopSignals};
 use pinion_shards::Shard;
@@ -100,22 +100,7 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
         tls_port.map_or(String::new(), |port| format!(", TLS port {port}")),
         unix.as_deref().map_or(String::new(), |path| format!(", socket {}", path.display())),
     );
-    let mut is_asked = false;
-    loop {
-        let signal = signals.wait().map_err(failed("wait for a signal"))?;
-        if server.stopping.load(Ordering::Acquire) {
-            tracing::info!("stopping");
-            break;
-        }
-        if std::mem::replace(&mut is_asked, true) && server.saves.is_under_way() {
-            tracing::warn!("{signal} again: stopping without a snapshot");
-            break;
-        }
-        tracing::info!("{signal}: about to stop");
-        server.is_interrupt.store(signal == "SIGINT", Ordering::Relaxed);
-        server.stop_asked.store(true, Ordering::Relaxed);
-        doorbells[0].ring();
-    }
+    wait_for_end(&signals, &server, &doorbells[0])?;
     server.stopping.store(true, Ordering::Release);
     for doorbell in &doorbells {
         doorbell.ring();
@@ -129,6 +114,31 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
         let _ = std::fs::remove_file(path);
     }
     Ok(())
+}
+
+/// Waits until the server is to end: core 0 is told of a signal, and takes a snapshot first if that
+/// is wanted; a second signal meanwhile ends the server without one.
+fn wait_for_end(
+    signals: &StopSignals,
+    server: &Server,
+    first: &Doorbell,
+) -> Result<(), StartError> {
+    let mut is_asked = false;
+    loop {
+        let signal = signals.wait().map_err(failed("wait for a signal"))?;
+        if server.stopping.load(Ordering::Acquire) {
+            tracing::info!("stopping");
+            return Ok(());
+        }
+        if std::mem::replace(&mut is_asked, true) && server.saves.is_under_way() {
+            tracing::warn!("{signal} again: stopping without a snapshot");
+            return Ok(());
+        }
+        tracing::info!("{signal}: about to stop");
+        server.is_interrupt.store(signal == "SIGINT", Ordering::Relaxed);
+        server.stop_asked.store(true, Ordering::Relaxed);
+        first.ring();
+    }
 }
 
 /// Removes a snapshot of this process that the end has interrupted.

@@ -103,7 +103,8 @@ enum Stage {
 }
 
 impl Core {
-    /// Begins a save, for a client if one has asked; whoever calls has the right to (`Saves::begin`).
+    /// Begins a save, for a client if one has asked; whoever calls has the right to, from
+    /// `Saves::begin`.
     pub(super) fn begin_save(&mut self, asker: Option<Asker>) {
         let began = self.work.steady;
         let Some(order) = self.work.order() else {
