@@ -8,6 +8,9 @@
 //! many requests take, `PINION_HISTORY_SERVER=127.0.0.1:6379` drives a server that runs already,
 //! and `PINION_HISTORY_SEED` draws the same requests again, though not the same races; `cargo x
 //! check-histories` sets them. A history that fails is written into a file.
+//!
+//! `PINION_SNAPSHOTS` says how many snapshots are taken while others ask, `cargo x check-snapshots`
+//! takes more.
 
 mod support;
 
@@ -24,4 +27,5 @@ mod histories {
     mod drive;
     mod pairs;
     mod queues;
+    mod snapshots;
 }

@@ -34,6 +34,11 @@ impl Client {
         self.read()
     }
 
+    /// Sends a line whose reply is not waited for.
+    pub(crate) fn tell(&mut self, line: &str) -> Result<(), String> {
+        self.send(format!("{line}\r\n").as_bytes())
+    }
+
     /// Sets the keys `key:` and twelve digits, from `range`, to 32 bytes.
     pub(crate) fn fill(&mut self, range: std::ops::Range<u64>) -> Result<(), String> {
         let mut out = Vec::new();

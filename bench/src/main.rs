@@ -12,6 +12,7 @@ mod open_loop;
 mod options;
 mod report;
 mod server;
+mod steady;
 
 use options::Options;
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ static CASES: &[(&str, &str, Run)] = &[
         "the longest pause while a huge hash is read, deleted and expires",
         cases::stall::run,
     ),
+    ("snapshot", "BGSAVE and load: time, latency meanwhile, memory", cases::snapshot::run),
 ];
 
 fn main() -> ExitCode {

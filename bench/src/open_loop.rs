@@ -28,6 +28,12 @@ pub(crate) struct Plan {
 pub(crate) struct Latencies(Vec<u32>);
 
 impl Latencies {
+    /// Of these, in any order.
+    pub(crate) fn new(mut all: Vec<u32>) -> Self {
+        all.sort_unstable();
+        Self(all)
+    }
+
     /// Milliseconds that this share of the commands needed at most; `share` is 0 to 1.
     pub(crate) fn percentile_ms(&self, share: f64) -> f64 {
         let Some(last) = self.0.len().checked_sub(1) else { return f64::NAN };
@@ -65,6 +71,7 @@ pub(crate) fn run(plan: &Plan, port: u16) -> Result<Latencies, String> {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
+        request.clear();
         write_request(&mut request, index.is_multiple_of(2), random % plan.keys);
         let way = &mut ways[(index % plan.connections) as usize];
         way.due.send(due).map_err(|_| "the server closed a connection".to_owned())?;
@@ -77,8 +84,7 @@ pub(crate) fn run(plan: &Plan, port: u16) -> Result<Latencies, String> {
         let latencies = way.reader.join().map_err(|_| "a reader broke".to_owned())?;
         all.extend(latencies.map_err(failed)?);
     }
-    all.sort_unstable();
-    Ok(Latencies(all))
+    Ok(Latencies::new(all))
 }
 
 /// A connection, and the thread that reads from it.
@@ -127,8 +133,8 @@ fn skip_reply(replies: &mut BufReader<TcpStream>) -> std::io::Result<()> {
     Ok(())
 }
 
-fn write_request(out: &mut Vec<u8>, is_set: bool, key: u64) {
-    out.clear();
+/// Appends one of the requests.
+pub(crate) fn write_request(out: &mut Vec<u8>, is_set: bool, key: u64) {
     let text = if is_set {
         format!("*3\r\n$3\r\nSET\r\n$16\r\nkey:{key:012}\r\n$32\r\n{key:032}\r\n")
     } else {

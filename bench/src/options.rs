@@ -7,10 +7,10 @@ pub(crate) const HELP: &str = "
 --peers DIR            where bin/ has redis8-server, valkey8-server, redis8-benchmark
 --rounds N             times that every server is run (5)
 --requests N           requests of a run without pipeline; four times as many with one (500000)
---keys N               keys (1000000; 10000000 in `keys`)
+--keys N               keys (1000000; 10000000 in `keys`, 5000000 in `snapshot`)
 --connections N        connections of the load (50; 10000 in `idle`)
---rate N               commands a second in `rate` (40000)
---seconds N            length of a run in `rate` and `idle` (10)
+--rate N               commands a second in `rate` (40000) and `snapshot` (30000)
+--seconds N            length of a run in `rate` and `idle`, and before a save (10)
 --extra NAME=PORT[:PID]  a server that is running already, once more for each
 --pinion FILE          the server to measure (the one built beside this program)
 --with FLAG            a flag for it, once more for each
@@ -30,7 +30,7 @@ pub(crate) struct Options {
     /// Connections of the load.
     pub(crate) connections: Option<u64>,
     /// Commands a second.
-    pub(crate) rate: u64,
+    pub(crate) rate: Option<u64>,
     /// Length of a run.
     pub(crate) seconds: u64,
     /// Servers that are running already.
@@ -62,7 +62,7 @@ impl Options {
             requests: 500_000,
             keys: None,
             connections: None,
-            rate: 40_000,
+            rate: None,
             seconds: 10,
             extras: Vec::new(),
             pinion: own.with_file_name("pinion"),
@@ -88,7 +88,7 @@ impl Options {
                 "--requests" => options.requests = number()?,
                 "--keys" => options.keys = Some(number()?),
                 "--connections" => options.connections = Some(number()?),
-                "--rate" => options.rate = number()?,
+                "--rate" => options.rate = Some(number()?),
                 "--seconds" => options.seconds = number()?,
                 "--extra" => options.extras.push(parse_extra(&value)?),
                 "--pinion" => options.pinion = value.into(),

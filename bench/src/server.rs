@@ -59,23 +59,37 @@ impl Server {
     ) -> Result<Vec<Self>, String> {
         let mut servers = Vec::new();
         for name in ["redis8", "valkey8"] {
-            let Some(program) = peer_program(options, &format!("{name}-server")) else { continue };
             for &threads in io_threads {
-                let line = format!(
-                    "--bind 127.0.0.1 --daemonize no --appendonly no --maxclients 20000 \
-                     --io-threads {threads} --save"
-                );
-                let mut arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
-                arguments.push(String::new());
                 let shown = match io_threads {
                     [_] => name.to_owned(),
                     _ => format!("{name} io-threads {threads}"),
                 };
-                servers.push(Self::start(&shown, &program, cores, arguments)?);
+                servers.extend(Self::peer(options, (name, &shown), cores, threads, &[])?);
             }
         }
         servers.extend(options.extras.iter().map(Self::extra));
         Ok(servers)
+    }
+
+    /// A peer, if it is found, under the name that is shown, with these further words.
+    pub(crate) fn peer(
+        options: &Options,
+        (name, shown): (&str, &str),
+        cores: &str,
+        io_threads: usize,
+        words: &[&str],
+    ) -> Result<Option<Self>, String> {
+        let Some(program) = peer_program(options, &format!("{name}-server")) else {
+            return Ok(None);
+        };
+        let line = format!(
+            "--bind 127.0.0.1 --daemonize no --appendonly no --maxclients 20000 \
+             --io-threads {io_threads} --save"
+        );
+        let mut arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        arguments.push(String::new());
+        arguments.extend(words.iter().map(|&word| word.to_owned()));
+        Self::start(shown, &program, cores, arguments).map(Some)
     }
 
     fn extra(extra: &Extra) -> Self {
@@ -144,6 +158,11 @@ impl Server {
         let ticks: f64 =
             fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?;
         Some(ticks / TICKS_PER_SECOND)
+    }
+
+    /// Where the kernel says what memory it has, if that is to be known.
+    pub(crate) fn memory_file(&self) -> Option<String> {
+        Some(format!("/proc/{}/statm", self.pid?))
     }
 
     /// Its resident memory, in bytes.

@@ -41,6 +41,8 @@ pub enum Fault {
     Quicklist,
     /// The same of a stream or its groups.
     Stream,
+    /// Entries of a stream that were given back, and belong to no consumer.
+    GivenBack,
     /// A value without elements.
     Empty,
     /// An element that is there twice.
@@ -86,6 +88,7 @@ impl std::fmt::Display for Fault {
             Self::Intset => "a damaged set of integers",
             Self::Quicklist => "a damaged node of a list",
             Self::Stream => "a damaged stream",
+            Self::GivenBack => "entries that XNACK gave back, which are not known here",
             Self::Empty => "a value without elements",
             Self::Twice => "an element that is there twice",
             Self::KeyTwice => "a key that is there twice",

@@ -100,6 +100,10 @@ pub const HASH_LISTPACK_EX_OLD: u8 = 23;
 pub const HASH_METADATA: u8 = 24;
 /// A hash with times of fields in a listpack.
 pub const HASH_LISTPACK_EX: u8 = 25;
+/// A stream that knows what its producers have sent (Redis 8.6).
+pub const STREAM_LISTPACKS_4: u8 = 26;
+/// A stream with entries that were given back (Redis 8.8).
+pub const STREAM_LISTPACKS_5: u8 = 27;
 /// A hash with times of fields, in Valkey.
 pub const VALKEY_HASH_2: u8 = 22;
 
@@ -145,6 +149,7 @@ pub fn name(origin: Origin, kind: u8) -> &'static str {
         (_, HASH_ZIPLIST) => "hash in a ziplist",
         (_, LIST_QUICKLIST) => "list in ziplists",
         (_, STREAM_LISTPACKS | STREAM_LISTPACKS_2 | STREAM_LISTPACKS_3) => "stream",
+        (_, STREAM_LISTPACKS_4 | STREAM_LISTPACKS_5) => "stream",
         (_, HASH_LISTPACK) => "hash in a listpack",
         (_, ZSET_LISTPACK) => "sorted set in a listpack",
         (_, LIST_QUICKLIST_2) => "list in listpacks",
@@ -192,6 +197,17 @@ const GROUP_2: Part =
 const GROUP_3: Part =
     Each(&[Text, Length, Length, Length, PENDING, Each(&[Text, Bytes(16), PENDING_OWNED])]);
 
+const GROUP_5: Part = Each(&[
+    Text,
+    Length,
+    Length,
+    Length,
+    PENDING,
+    Each(&[Text, Bytes(16), PENDING_OWNED]),
+    PENDING_OWNED,
+]);
+const PRODUCERS: Part = Each(&[Text, Each(&[Text, Length, Length])]);
+
 /// What an object of a type is made of.
 ///
 /// # Errors
@@ -219,6 +235,14 @@ pub(crate) fn parts(origin: Origin, kind: u8) -> Result<&'static [Part], Fault> 
         STREAM_LISTPACKS_3 => {
             &[NODES, Length, Length, Length, Length, Length, Length, Length, Length, GROUP_3]
         }
+        STREAM_LISTPACKS_4 => &[
+            NODES, Length, Length, Length, Length, Length, Length, Length, Length, GROUP_3, Length,
+            Length, PRODUCERS, Length, Length,
+        ],
+        STREAM_LISTPACKS_5 => &[
+            NODES, Length, Length, Length, Length, Length, Length, Length, Length, GROUP_5, Length,
+            Length, PRODUCERS, Length, Length,
+        ],
         HASH_METADATA_OLD => &[Each(&[Length, Text, Text])],
         HASH_METADATA => &[Bytes(8), Each(&[Length, Text, Text])],
         HASH_LISTPACK_EX => &[Bytes(8), Text],

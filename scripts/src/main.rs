@@ -19,6 +19,12 @@ static TASKS: &[(&str, &str, &str, Run)] = &[
         "what clients see at once, checked; a million operations each if not said",
         check_histories,
     ),
+    (
+        "check-snapshots",
+        "[SNAPSHOTS [KILLS]]",
+        "snapshots of a server that is busy, killed, short of room; 100 and 1000 if not said",
+        check_snapshots,
+    ),
     ("fuzz", "TARGET [SECONDS]", "random input to one target, 60 seconds if not said", fuzz),
 ];
 
@@ -28,6 +34,9 @@ const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const SIM_SEEDS: &str = "100000";
 /// Operations of each history where no number is said.
 const HISTORY_OPERATIONS: &str = "1000000";
+/// Snapshots and kills of a `check-snapshots` that says nothing else.
+const SNAPSHOTS: &str = "100";
+const KILLS: &str = "1000";
 /// Seconds of a `fuzz` that names none.
 const FUZZ_SECONDS: &str = "60";
 
@@ -131,7 +140,27 @@ fn check_histories(arguments: &[String]) -> Result<(), String> {
         variables.push(("PINION_HISTORY_SERVER", server));
     }
     let all = ["test", "--release", "--test", "histories", "histories::", "--"];
-    cargo(&[&all[..], &["--nocapture", "--test-threads=1"]].concat(), &variables)
+    let own = ["--nocapture", "--test-threads=1", "--skip", "histories::snapshots::"];
+    cargo(&[&all[..], &own].concat(), &variables)
+}
+
+/// Snapshots of a server that is busy, killed, and short of room, on a release build.
+fn check_snapshots(arguments: &[String]) -> Result<(), String> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (snapshots, kills) = match words[..] {
+        [] => (SNAPSHOTS, KILLS),
+        [snapshots] => (snapshots, KILLS),
+        [snapshots, kills] => (snapshots, kills),
+        _ => return Err("cargo x check-snapshots [SNAPSHOTS [KILLS]]".into()),
+    };
+    if [snapshots, kills].iter().any(|number| number.parse::<u32>().is_err()) {
+        return Err("snapshots and kills are numbers".into());
+    }
+    let variables = [("PINION_SNAPSHOTS", snapshots), ("PINION_SNAPSHOT_KILLS", kills)];
+    let own = ["--nocapture", "--test-threads=1"];
+    let histories = ["test", "--release", "--test", "histories", "histories::snapshots::", "--"];
+    cargo(&[&histories[..], &own].concat(), &variables)?;
+    cargo(&[&["test", "--release", "--test", "snapshots", "--"][..], &own].concat(), &variables)
 }
 
 /// The targets are tests that take a seed and a time, so that they run everywhere.

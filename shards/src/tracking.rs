@@ -15,7 +15,8 @@ use crate::commands::{Args, Flags, Row};
 use crate::limits::{TRACKED_DROP_MAX, TRACKED_FREE_MAX};
 use crate::route;
 use crate::shard::{Call, Shard};
-use std::collections::{BTreeMap, HashMap, hash_map};
+use std::collections::{BTreeMap, HashMap, VecDeque, hash_map, vec_deque};
+use std::mem;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -80,18 +81,35 @@ impl Speaker {
 /// A changed key, and the number of the client that changed it, or 0.
 pub type Changed = (Box<[u8]>, u64);
 
+/// Who has read one key.
+#[derive(Debug)]
+struct Readers {
+    /// Unique among all there have been.
+    number: u64,
+    /// In order, so that one more read of a popular key is cheap. Clients are numbered as they
+    /// come: a new one nearly always goes to the end.
+    speakers: Vec<Speaker>,
+}
+
+/// What was forgotten at once: a table of readers, and the order of its keys.
+type Forgotten = (hash_map::IntoIter<Arc<[u8]>, Readers>, vec_deque::IntoIter<(u64, Arc<[u8]>)>);
+
 /// Who has read what, on one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Tracking {
-    /// Those of a key are in order, so that one more read of a popular key is cheap. Clients are
-    /// numbered as they come: a new one nearly always goes to the end.
-    readers: HashMap<Box<[u8]>, Vec<Speaker>>,
+    readers: HashMap<Arc<[u8]>, Readers>,
+    /// Its keys as they came, each with the number of its readers; those of other readers, or of
+    /// none, have been told since. What is forgotten is its first, not that of the table: a table
+    /// that is emptied from its beginning on crowds its end.
+    order: VecDeque<(u64, Arc<[u8]>)>,
+    /// Numbers given.
+    numbers: u64,
     /// How many readers that is.
     entries: usize,
     /// Most keys, where there is a bound.
     keys_max: Option<usize>,
     /// What was forgotten at once and is freed in steps.
-    freeing: Vec<hash_map::IntoIter<Box<[u8]>, Vec<Speaker>>>,
+    freeing: Vec<Forgotten>,
     /// Changed keys that clients want to hear of, by prefix.
     broadcast: BTreeMap<Box<[u8]>, Vec<Changed>>,
 }
@@ -103,21 +121,43 @@ impl Tracking {
     }
 
     fn remember(&mut self, key: &[u8], speaker: Speaker) {
-        if !self.readers.contains_key(key) {
-            self.readers.insert(key.into(), Vec::new());
-        }
-        let readers = self.readers.get_mut(key).expect("it is there now");
-        if let Err(place) = readers.binary_search(&speaker) {
-            readers.insert(place, speaker);
+        let Some(readers) = self.readers.get_mut(key) else {
+            return self.remember_first(key.into(), speaker);
+        };
+        if let Err(place) = readers.speakers.binary_search(&speaker) {
+            readers.speakers.insert(place, speaker);
             self.entries += 1;
         }
     }
 
+    fn remember_first(&mut self, key: Arc<[u8]>, speaker: Speaker) {
+        self.numbers += 1;
+        let number = self.numbers;
+        self.order.push_back((number, Arc::clone(&key)));
+        self.readers.insert(key, Readers { number, speakers: vec![speaker] });
+        self.entries += 1;
+        // At most half of the order is of no use: of two looks at it one finds such a part.
+        for _ in 0..2 {
+            if self.order.len() <= 2 * self.readers.len() {
+                return;
+            }
+            let oldest = self.order.pop_front().expect("it is longer than the table");
+            if self.is_known(&oldest) {
+                self.order.push_back(oldest);
+            }
+        }
+    }
+
+    /// True if the readers of this number have not been told.
+    fn is_known(&self, (number, key): &(u64, Arc<[u8]>)) -> bool {
+        self.readers.get(key).is_some_and(|readers| readers.number == *number)
+    }
+
     /// Tells the readers of a key that it is not as they know it, and forgets them.
     fn tell(&mut self, key: &[u8], writer: u64, channels: &mut Channels) {
-        let Some((key, mut readers)) = self.readers.remove_entry(key) else { return };
+        let Some((key, readers)) = self.readers.remove_entry(key) else { return };
+        let mut readers = readers.speakers;
         self.entries -= readers.len();
-        let key: Arc<[u8]> = key.into();
         readers.sort_unstable_by_key(|speaker| speaker.home());
         for own in readers.chunk_by(|one, other| one.home() == other.home()) {
             let clients = own.iter().map(|speaker| speaker.client()).collect();
@@ -132,8 +172,10 @@ impl Tracking {
             if self.keys_max.is_none_or(|max| self.readers.len() <= max) {
                 return;
             }
-            let Some(key) = self.readers.keys().next().cloned() else { return };
-            self.tell(&key, 0, channels);
+            let Some(oldest) = self.order.pop_front() else { return };
+            if self.is_known(&oldest) {
+                self.tell(&oldest.1, 0, channels);
+            }
         }
     }
 
@@ -171,17 +213,22 @@ impl Tracking {
     /// Forgets everything: the clients are told by who flushes.
     pub(crate) fn forget(&mut self) {
         if !self.readers.is_empty() {
-            self.freeing.push(std::mem::take(&mut self.readers).into_iter());
+            let (readers, order) = (&mut self.readers, &mut self.order);
+            self.freeing.push((mem::take(readers).into_iter(), mem::take(order).into_iter()));
             self.entries = 0;
         }
     }
 
     /// Frees some of what was forgotten; true if there is more.
     pub(crate) fn free_some(&mut self) -> bool {
-        if let Some(freeing) = self.freeing.last_mut()
-            && freeing.by_ref().take(TRACKED_FREE_MAX).count() < TRACKED_FREE_MAX
-        {
-            self.freeing.pop();
+        if let Some((readers, order)) = self.freeing.last_mut() {
+            let counts = [
+                readers.by_ref().take(TRACKED_FREE_MAX).count(),
+                order.by_ref().take(TRACKED_FREE_MAX).count(),
+            ];
+            if counts.into_iter().all(|count| count < TRACKED_FREE_MAX) {
+                self.freeing.pop();
+            }
         }
         !self.freeing.is_empty()
     }
@@ -309,6 +356,28 @@ mod tests {
             assert!(tracking.len().0 <= 10);
         }
         assert_eq!(channels.take_said().count(), 40);
+    }
+
+    #[test]
+    fn the_order_of_keys_stays_short() {
+        let (mut tracking, mut channels) = (Tracking::default(), Channels::default());
+        let read = |tracking: &mut Tracking, key: &str| {
+            tracking.remember(key.as_bytes(), Speaker::new(1, 0, true));
+        };
+        for round in 0..1000 {
+            read(&mut tracking, "hot");
+            tracking.tell(b"hot", 1, &mut channels);
+            read(&mut tracking, &format!("cold{}", round % 7));
+        }
+        assert!(tracking.order.len() <= 2 * 8, "{tracking:?}");
+        read(&mut tracking, "hot");
+        tracking.keys_max = Some(1);
+        channels.take_said().for_each(drop);
+        tracking.keep_bound(&mut channels);
+        assert_eq!((told(&mut channels).len(), tracking.len()), (7, (1, 1)));
+        tracking.forget();
+        while tracking.free_some() {}
+        assert!(tracking.order.is_empty());
     }
 
     #[test]

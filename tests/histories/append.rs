@@ -50,7 +50,7 @@ struct Client<'a> {
 }
 
 /// What was seen.
-type History = (Vec<Transaction>, Vec<(u32, u64, i64)>);
+pub(crate) type History = (Vec<Transaction>, Vec<(u32, u64, i64)>);
 
 impl Client<'_> {
     /// Draws the steps of a transaction, and whether it stands in MULTI.
@@ -185,7 +185,8 @@ impl Session for Client<'_> {
     }
 }
 
-fn record(run: &Run) -> Result<History, String> {
+/// Drives the clients until the run is over, and reads all lists in the end.
+pub(crate) fn record(run: &Run) -> Result<History, String> {
     let lists = Lists {
         current: (0..LISTS as u32).map(AtomicU32::new).collect(),
         next: AtomicU32::new(LISTS as u32),

@@ -6,9 +6,9 @@ use crate::checkers::bank::check;
 use crate::source::Source;
 
 /// Accounts.
-const ACCOUNTS: usize = 8;
+pub(crate) const ACCOUNTS: usize = 8;
 /// What each holds at first.
-const FIRST: i64 = 100;
+pub(crate) const FIRST: i64 = 100;
 /// Connections that transfer; the others read.
 const TELLERS: usize = 20;
 /// One teller in so many goes in the middle of a transfer.
@@ -142,7 +142,9 @@ impl Session for Client<'_> {
     }
 }
 
-fn record(run: &Run) -> Result<(usize, Vec<Vec<i64>>), String> {
+/// Has the tellers transfer and the others read until the run is over; the transfers that came
+/// through, and what was read.
+pub(crate) fn record(run: &Run) -> Result<(usize, Vec<Vec<i64>>), String> {
     let mut opening = run.connect()?;
     opening.request(2 * ACCOUNTS + 1).word("MSET");
     (0..ACCOUNTS).for_each(|account| {

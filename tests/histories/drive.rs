@@ -34,6 +34,7 @@ pub(crate) struct Run {
     pub(crate) operations: usize,
     until: Option<Instant>,
     began: Instant,
+    ended: AtomicBool,
     failed: AtomicBool,
     done: AtomicU64,
 }
@@ -57,20 +58,34 @@ pub(crate) trait Session: Send {
     fn take(&mut self, connection: &mut Connection) -> Result<(), String>;
 }
 
+/// A number of the environment.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
 impl Run {
     /// A run against the server of the environment, or a new one.
     pub(crate) fn new(name: &'static str) -> Self {
-        let variable = |name: &str| std::env::var(name).ok();
-        let number = |name| variable(name).map(|text| text.parse().expect("a number"));
+        let address = std::env::var("PINION_HISTORY_SERVER").ok();
+        let address = address.map(|text| text.parse().expect("an address and a port"));
+        let mut run = Self::against(name, address);
+        let operations = number("PINION_HISTORY_OPERATIONS").map(|number| number as usize);
+        run.operations = operations.unwrap_or(OPERATIONS);
+        run.until = operations.is_none().then(|| run.began + BRIEF);
+        run
+    }
+
+    /// A run against a new server, which lasts until `end`.
+    pub(crate) fn endless(name: &'static str) -> Self {
+        Self::against(name, None)
+    }
+
+    fn against(name: &'static str, address: Option<SocketAddr>) -> Self {
         let seed = number("PINION_HISTORY_SEED").unwrap_or_else(|| {
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
             now.map_or(1, |now| now.as_nanos() as u64)
         });
-        let operations = number("PINION_HISTORY_OPERATIONS").map(|number| number as usize);
-        let address = variable("PINION_HISTORY_SERVER").map(|text| text.parse());
-        let address = address.map(|address| address.expect("an address and a port"));
         let server = address.is_none().then(|| Server::start(SHARDS, &[]).expect("a server"));
-        let began = Instant::now();
         Self {
             name,
             address: address.or(server.as_ref().map(Server::address)).expect("a server"),
@@ -78,12 +93,23 @@ impl Run {
             // The time too, so that a seed finds no keys of the run before.
             prefix: format!("{name}:{seed:x}:{:x}", std::process::id()),
             seed,
-            operations: operations.unwrap_or(OPERATIONS),
-            until: operations.is_none().then(|| began + BRIEF),
-            began,
+            operations: usize::MAX,
+            until: None,
+            began: Instant::now(),
+            ended: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             done: AtomicU64::new(0),
         }
+    }
+
+    /// The server, if it is ours.
+    pub(crate) fn server(&self) -> Option<&Server> {
+        self.server.as_ref()
+    }
+
+    /// Has no new operations begin.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     /// Nanoseconds since the beginning.
@@ -93,7 +119,8 @@ impl Run {
 
     /// True when no new operations are to begin.
     pub(crate) fn is_over(&self) -> bool {
-        self.failed.load(Ordering::Relaxed) || self.until.is_some_and(|at| at < Instant::now())
+        let told = self.has_failed() || self.ended.load(Ordering::Relaxed);
+        told || self.until.is_some_and(|at| at < Instant::now())
     }
 
     /// True when a client has failed, and the others need not go on.
@@ -108,7 +135,12 @@ impl Run {
 
     /// A new connection.
     pub(crate) fn connect(&self) -> Result<Connection, String> {
-        Connection::connect(self.address, &self.prefix)
+        self.connect_to(self.address)
+    }
+
+    /// A connection to another server that has the same keys.
+    pub(crate) fn connect_to(&self, address: SocketAddr) -> Result<Connection, String> {
+        Connection::connect(address, &self.prefix)
     }
 
     /// Notes that so many operations were done.

@@ -241,7 +241,11 @@ fn users_and_names_come_from_a_configuration_file_and_users_go_there() {
     let name = path.to_str().expect("a name");
     let old = "# ours\nuser bob on nopass ~b* +@all (+get ~c)\nrename-command GET \"FETCH\"\n";
     std::fs::write(&path, old).unwrap();
-    let server = Server::start(2, &[name]).expect("a server");
+    // Both servers have it, since the file will name it.
+    let room = std::env::temp_dir().join(format!("pinion-users-{}", std::process::id()));
+    std::fs::create_dir_all(&room).unwrap();
+    let dir = format!("--dir={}", room.display());
+    let server = Server::start(2, &[name, &dir]).expect("a server");
     let mut admin = connect(&server);
     let mut bob = client_of(&server, "bob");
     assert_eq!(ask(&mut bob, "FETCH c"), Value::NullBulk);
@@ -260,10 +264,12 @@ fn users_and_names_come_from_a_configuration_file_and_users_go_there() {
         "{text}"
     );
     drop(server);
-    let server = Server::start(2, &[name]).expect("a server");
+    let server = Server::start(2, &[name, &dir]).expect("a server");
     let mut carol = connect(&server);
     assert_eq!(ask(&mut carol, "AUTH carol secret"), ok());
+    drop(server);
     std::fs::remove_file(&path).unwrap();
+    std::fs::remove_dir_all(&room).unwrap();
 }
 
 #[test]

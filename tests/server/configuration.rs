@@ -53,8 +53,12 @@ fn a_file_is_honoured_and_rewritten() {
         included.path()
     );
     let file = File::new("redis.conf", &text);
+    // Both servers have it, since the file will name it.
+    let room = std::env::temp_dir().join(format!("pinion-rewritten-{}", std::process::id()));
+    std::fs::create_dir_all(&room).expect("a directory");
+    let dir = format!("--dir={}", room.display());
     {
-        let server = Server::start(2, &[file.path()]).expect("a server");
+        let server = Server::start(2, &[file.path(), &dir]).expect("a server");
         let mut client = Client::connect(server.address()).expect("a connection");
         assert_eq!(setting(&mut client, "timeout"), "77");
         assert_eq!(setting(&mut client, "hash-max-listpack-entries"), "20");
@@ -76,10 +80,12 @@ fn a_file_is_honoured_and_rewritten() {
         assert!(written.lines().any(|written| written == line), "{line} in {written}");
     }
     assert!(!written.contains("ziplist"), "{written}");
-    let server = Server::start(1, &[file.path()]).expect("a server");
+    let server = Server::start(1, &[file.path(), &dir]).expect("a server");
     let mut client = Client::connect(server.address()).expect("a connection");
     assert_eq!(setting(&mut client, "hash-max-listpack-entries"), "100");
     assert_eq!(setting(&mut client, "maxmemory"), "1073741824");
+    drop(server);
+    std::fs::remove_dir_all(&room).expect("it is there");
 }
 
 #[test]

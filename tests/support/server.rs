@@ -44,8 +44,16 @@ impl Drop for Room {
 }
 
 impl Server {
-    /// Starts a server of `threads` shards with these further arguments.
+    /// Starts a server of `threads` shards with these further arguments, and waits until it
+    /// answers.
     pub(crate) fn start(threads: usize, arguments: &[&str]) -> Result<Self, String> {
+        let mut server = Self::launch(threads, arguments)?;
+        server.wait_for_ping()?;
+        Ok(server)
+    }
+
+    /// The same without waiting.
+    pub(crate) fn launch(threads: usize, arguments: &[&str]) -> Result<Self, String> {
         let address = free_address()?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_pinion"));
         // A configuration file is the first word.
@@ -73,9 +81,7 @@ impl Server {
             .stdin(Stdio::null())
             .spawn()
             .map_err(|error| format!("starting the server: {error}"))?;
-        let mut server = Self { child, address, room };
-        server.wait_for_ping()?;
-        Ok(server)
+        Ok(Self { child, address, room })
     }
 
     /// Where it listens.
@@ -93,6 +99,20 @@ impl Server {
     #[allow(dead_code, reason = "not every test looks at the process")]
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Ends it with SIGKILL.
+    ///
+    /// # Errors
+    /// It had ended before.
+    #[allow(dead_code, reason = "not every test kills a server")]
+    pub(crate) fn kill(mut self) -> Result<(), String> {
+        match self.child.try_wait() {
+            Ok(None) => {}
+            ended => return Err(format!("the server has ended by itself: {ended:?}")),
+        }
+        let killed = self.child.kill().and_then(|()| self.child.wait());
+        killed.map(drop).map_err(|error| format!("killing the server: {error}"))
     }
 
     /// Asks it to end; returns how it ended, or `None` if it did not within `patience`.

@@ -6,6 +6,7 @@ pub(crate) mod keys;
 pub(crate) mod large;
 pub(crate) mod one;
 pub(crate) mod rate;
+pub(crate) mod snapshot;
 pub(crate) mod stall;
 pub(crate) mod suite;
 pub(crate) mod transactions;

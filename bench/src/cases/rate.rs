@@ -7,6 +7,8 @@ use crate::report::{Column, Report};
 use crate::server::Server;
 
 const CORES: &str = "0,1";
+/// Commands a second.
+const RATE: u64 = 40_000;
 
 static COLUMNS: &[Column] = &[
     Column { name: "p50 ms", decimals: 3, is_compared: true },
@@ -21,7 +23,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     servers.extend(Server::peers(options, CORES, &[1])?);
     fill(options, &servers)?;
     let plan = Plan {
-        rate: options.rate,
+        rate: options.rate.unwrap_or(RATE),
         seconds: options.seconds,
         connections: options.connections.unwrap_or(CONNECTIONS),
         keys: options.keys.unwrap_or(KEYS),

@@ -1,4 +1,4 @@
-//! The signals that ask the server to stop: SIGTERM and SIGINT.
+//! The signals that ask the server to stop, SIGTERM and SIGINT, and one that must not end it.
 
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
@@ -11,7 +11,8 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// To be called before any other thread is started.
+    /// To be called before any other thread is started. SIGXFSZ stays blocked too and is never
+    /// waited for: a file that may not grow further is an error of the write, not the end.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -19,7 +20,9 @@ impl StopSignals {
         let mut set = SigSet::empty();
         set.add(Signal::SIGTERM);
         set.add(Signal::SIGINT);
-        set.thread_block()?;
+        let mut blocked = set;
+        blocked.add(Signal::SIGXFSZ);
+        blocked.thread_block()?;
         Ok(Self { set })
     }
 

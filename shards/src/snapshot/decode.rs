@@ -116,9 +116,11 @@ impl Source<'_, '_> {
             kind::HASH_METADATA_OLD => self.fields(hashes::Times::Absolute),
             kind::HASH_ZIPMAP | kind::HASH_ZIPLIST | kind::HASH_LISTPACK => self.pairs(number),
             kind::HASH_LISTPACK_EX | kind::HASH_LISTPACK_EX_OLD => self.timed(number),
-            kind::STREAM_LISTPACKS | kind::STREAM_LISTPACKS_2 | kind::STREAM_LISTPACKS_3 => {
-                Ok(Some(self.stream(number)?.into_object()))
-            }
+            kind::STREAM_LISTPACKS
+            | kind::STREAM_LISTPACKS_2
+            | kind::STREAM_LISTPACKS_3
+            | kind::STREAM_LISTPACKS_4
+            | kind::STREAM_LISTPACKS_5 => Ok(Some(self.stream(number)?.into_object())),
             kind::MODULE | kind::MODULE_2 => Err(Fault::Module),
             _ => Err(Fault::Type(number)),
         }

@@ -1,4 +1,8 @@
 //! Streams. The form is described where they are written.
+//!
+//! Newer ones say behind their groups for how long, and how many, ids of producers are remembered,
+//! and which these are; that is read and left aside. Entries that were given back, which the newest
+//! have at the end of each group, are refused: here an entry is pending for somebody.
 
 use super::{Fault, Packed, Source};
 use crate::value::Stream;
@@ -41,7 +45,24 @@ impl Source<'_, '_> {
                 return Err(Fault::Twice);
             }
         }
+        if number >= kind::STREAM_LISTPACKS_4 {
+            self.producers()?;
+        }
         Ok(stream)
+    }
+
+    /// Passes over what is known of producers.
+    fn producers(&mut self) -> Result<(), Fault> {
+        self.length_id()?;
+        for _ in 0..self.reader.count(2)? {
+            self.reader.own_text()?;
+            for _ in 0..self.reader.count(3)? {
+                self.reader.own_text()?;
+                self.length_id()?;
+            }
+        }
+        self.length_id()?;
+        Ok(())
     }
 
     fn group(&mut self, stream: &Stream, number: u8) -> Result<Group, Fault> {
@@ -62,6 +83,9 @@ impl Source<'_, '_> {
         for _ in 0..self.reader.count(10)? {
             self.consumer(&mut group, &mut delivered, number)?;
         }
+        if number == kind::STREAM_LISTPACKS_5 && self.reader.count(16)? > 0 {
+            return Err(Fault::GivenBack);
+        }
         // Whatever is pending is pending for somebody.
         if delivered.is_empty() { Ok(group) } else { Err(Fault::Stream) }
     }
@@ -79,8 +103,8 @@ impl Source<'_, '_> {
         }
         let seen = self.past()?;
         let active = match number {
-            kind::STREAM_LISTPACKS_3 => u64::try_from(self.reader.int()?).ok(),
-            _ => Some(seen),
+            kind::STREAM_LISTPACKS | kind::STREAM_LISTPACKS_2 => Some(seen),
+            _ => u64::try_from(self.reader.int()?).ok(),
         };
         let entry = group.by_number_mut(consumer);
         (entry.seen, entry.active) = (seen, active);

@@ -1,0 +1,16 @@
+//! Snapshots where things go wrong: a server killed at any moment, and disks that refuse.
+//!
+//! `PINION_SNAPSHOT_KILLS` says how often the server is killed, `PINION_SNAPSHOT_SEED` draws the
+//! same moments again; `cargo x check-snapshots` kills it more often. What snapshots hold while
+//! the server is busy is the affair of `tests/histories/snapshots.rs`.
+
+mod support;
+
+#[path = "simulation/source.rs"]
+mod source;
+
+mod snapshots {
+    mod faults;
+    mod kills;
+    mod place;
+}
