@@ -5,9 +5,10 @@ use crate::connection::{Door, Wire};
 use crate::core::{self, Start};
 use crate::hop::Parcel;
 use crate::server::Server;
+use crate::snapshot::forgotten;
 use pinion_io::clock::Clock;
 use pinion_io::limits::LANE_LEN;
-use pinion_io::mesh;
+use pinion_io::mesh::{self, Doorbell};
 use pinion_io::net;
 use pinion_io::runtime::{self, StopSignals};
 use pinion_shards::Shard;
@@ -99,22 +100,7 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
         tls_port.map_or(String::new(), |port| format!(", TLS port {port}")),
         unix.as_deref().map_or(String::new(), |path| format!(", socket {}", path.display())),
     );
-    let mut is_asked = false;
-    loop {
-        let signal = signals.wait().map_err(failed("wait for a signal"))?;
-        if server.stopping.load(Ordering::Acquire) {
-            tracing::info!("stopping");
-            break;
-        }
-        if std::mem::replace(&mut is_asked, true) && server.saves.is_under_way() {
-            tracing::warn!("{signal} again: stopping without a snapshot");
-            break;
-        }
-        tracing::info!("{signal}: about to stop");
-        server.is_interrupt.store(signal == "SIGINT", Ordering::Relaxed);
-        server.stop_asked.store(true, Ordering::Relaxed);
-        doorbells[0].ring();
-    }
+    wait_for_end(&signals, &server, &doorbells[0])?;
     server.stopping.store(true, Ordering::Release);
     for doorbell in &doorbells {
         doorbell.ring();
@@ -122,11 +108,48 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
     for thread in threads {
         thread.join().map_err(failed("end a core"))?;
     }
+    remove_unfinished(&server.config.settings().snapshots.directory());
     if let Some(path) = unix {
         // Somebody else may have removed it; the next start replaces it anyway.
         let _ = std::fs::remove_file(path);
     }
     Ok(())
+}
+
+/// Waits until the server is to end: core 0 is told of a signal, and takes a snapshot first if that
+/// is wanted; a second signal meanwhile ends the server without one.
+fn wait_for_end(
+    signals: &StopSignals,
+    server: &Server,
+    first: &Doorbell,
+) -> Result<(), StartError> {
+    let mut is_asked = false;
+    loop {
+        let signal = signals.wait().map_err(failed("wait for a signal"))?;
+        if server.stopping.load(Ordering::Acquire) {
+            tracing::info!("stopping");
+            return Ok(());
+        }
+        if std::mem::replace(&mut is_asked, true) && server.saves.is_under_way() {
+            tracing::warn!("{signal} again: stopping without a snapshot");
+            return Ok(());
+        }
+        tracing::info!("{signal}: about to stop");
+        server.is_interrupt.store(signal == "SIGINT", Ordering::Relaxed);
+        server.stop_asked.store(true, Ordering::Relaxed);
+        first.ring();
+    }
+}
+
+/// Removes a snapshot of this process that the end has interrupted.
+fn remove_unfinished(directory: &Path) {
+    // What cannot be listed or removed here, the next start will remove.
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let names: Vec<String> = names.collect();
+    for name in forgotten(&names, |_| true) {
+        let _ = std::fs::remove_file(directory.join(name));
+    }
 }
 
 /// Descriptors besides those of clients: of each core, and of the rest of the process.

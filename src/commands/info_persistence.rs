@@ -58,14 +58,14 @@ fn add_failure(lines: &mut Lines, status: &Status) {
 
 fn add_loading(lines: &mut Lines, loading: &Loading, now: u64) {
     let (bytes, done) = loading.bytes();
-    let elapsed = (now / 1000).saturating_sub(loading.began);
+    let elapsed = now.saturating_sub(loading.began) / 1000;
     let left = bytes.saturating_sub(done);
     // As much time as it took up to now, for what is left; as Redis guesses it.
     let eta = u128::from(elapsed) * u128::from(left) / u128::from(done.max(1));
     let percent = 100.0 * done as f64 / bytes.max(1) as f64;
     let notes = loading.notes();
     let used_memory = notes.iter().find(|(name, _)| name == "used-mem");
-    lines.add("loading_start_time", loading.began);
+    lines.add("loading_start_time", loading.began / 1000);
     lines.add("loading_total_bytes", bytes);
     lines.add("loading_rdb_used_mem", used_memory.map_or("0", |(_, bytes)| bytes));
     lines.add("loading_loaded_bytes", done);

@@ -373,6 +373,16 @@ impl Core {
     }
 }
 
+/// Removes what servers left of snapshots that did not come to an end with them.
+async fn remove_forgotten(directory: &Path, listed: &[String]) {
+    for name in forgotten(listed, |process| Path::new(&format!("/proc/{process}")).exists()) {
+        match Direct.remove(&directory.join(name)).await {
+            Ok(()) => tracing::info!("removed {name}, a snapshot that was never finished"),
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
+}
+
 /// The load of the snapshot that the settings name, if it is there.
 async fn found(
     settings: &Settings,
@@ -382,12 +392,8 @@ async fn found(
     let Some(names) = settings.snapshots.names() else { return Ok(None) };
     let directory = settings.snapshots.directory();
     let listed = Direct.list(&directory).await?;
-    let is_alive = |process: u32| Path::new("/proc").join(process.to_string()).exists();
     if is_start {
-        for name in forgotten(&listed, is_alive) {
-            tracing::info!("removing {name}, which a process that is no more has left");
-            Direct.remove(&directory.join(name)).await?;
-        }
+        remove_forgotten(&directory, &listed).await;
     }
     let Some(name) = names.newest(&listed) else { return Ok(None) };
     let path = directory.join(name);

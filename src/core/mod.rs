@@ -228,55 +228,8 @@ impl Core {
             ring.listen(listener);
             doors.push(door);
         }
-        let settings_version = server.config.version();
-        let settings = server.config.settings();
-        let cron = Cron::new(processor, processors, &settings);
-        let clock = Clock::default();
-        let hops = Hops::new(post.neighbours);
-        let mut owner = post.owner;
-        let route = Route::new(hops.cores());
-        let hops_cores = hops.cores();
-        let coordinator = owner.value().coordinator(route.clone());
-        let mut work = Work {
-            index,
-            route,
-            hops,
-            unix_path: Peer::Unix(settings.unixsocket.as_str().into()),
-            settings,
-            settings_version,
-            acl_version: 0,
-            owner,
-            coordinator,
-            execs: Execs::new(),
-            blocked: Blocked::default(),
-            paused: Paused::default(),
-            laters: Laters::default(),
-            channels: Listeners::new(hops_cores),
-            cachers: Cachers::new(),
-            monitors: Monitors::default(),
-            share: None,
-            is_cut: None,
-            load: None,
-            loads: 0,
-            is_loading: server.loading.is_loading(),
-            tends_load: false,
-            last_due: server.started,
-            is_quiet: false,
-            has_settled: false,
-            connections: Vec::new(),
-            dirty: Vec::new(),
-            resumable: Vec::new(),
-            leaving: false,
-            stalled: Vec::new(),
-            spare: Vec::new(),
-            asked: Vec::new(),
-            stats: CoreStats::new(),
-            slow: Slow::new(&server.config.settings()),
-            now: server.started,
-            steady: Duration::ZERO,
-            clock,
-            server,
-        };
+        let cron = Cron::new(processor, processors, &server.config.settings());
+        let mut work = Work::new(index, post.owner, Hops::new(post.neighbours), server);
         work.settings.tell(work.owner.value());
         work.owner.value().set_meter(nanos);
         work.stats.latencies.enabled = work.settings.latency_tracking;
@@ -408,6 +361,53 @@ impl Core {
 }
 
 impl Work {
+    /// That of core `index`, which serves nobody yet.
+    fn new(index: usize, mut owner: Owner<Shard>, hops: Hops, server: Arc<Server>) -> Self {
+        let (settings_version, settings) = (server.config.version(), server.config.settings());
+        let route = Route::new(hops.cores());
+        let coordinator = owner.value().coordinator(route.clone());
+        Self {
+            index,
+            route,
+            unix_path: Peer::Unix(settings.unixsocket.as_str().into()),
+            settings,
+            settings_version,
+            acl_version: 0,
+            owner,
+            coordinator,
+            execs: Execs::new(),
+            blocked: Blocked::default(),
+            paused: Paused::default(),
+            laters: Laters::default(),
+            channels: Listeners::new(hops.cores()),
+            cachers: Cachers::new(),
+            monitors: Monitors::default(),
+            share: None,
+            is_cut: None,
+            load: None,
+            loads: 0,
+            is_loading: server.loading.is_loading(),
+            tends_load: false,
+            last_due: server.started,
+            is_quiet: false,
+            has_settled: false,
+            connections: Vec::new(),
+            dirty: Vec::new(),
+            resumable: Vec::new(),
+            leaving: false,
+            stalled: Vec::new(),
+            spare: Vec::new(),
+            asked: Vec::new(),
+            stats: CoreStats::new(),
+            slow: Slow::new(&server.config.settings()),
+            now: server.started,
+            steady: Duration::ZERO,
+            clock: Clock::default(),
+            hops,
+            server,
+        }
+    }
+
     /// Takes a new snapshot of the settings if one was changed.
     #[inline]
     fn refresh_settings(&mut self) {

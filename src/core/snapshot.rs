@@ -31,7 +31,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 /// Bytes that wait to be written, from which on a core writes no more of its own accord.
@@ -118,7 +118,8 @@ enum Stage {
 }
 
 impl Core {
-    /// Begins a save, for a client if one has asked; whoever calls has the right to (`Saves::begin`).
+    /// Begins a save, for a client if one has asked; whoever calls has the right to, from
+    /// `Saves::begin`.
     pub(super) fn begin_save(&mut self, asker: Option<Asker>) {
         let began = self.work.steady;
         let Some(order) = self.work.order() else {
@@ -218,7 +219,10 @@ impl Core {
         let Some(mut home) = self.home.take() else { return };
         let news = home.news.borrow_mut().take();
         home.stage = match (home.stage, news) {
-            (Stage::Creating, Some(News::Created(Ok(writer)))) => self.begin_cut(writer),
+            (Stage::Creating, Some(News::Created(Ok(writer)))) => {
+                tell_if_cached(&writer);
+                self.begin_cut(writer)
+            }
             (Stage::Creating, Some(News::Created(Err(error)))) => {
                 return self.end_save(home.asker, home.began, Err(error));
             }
@@ -278,6 +282,19 @@ impl Core {
                 None => writer.finish(head).await,
             };
             *left.borrow_mut() = Some(News::Finished(finished));
+        });
+    }
+}
+
+/// Says, once, that snapshots go through the kernel's cache.
+fn tell_if_cached(writer: &Writer<Direct>) {
+    static TOLD: Once = Once::new();
+    if !writer.is_direct() {
+        TOLD.call_once(|| {
+            tracing::info!(
+                "the file system of {} has no direct I/O: snapshots go through the kernel's cache",
+                writer.snapshot().path().display()
+            );
         });
     }
 }

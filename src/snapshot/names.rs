@@ -83,8 +83,8 @@ pub(super) fn temporary() -> String {
     format!("temp-{}-{number}{EXTENSION}", std::process::id())
 }
 
-/// Those of these names that processes gave which are no more, and did not come to an end with;
-/// to be asked before this process has given any.
+/// Those of these names that processes gave which are no more, for snapshots they did not finish.
+/// This process counts as one of them: to be asked before it has given any, or at its end.
 pub fn forgotten(names: &[String], is_alive: impl Fn(u32) -> bool) -> Vec<&str> {
     let writer = |name: &str| {
         let (process, number) =

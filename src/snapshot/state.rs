@@ -185,8 +185,12 @@ impl Saves {
     /// Why one is due, if one is. `last` is when this was last asked.
     pub fn due(&self, settings: &SnapshotSettings, last: Millis, now: Millis) -> Option<Due> {
         let changes = self.changes();
-        let status = self.lock();
+        let mut status = self.lock();
         let schedule = settings.schedule.as_ref();
+        if status.current.is_some() && schedule.is_some_and(|it| it.is_due(last, now)) {
+            // It comes behind the one under way.
+            status.is_scheduled = true;
+        }
         due(&status, (&settings.save_points, schedule), changes, (last, now))
     }
 
@@ -281,6 +285,10 @@ mod tests {
         let settings = settings("", "* * * * *");
         assert_eq!(saves.due(&settings, 59_900, 60_000), Some(Due::Schedule));
         assert_eq!(saves.due(&settings, 60_000, 60_100), None);
+        assert!(saves.begin(60_100, true));
+        assert_eq!(saves.due(&settings, 119_900, 120_000), None);
+        saves.succeed(120_050, 0);
+        assert_eq!(saves.due(&settings, 120_000, 120_100), Some(Due::Asked));
         saves.note_loaded(5, 2);
         assert_eq!((saves.status().loaded, saves.status().expired), (5, 2));
     }

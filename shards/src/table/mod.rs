@@ -323,8 +323,8 @@ impl Table {
         None
     }
 
-    /// Shows the entries of a segment, to be marked, as long as `visit` says so; true if it saw all,
-    /// and none once there is no such segment. What a split moves goes to segments behind all
+    /// Shows the entries of a segment, to be marked, as long as `visit` says so; true if it saw
+    /// all, and none once there is no such segment. What a split moves goes to segments behind all
     /// others, so who goes on until there is none has seen all, if not each in one go.
     pub(crate) fn each_of_segment(
         &mut self,
