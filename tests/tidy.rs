@@ -36,11 +36,18 @@ struct Exception {
     reason: &'static str,
 }
 
-static EXCEPTIONS: &[Exception] = &[Exception {
-    says: "no name says manager, handler, helper, util, common, misc, engine or get_",
-    path: "shards/src/commands/strings/lcs.rs",
-    reason: "a longest common subsequence is what it finds",
-}];
+static EXCEPTIONS: &[Exception] = &[
+    Exception {
+        says: "no name says manager, handler, helper, util, common, misc, engine or get_",
+        path: "shards/src/commands/strings/lcs.rs",
+        reason: "a longest common subsequence is what it finds",
+    },
+    Exception {
+        says: "only io's manifest names the kernel's crates, and packages depend one way",
+        path: "bench/Cargo.toml",
+        reason: "a load on one thread waits for many sockets, which the standard library cannot",
+    },
+];
 
 /// Files of one text each.
 fn files(list: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {

@@ -42,6 +42,8 @@ const WAITING_BYTES_FULL: usize = 32 << 20;
 const WRITERS: usize = 3;
 /// Of its time, a core that is asked for other things gives a save one part in so many.
 const PACE: u64 = 8;
+/// How late a step may be before a core does it though there is something else to do.
+const LATE_NS: u64 = 2_000_000;
 /// How long after it was last asked a core gives a save all its time.
 const CALM_NS: u64 = 10_000_000;
 /// How long a writer sleeps that finds nothing.
@@ -390,12 +392,13 @@ impl Share {
 }
 
 impl Pace {
-    /// True if a step is due.
+    /// True if a step is due, and what else there is to do is done first.
     fn goes(&mut self, now: u64, busy: bool) -> bool {
         if busy {
             self.asked = now;
         }
-        now >= self.next || now.saturating_sub(self.asked) > CALM_NS
+        let late = now.saturating_sub(self.next);
+        now.saturating_sub(self.asked) > CALM_NS || late > if busy { LATE_NS } else { 0 }
     }
 
     /// Notes a step.

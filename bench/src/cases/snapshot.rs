@@ -45,6 +45,7 @@ static COLUMNS: &[Column] = &[
     Column { name: "worst before ms", decimals: 1, is_compared: false },
     Column { name: "worst ms", decimals: 1, is_compared: true },
     Column { name: "extra MiB", decimals: 1, is_compared: true },
+    Column { name: "file MiB", decimals: 0, is_compared: false },
 ];
 
 /// What was seen while a save ran under load.
@@ -87,11 +88,15 @@ fn start(name: &str, options: &Options, room: &Room) -> Result<Option<Server>, S
 fn measure(name: &str, options: &Options, plan: &Plan, report: &mut Report) -> Result<(), String> {
     let room = Room::new(name)?;
     let Some(server) = start(name, options, &room)? else { return Ok(()) };
+    while Client::connect(server.port)?.ask("PING")? != "PONG" {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     fill(&server, plan.keys)?;
     let quiet = save(&server, &room)?;
     let loaded = save_under_load(&server, &room, plan)?;
     let copied = server.figure("persistence", "rdb_last_cow_size").unwrap_or(0.0);
     drop(server);
+    let file = room.file().metadata().map_or(f64::NAN, |file| file.len() as f64);
     let load = load(name, options, &room, plan.keys)?;
     let (before, during) = (&loaded.before, &loaded.during);
     let both = |share| [before.percentile_ms(share), during.percentile_ms(share)];
@@ -100,7 +105,7 @@ fn measure(name: &str, options: &Options, plan: &Plan, report: &mut Report) -> R
     let extra = (loaded.extra_bytes + copied) / f64::from(1 << 20);
     let mut figures = vec![quiet, load, loaded.seconds];
     figures.extend([p50_before, p50, p99_before, p99, p99 / p99_before]);
-    figures.extend([worst_before, worst, extra]);
+    figures.extend([worst_before, worst, extra, file / f64::from(1 << 20)]);
     report.add(&format!("{} keys", plan.keys), name, &figures);
     Ok(())
 }
@@ -177,6 +182,11 @@ fn save_under_load(server: &Server, room: &Room, plan: &Plan) -> Result<Loaded, 
         Ok(ended.is_some())
     })?;
     let (begun, ended) = begun.zip(ended).ok_or("no save under load")?;
+    let late = samples.iter().filter(|sample| (begun..ended).contains(&sample.due));
+    if let Some(worst) = late.max_by_key(|sample| sample.us) {
+        let (at, us) = (worst.due.duration_since(begun), worst.us);
+        eprintln!("the latest reply, {us} us, was to what was due {at:.1?} after BGSAVE");
+    }
     let warm = begun - Duration::from_secs(plan.seconds);
     rest(server)?;
     Ok(Loaded {
