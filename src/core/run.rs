@@ -93,18 +93,15 @@ impl Work {
                 return true;
             }
         };
-        if self.is_loading
-            && let Ok(found) = found
-            && !found.row().flags.has(Flags::LOADING)
-        {
-            return self.refuse_loading(request, found.row());
-        }
         let snapshots = (&self.server.saves, &self.settings.snapshots);
         match dispatch::guard(found, args, &connection.session, snapshots) {
             Err(refusal) => {
                 connection.session.spoil_queue();
                 self.refuse(request, args, refusal);
                 true
+            }
+            Ok(found) if self.is_loading && !found.row().flags.has(Flags::LOADING) => {
+                self.refuse_loading(request, found.row())
             }
             Ok(found) if self.paused.pause.until().is_some() && self.postpones(request, found) => {
                 false

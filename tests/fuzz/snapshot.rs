@@ -132,7 +132,7 @@ fn objects() {
             let words_of = |name: &str| name.as_bytes().to_vec();
             let request = [words_of("RESTORE"), key, words_of("0"), payload, words_of("REPLACE")];
             run(&mut shard, now, restore, &request, Protocol::Resp3);
-            for _ in 0..3 {
+            for _ in 0..source.below(3) {
                 let target = &targets[source.below(targets.len())];
                 let words = words(&mut source, target.row);
                 run(&mut shard, now, target, &words, Protocol::Resp3);

@@ -318,3 +318,17 @@ fn samples(rules: &Rules) -> Vec<Object> {
     }
     samples
 }
+
+#[test]
+fn a_negative_zero_keeps_its_sign_in_the_large_form() {
+    let rules = Rules::new(1);
+    let mut set = SortedSet::default();
+    set.put(&[b'x'; 100], 1.0, &rules);
+    set.put(b"zero", -0.0, &rules);
+    let mut out = Vec::new();
+    Encoder::new(Purpose::Dump, true).object(Value::SortedSet(&set), &rules, &mut out);
+    let mut decoder = Decoder::default();
+    let decoded = decoder.decode((Origin::Redis, kind::ZSET_2), &out, &rules, NOW);
+    let Ok(Decoded::Object(Object::SortedSet(set))) = decoded else { panic!("a sorted set") };
+    assert_eq!(set.score(b"zero", &rules).map(f64::to_bits), Some((-0.0f64).to_bits()));
+}

@@ -82,22 +82,30 @@ impl SortedSet {
         rules: &Rules,
         mut next: impl FnMut(&mut Vec<u8>) -> Result<f64, E>,
     ) -> Result<Option<Self>, E> {
-        let mut member = Vec::new();
-        let mut small = Self::default();
-        let mut large = Gathered::default();
-        let is_large = count > rules.zset_max_listpack_entries;
+        let (mut member, mut longest, mut bytes) = (Vec::new(), 0, 0);
+        let mut gathered = Gathered::default();
         for _ in 0..count {
             member.clear();
             let score = next(&mut member)?;
-            let new = match is_large {
-                true => large.add(&member, score, rules),
-                false => small.put(&member, score, rules).is_none(),
-            };
-            if !new {
+            if !gathered.add(&member, score, rules) {
                 return Ok(None);
             }
+            longest = longest.max(member.len());
+            bytes += member.len() + pairs::PAIR_BYTES_MORE;
         }
-        Ok(Some(if is_large { Self(Form::Large(Box::new(large.settle()))) } else { small }))
+        // As Redis: which form it has is settled at the end, so that a negative zero keeps its
+        // sign where the large form is what it comes to.
+        let large = gathered.settle();
+        let mut set = Self::with_room(count, longest, rules);
+        match &mut set.0 {
+            Form::Packed(packed) if packed.has_room(bytes) => {
+                large.range(0..count).for_each(|(member, score)| {
+                    pairs::push(packed, member.text(&mut itoa::Buffer::new()), score);
+                });
+            }
+            form => *form = Form::Large(Box::new(large)),
+        }
+        Ok(Some(set))
     }
 
     /// How it lies, for whoever writes it to a file.

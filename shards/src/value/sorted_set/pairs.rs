@@ -10,6 +10,9 @@ use std::cmp::Ordering;
 /// Bytes of a score and what a listpack adds to it, at most.
 pub(super) const SCORE_BYTES_MAX: usize = 64;
 
+/// Bytes of a member in a listpack beside its name, its score among them, at most.
+pub(super) const PAIR_BYTES_MORE: usize = SCORE_BYTES_MAX + 16;
+
 /// The score that an item stands for.
 pub(super) fn score_of(item: Item<'_>) -> f64 {
     match item {
@@ -77,6 +80,12 @@ pub(super) fn rank(packed: &Packed, member: &[u8]) -> Option<(usize, f64)> {
 /// Where a member stands.
 pub(super) fn place(packed: &Packed, member: &[u8]) -> Option<Pos> {
     packed.find(packed.first()?, member, 2)
+}
+
+/// Adds a member that stands behind all others.
+pub(super) fn push(packed: &mut Packed, member: &[u8], score: f64) {
+    packed.push_back(member);
+    with_text(score, |text| packed.push_back(text));
 }
 
 /// Puts in a member that is not there.
