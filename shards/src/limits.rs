@@ -117,7 +117,7 @@ pub const SAVE_RECORD_BYTES_MAX: usize = 4 << 20;
 /// Segments of a table that one step of a snapshot goes through, at most.
 pub const SAVE_SEGMENTS_PER_STEP: usize = 4;
 /// Bytes that one step of a snapshot writes, about.
-pub const SAVE_BYTES_PER_STEP: u64 = 64 * 1024;
+pub const SAVE_BYTES_PER_STEP: u64 = 16 * 1024;
 /// Elements of a long value that one step of a snapshot writes.
 pub const SAVE_ELEMENTS_PER_STEP: usize = 1024;
 /// Elements as which a node of a stream counts in a step.

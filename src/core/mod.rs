@@ -192,7 +192,7 @@ enum Tick {
 const BESIDE_JOBS_MAX: Duration = Duration::from_micros(500);
 
 /// From one turn of the work beside the loop to the next, at least: a turn is a sleep.
-const TURN_EVERY_NS: u64 = 200_000;
+const TURN_EVERY_NS: u64 = 1_000_000;
 
 /// Serves until the server stops.
 ///
