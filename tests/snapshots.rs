@@ -6,6 +6,7 @@
 
 mod support;
 
+#[allow(dead_code, reason = "other tests draw in more ways")]
 #[path = "simulation/source.rs"]
 mod source;
 
