@@ -25,7 +25,6 @@ static FAMILIES: &[&[SessionRow]] = &[
     slowlog::ROWS,
     latency::ROWS,
     memory::ROWS,
-    persistence::ROWS,
     replication::ROWS,
 ];
 
@@ -281,5 +280,20 @@ mod tests {
             long.len(),
             "-ERR unknown command 'x', with args beginning with: \r\n".len() + 131
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_stands_for_one_command() {
+        let mut names: Vec<_> =
+            FAMILIES.iter().copied().flatten().map(|row| row.row.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
     }
 }
