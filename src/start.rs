@@ -1,6 +1,6 @@
 //! From settings to a serving server, and to its end.
 
-use crate::config::{Config, Settings};
+use crate::config::{Config, Settings, SnapshotSettings};
 use crate::connection::{Door, Wire};
 use crate::core::{self, Start};
 use crate::hop::Parcel;
@@ -72,7 +72,9 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
         .acl
         .begin(&server.config.settings())
         .map_err(|sentence| failed("set up its users")(io::Error::other(sentence)))?;
-    server.loading.announce();
+    if look_into(&server.config.settings().snapshots) {
+        server.loading.announce();
+    }
     server.port.store(port.unwrap_or(0), Ordering::Relaxed);
     server.tls_port.store(tls_port.unwrap_or(0), Ordering::Relaxed);
     let shards = (0..cores).map(|index| Shard::new(index, cores, databases, random.1)).collect();
@@ -150,6 +152,24 @@ fn remove_unfinished(directory: &Path) {
     for name in forgotten(&names, |_| true) {
         let _ = std::fs::remove_file(directory.join(name));
     }
+}
+
+/// Looks into the directory of snapshots before anybody is served: true if there is one to load, or
+/// the directory cannot be read, as loading will say. Removes what servers left there of snapshots
+/// that did not come to an end with them.
+fn look_into(settings: &SnapshotSettings) -> bool {
+    let Some(names) = settings.names() else { return false };
+    let directory = settings.directory();
+    let Ok(entries) = std::fs::read_dir(&directory) else { return true };
+    let listed = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let listed: Vec<_> = listed.collect();
+    for name in forgotten(&listed, |process| Path::new(&format!("/proc/{process}")).exists()) {
+        match std::fs::remove_file(directory.join(name)) {
+            Ok(()) => tracing::info!("removed {name}, a snapshot that was never finished"),
+            Err(error) => tracing::warn!("cannot remove {name}: {error}"),
+        }
+    }
+    names.newest(&listed).is_some()
 }
 
 /// Descriptors besides those of clients: of each core, and of the rest of the process.

@@ -282,18 +282,3 @@ mod tests {
         );
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_name_stands_for_one_command() {
-        let mut names: Vec<_> =
-            FAMILIES.iter().copied().flatten().map(|row| row.row.name).collect();
-        names.sort_unstable();
-        let count = names.len();
-        names.dedup();
-        assert_eq!(names.len(), count);
-    }
-}

@@ -164,7 +164,10 @@ fn a_client_library_s_first_words() {
     assert!(info.starts_with('=') && info.contains("txt:id=7 addr=127.0.0.1:5000 "), "{info}");
     assert!(info.contains(" db=3 ") && info.contains(" lib-name=redis-py(celery_v5.7.0) "));
     assert_eq!(client.reply("CLIENT ID"), ":7");
-    assert_eq!(client.reply("CONFIG GET SAVE appendonly"), "%2 $10 appendonly $2 no $4 SAVE $0");
+    assert_eq!(
+        client.reply("CONFIG GET SAVE appendonly"),
+        "%2 $10 appendonly $2 no $4 SAVE $23 3600 1 300 100 60 10000"
+    );
     assert_eq!(client.reply("CONFIG GET data*"), "%1 $9 databases $2 16");
     assert_eq!(client.reply("RESET"), "+RESET");
     assert_eq!(client.reply("CLIENT GETNAME"), "$-1");
@@ -214,7 +217,7 @@ fn what_waits_is_a_job() {
         ("DEBUG SET-ACTIVE-EXPIRE 0", "Errand(SetActiveExpiry(false))"),
         ("CONFIG RESETSTAT", "Errand(ResetStats)"),
         ("CLIENT UNPAUSE", "Errand(Unpause)"),
-        ("SHUTDOWN NOSAVE", "Stop"),
+        ("SHUTDOWN NOSAVE", "Stop(Stop { save: Some(false), now: false, force: false })"),
     ] {
         let (reply, outcome) = client.run(request);
         assert_eq!((reply.as_str(), started(outcome).as_str()), ("", job), "{request}");

@@ -9,7 +9,7 @@ use super::{Core, Work};
 use crate::config::Settings;
 use crate::hop::Ticket;
 use crate::snapshot::loading::{Loading, Part};
-use crate::snapshot::{Chunk, forgotten, read_index};
+use crate::snapshot::{Chunk, read_index};
 use pinion_io::disk::{Direct, Disk as _, Error, File as _};
 use pinion_io::limits::DISK_BLOCK_BYTES;
 use pinion_io::resp::Protocol;
@@ -21,7 +21,6 @@ use pinion_shards::snapshot::{Head, Loaded, Loader};
 use pinion_shards::{Millis, Task};
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -307,9 +306,8 @@ impl Core {
         let (left, settings) = (Rc::clone(&plan), Arc::clone(&self.work.settings));
         let (cores, now) =
             (self.work.hops.cores(), self.work.clock.wall_ms(self.work.clock.steady()));
-        let is_start = self.reload.is_none();
         self.background.spawn(async move {
-            let found = found(&settings, (cores, now), is_start).await;
+            let found = found(&settings, (cores, now)).await;
             *left.borrow_mut() = Some(found.map_err(|error| error.to_string()));
         });
         self.plan = Some(plan);
@@ -373,28 +371,14 @@ impl Core {
     }
 }
 
-/// Removes what servers left of snapshots that did not come to an end with them.
-async fn remove_forgotten(directory: &Path, listed: &[String]) {
-    for name in forgotten(listed, |process| Path::new(&format!("/proc/{process}")).exists()) {
-        match Direct.remove(&directory.join(name)).await {
-            Ok(()) => tracing::info!("removed {name}, a snapshot that was never finished"),
-            Err(error) => tracing::warn!("{error}"),
-        }
-    }
-}
-
 /// The load of the snapshot that the settings name, if it is there.
 async fn found(
     settings: &Settings,
     (cores, began): (usize, Millis),
-    is_start: bool,
 ) -> Result<Option<Arc<Loading>>, Error> {
     let Some(names) = settings.snapshots.names() else { return Ok(None) };
     let directory = settings.snapshots.directory();
     let listed = Direct.list(&directory).await?;
-    if is_start {
-        remove_forgotten(&directory, &listed).await;
-    }
     let Some(name) = names.newest(&listed) else { return Ok(None) };
     let path = directory.join(name);
     let file = Direct.open(&path, false).await?;

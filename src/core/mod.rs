@@ -200,7 +200,7 @@ const TURN_EVERY_NS: u64 = 1_000_000;
 /// The ring cannot be made, or broke.
 pub async fn serve(start: Start) -> io::Result<()> {
     let mut core = Core::new(start)?;
-    if core.work.index == 0 {
+    if core.work.index == 0 && core.work.is_loading {
         core.find_load();
     }
     while !core.is_stopped() {
