@@ -347,6 +347,13 @@ impl Core {
                 counts.empty,
                 Duration::from_millis(self.work.now.saturating_sub(loading.began))
             );
+            let functions = loading.take_functions().len();
+            if functions > 0 {
+                tracing::warn!(
+                    "{functions} libraries of functions were left out, and the next snapshot is \
+                     without them: there are no functions yet"
+                );
+            }
             self.work.server.saves.note_loaded(counts.loaded, counts.expired);
             self.end_load();
         }
