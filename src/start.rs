@@ -146,12 +146,16 @@ fn wait_for_end(
 /// Removes a snapshot of this process that the end has interrupted.
 fn remove_unfinished(directory: &Path) {
     // What cannot be listed or removed here, the next start will remove.
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let names: Vec<String> = names.collect();
+    let Some(names) = names_in(directory) else { return };
     for name in forgotten(&names, |_| true) {
         let _ = std::fs::remove_file(directory.join(name));
     }
+}
+
+/// The names in a directory that are text; none if it cannot be read.
+fn names_in(directory: &Path) -> Option<Vec<String>> {
+    let entries = std::fs::read_dir(directory).ok()?.flatten();
+    Some(entries.filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
 /// Looks into the directory of snapshots before anybody is served: true if there is one to load, or
@@ -160,9 +164,7 @@ fn remove_unfinished(directory: &Path) {
 fn look_into(settings: &SnapshotSettings) -> bool {
     let Some(names) = settings.names() else { return false };
     let directory = settings.directory();
-    let Ok(entries) = std::fs::read_dir(&directory) else { return true };
-    let listed = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let listed: Vec<_> = listed.collect();
+    let Some(listed) = names_in(&directory) else { return true };
     for name in forgotten(&listed, |process| Path::new(&format!("/proc/{process}")).exists()) {
         match std::fs::remove_file(directory.join(name)) {
             Ok(()) => tracing::info!("removed {name}, a snapshot that was never finished"),

@@ -9,6 +9,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Requests sent before their replies are read.
 const PIPELINE: u64 = 64;
 
+/// Puts so many keys into the server at a port, over so many connections.
+pub(crate) fn fill(port: u16, keys: u64, writers: u64) -> Result<(), String> {
+    std::thread::scope(|scope| {
+        let insert = |part| {
+            let range = keys * part / writers..keys * (part + 1) / writers;
+            scope.spawn(|| Client::connect(port)?.fill(range))
+        };
+        let threads: Vec<_> = (0..writers).map(insert).collect();
+        threads
+            .into_iter()
+            .try_for_each(|writer| writer.join().unwrap_or_else(|_| Err("a writer broke".into())))
+    })
+}
+
 /// One connection to a server on this machine.
 #[derive(Debug)]
 pub(crate) struct Client {

@@ -1,6 +1,6 @@
 //! Connections that speak HTTP: their bytes to answers.
 
-use super::{Core, jobs};
+use super::Core;
 use crate::acl::Acl;
 use crate::commands::{Job, find};
 use crate::connection::Wire;
@@ -8,7 +8,7 @@ use crate::errand::Errand;
 use crate::http::{self, Page, Sniff, Status};
 use pinion_io::resp::{Protocol, Range};
 use pinion_io::ring::SocketId;
-use pinion_shards::commands::{Args, Group, Plan, Row, Words};
+use pinion_shards::commands::{Args, Group, Plan, Row};
 
 /// What the figures of commands call a request.
 static REQUEST: Row = Row::new("http", 1, Group::Server, Plan::Session);
@@ -57,18 +57,8 @@ impl Core {
             let refusal = asked.refusal(|given| may_see(&self.work.server.acl, given, page));
             match (refusal, asked.page) {
                 (None, Ok(page)) => {
-                    connection.begin_job();
-                    let sequence = connection.pipeline.reserve(false);
                     let job = Job::Errand(Errand::Page(page, asked.shape));
-                    let (row, mut words) = (&REQUEST, Words::default());
-                    words.extend([row.name.as_bytes()]);
-                    self.work.asked.push(jobs::Asked {
-                        socket,
-                        place: jobs::Place::Reply(sequence),
-                        job,
-                        row,
-                        words,
-                    });
+                    self.work.ask_job(socket, job, &REQUEST);
                 }
                 (Some(status), _) | (None, Err(status)) => {
                     let answer = http::refuse(status, asked.shape, now);

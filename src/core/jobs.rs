@@ -197,6 +197,16 @@ impl Core {
 }
 
 impl Work {
+    /// Asks for a job whose reply is all that a client of another protocol hears of it.
+    pub(super) fn ask_job(&mut self, socket: SocketId, job: Job, row: &'static Row) {
+        let Some(connection) = self.connection(socket) else { return };
+        connection.begin_job();
+        let place = Place::Reply(connection.pipeline.reserve(false));
+        let mut words = Words::default();
+        words.extend([row.name.as_bytes()]);
+        self.asked.push(Asked { socket, place, job, row, words });
+    }
+
     /// Answers an errand for this core.
     pub(super) fn visit(&mut self, errand: &Errand) -> Answer {
         self.refresh_logins(None);

@@ -199,7 +199,7 @@ impl Work {
     ) -> Result<Taken, String> {
         loop {
             let full = *records >= TURN_RECORDS_MAX || load.out >= RECORDS_OUT_MAX;
-            if full || (0..self.hops.cores()).any(|owner| !self.has_room(owner)) {
+            if full || self.full_lane().is_some() {
                 return Ok(Taken::Enough);
             }
             if open.whole && open.parser.is_between() && !open.part.is_file {
@@ -222,7 +222,7 @@ impl Work {
                 }
                 Some(Item::Aux { name, value }) => load.loading.note(name, value),
                 Some(Item::Sizes { .. } | Item::ModuleAux(_)) => {}
-                Some(Item::Function(code)) => load.loading.keep_function(code),
+                Some(Item::Function(_)) => load.loading.count_function(),
                 Some(Item::Record(record)) => {
                     *records += 1;
                     self.load_record(load, open.db, &record)?;
@@ -347,7 +347,7 @@ impl Core {
                 counts.empty,
                 Duration::from_millis(self.work.now.saturating_sub(loading.began))
             );
-            let functions = loading.take_functions().len();
+            let functions = loading.functions();
             if functions > 0 {
                 tracing::warn!(
                     "{functions} libraries of functions were left out, and the next snapshot is \

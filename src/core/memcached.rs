@@ -1,7 +1,7 @@
 //! Connections that speak memcached's text protocol: their requests to the shards' rows.
 
 use super::inbox::Request;
-use super::{Core, Work, jobs};
+use super::{Core, Work};
 use crate::commands::{Found, Job, find as find_command};
 use crate::dispatch::Refusal;
 use crate::errand::Errand;
@@ -12,7 +12,7 @@ use pinion_io::resp::Range;
 use pinion_io::ring::SocketId;
 use pinion_shards::Task;
 use pinion_shards::commands::memcached::{find as memcached_row, instant};
-use pinion_shards::commands::{Args, Group, Plan, Row, Words, find};
+use pinion_shards::commands::{Args, Group, Plan, Row, find};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -260,19 +260,7 @@ impl Core {
                 if self.denies(socket, info.row(), &args, false) {
                     return;
                 }
-                let Some(connection) = self.work.connection(socket) else { return };
-                connection.begin_job();
-                let sequence = connection.pipeline.reserve(false);
-                let (job, row) = (Job::Errand(Errand::MemcachedStats), &STATS);
-                let mut words = Words::default();
-                words.extend([row.name.as_bytes()]);
-                self.work.asked.push(jobs::Asked {
-                    socket,
-                    place: jobs::Place::Reply(sequence),
-                    job,
-                    row,
-                    words,
-                });
+                self.work.ask_job(socket, Job::Errand(Errand::MemcachedStats), &STATS);
             }
             Some(b"reset") => self.tell(socket, false, b"RESET\r\n"),
             Some(_) => self.tell(socket, false, b"END\r\n"),

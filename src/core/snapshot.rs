@@ -316,7 +316,7 @@ impl Work {
 
     /// Begins the cut; false if a lane is full.
     fn cut(&mut self) -> bool {
-        if (0..self.hops.cores()).any(|owner| !self.has_room(owner)) {
+        if self.full_lane().is_some() {
             return false;
         }
         let mut words = Words::default();

@@ -72,11 +72,16 @@ impl Work {
 
     /// Brings a connection to a stand if some lane is full; true if so.
     pub(super) fn stalls(&mut self, request: &Request) -> bool {
-        let full = (0..self.hops.cores()).find(|&owner| !self.has_room(owner));
+        let full = self.full_lane();
         if let Some(owner) = full {
             self.stall(request, Stall::Lane(owner as u16));
         }
         full.is_some()
+    }
+
+    /// The owner of a lane that is full, if there is one.
+    pub(super) fn full_lane(&mut self) -> Option<usize> {
+        (0..self.hops.cores()).find(|&owner| !self.has_room(owner))
     }
 
     /// Runs a command of several owners; false if a lane is full.

@@ -52,7 +52,7 @@ pub struct Loading {
     left: AtomicUsize,
     has_failed: AtomicBool,
     failure: Mutex<Option<String>>,
-    functions: Mutex<Vec<Vec<u8>>>,
+    functions: AtomicU64,
     notes: Mutex<Vec<(String, String)>>,
 }
 
@@ -80,7 +80,7 @@ impl Loading {
             left: AtomicUsize::new(cores),
             has_failed: AtomicBool::new(false),
             failure: Mutex::default(),
-            functions: Mutex::default(),
+            functions: AtomicU64::new(0),
             notes: Mutex::default(),
         }
     }
@@ -180,14 +180,14 @@ impl Loading {
         lock(&self.notes).clone()
     }
 
-    /// Keeps a library of functions.
-    pub fn keep_function(&self, code: &[u8]) {
-        lock(&self.functions).push(code.to_vec());
+    /// Counts a library of functions, which is left out.
+    pub fn count_function(&self) {
+        self.functions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The libraries of functions.
-    pub fn take_functions(&self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut *lock(&self.functions))
+    /// Libraries of functions that were left out.
+    pub fn functions(&self) -> u64 {
+        self.functions.load(Ordering::Relaxed)
     }
 
     /// Says that a core has come to the end of its share.

@@ -1,6 +1,6 @@
 //! Many keys: their memory, and the longest pause while they came.
 
-use crate::client::Client;
+use crate::client;
 use crate::options::Options;
 use crate::report::{Column, Report};
 use crate::server::Server;
@@ -35,16 +35,7 @@ fn measure(server: &Server, keys: u64, report: &mut Report) -> Result<(), String
     let memory = || [server.resident_bytes(), server.figure("memory", "used_memory")];
     let before = memory();
     let start = Instant::now();
-    std::thread::scope(|scope| {
-        let insert = |part| {
-            let range = keys * part / WRITERS..keys * (part + 1) / WRITERS;
-            scope.spawn(|| Client::connect(server.port)?.fill(range))
-        };
-        let writers: Vec<_> = (0..WRITERS).map(insert).collect();
-        writers
-            .into_iter()
-            .try_for_each(|writer| writer.join().unwrap_or_else(|_| Err("a writer broke".into())))
-    })?;
+    client::fill(server.port, keys, WRITERS)?;
     let seconds = start.elapsed().as_secs_f64();
     let after = memory();
     let per_key = |index: usize| {

@@ -5,7 +5,7 @@
 //! a load when DBSIZE is right. Memory is what is resident above what was before the save; of a
 //! server that forks, with what it says its child had to copy.
 
-use crate::client::Client;
+use crate::client::{self, Client};
 use crate::open_loop::{Latencies, Plan};
 use crate::options::Options;
 use crate::report::{Column, Report};
@@ -91,7 +91,7 @@ fn measure(name: &str, options: &Options, plan: &Plan, report: &mut Report) -> R
     while Client::connect(server.port)?.ask("PING")? != "PONG" {
         std::thread::sleep(Duration::from_millis(5));
     }
-    fill(&server, plan.keys)?;
+    client::fill(server.port, plan.keys, WRITERS)?;
     let quiet = save(&server, &room)?;
     let loaded = save_under_load(&server, &room, plan)?;
     let copied = server.figure("persistence", "rdb_last_cow_size").unwrap_or(0.0);
@@ -108,19 +108,6 @@ fn measure(name: &str, options: &Options, plan: &Plan, report: &mut Report) -> R
     figures.extend([worst_before, worst, extra, file / f64::from(1 << 20)]);
     report.add(&format!("{} keys", plan.keys), name, &figures);
     Ok(())
-}
-
-fn fill(server: &Server, keys: u64) -> Result<(), String> {
-    std::thread::scope(|scope| {
-        let insert = |part| {
-            let range = keys * part / WRITERS..keys * (part + 1) / WRITERS;
-            scope.spawn(|| Client::connect(server.port)?.fill(range))
-        };
-        let writers: Vec<_> = (0..WRITERS).map(insert).collect();
-        writers
-            .into_iter()
-            .try_for_each(|writer| writer.join().unwrap_or_else(|_| Err("a writer broke".into())))
-    })
 }
 
 /// Seconds that a save takes while nobody else asks for anything.
