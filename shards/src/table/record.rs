@@ -478,20 +478,6 @@ impl Entry {
         Self::owning(moved, tag(hash), expiry.is_some())
     }
 
-    /// A copy in the same place of another table: same key, value, expiry and marks.
-    pub(crate) fn twin(&self) -> Self {
-        let mut twin = self.duplicate(0, self.key(), self.seconds());
-        twin.0 |= self.0 & (TAG_MASK | DISPLACED);
-        twin
-    }
-
-    /// A word by which the record is known as long as it is not freed or moved. It moves only when
-    /// it gets or loses an expiry, or a value of another size.
-    #[inline]
-    pub(crate) fn handle(&self) -> Handle {
-        Handle(self.0 & ADDRESS_MASK)
-    }
-
     /// A copy of the value under another key, with the same expiry.
     pub(crate) fn duplicate(&self, hash: u64, key: &[u8], seconds: u32) -> Self {
         let content = match self.value() {
@@ -503,25 +489,6 @@ impl Entry {
             }
         };
         Self::new(hash, key, content, self.expiry(), seconds)
-    }
-}
-
-/// Names a record without owning it.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Handle(u64);
-
-impl Handle {
-    /// The key of the record.
-    ///
-    /// # Safety
-    /// The record must still be where it was when the handle was made, and stay there for `'a`.
-    #[inline]
-    pub(crate) unsafe fn key<'a>(self) -> &'a [u8] {
-        // A word without marks, borrowed: the record is not its own, so it is not dropped.
-        let entry = std::mem::ManuallyDrop::new(Entry(self.0));
-        let header = entry.header();
-        // SAFETY: the header says where the key lies; the caller promises that the record lives.
-        unsafe { std::slice::from_raw_parts(entry.record().add(header.key_at()), header.key_len) }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod encodings;
 mod extended;
+mod extendible;
 mod fields;
 mod growth;
 mod hash;

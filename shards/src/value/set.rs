@@ -165,13 +165,12 @@ impl Set {
     /// where to go on, or none at the end.
     pub fn scan(
         &self,
-        rules: &Rules,
         position: u64,
         count: usize,
         mut visit: impl FnMut(Item<'_>),
     ) -> Option<u64> {
         if let Form::Table(table) = &self.0 {
-            return table.scan(rules, position, count, |field| visit(Item::Str(field.name())));
+            return table.scan(position, count, |field| visit(Item::Str(field.name())));
         }
         self.iter().for_each(visit);
         None

@@ -219,7 +219,6 @@ impl Hash {
     /// once if meanwhile none came or went. A packed hash is shown whole.
     pub fn scan(
         &self,
-        rules: &Rules,
         now: Millis,
         (position, count): (u64, usize),
         mut visit: impl FnMut(Pair<'_>),
@@ -230,7 +229,7 @@ impl Hash {
             }
         };
         match &self.0 {
-            Form::Large(large) => large.scan(rules, position, count, visit),
+            Form::Large(large) => large.scan(position, count, visit),
             _ => {
                 self.each_kept(visit);
                 None

@@ -22,7 +22,7 @@ fn live(model: &Model, now: Millis) -> Model {
         .collect()
 }
 
-fn check(hash: &Hash, rules: &Rules, model: &Model, now: Millis) {
+fn check(hash: &Hash, model: &Model, now: Millis) {
     hash.recount();
     let model = live(model, now);
     assert_eq!(hash.live(now), model.len());
@@ -34,7 +34,7 @@ fn check(hash: &Hash, rules: &Rules, model: &Model, now: Millis) {
     assert_eq!(all, model);
     let (mut scanned, mut next) = (BTreeSet::new(), Some(0));
     while let Some(position) = next {
-        next = hash.scan(rules, now, (position, 7), |pair| {
+        next = hash.scan(now, (position, 7), |pair| {
             assert!(scanned.insert(text(pair.name)), "shown once while nothing changes");
         });
     }
@@ -100,8 +100,8 @@ fn hash_and_map_agree() {
             let now = 1000 + step / 4;
             change(&mut hash, &rules, &mut model, now, &mut state);
             if step % 50 == 0 {
-                check(&hash, &rules, &model, now);
-                check(&hash.duplicate(), &rules, &model, now);
+                check(&hash, &model, now);
+                check(&hash.duplicate(), &model, now);
             }
         }
         while hash.free_some(16) {}

@@ -1,15 +1,16 @@
 //! A sorted set: members, each with a score, in the order of scores.
 //!
-//! A small one is packed, members and scores in turn. A large one is a table from member to score
-//! and a tree of scores and members; OBJECT ENCODING calls it by the name of what Redis has there.
+//! A small one is packed, members and scores in turn. A large one has leaves of members in order,
+//! and an index from member to leaf; OBJECT ENCODING calls it by the name of what Redis has there.
 //! Every range, whether of ranks, of scores or of members, is a range of ranks.
 
 mod bounds;
-#[allow(unsafe_code)] // Room: handles of members in a tree. Model test in `tests.rs`.
+mod index;
 mod large;
+mod leaf;
 mod members;
+mod order;
 mod pairs;
-mod ranked;
 #[cfg(test)]
 mod tests;
 
@@ -87,15 +88,13 @@ impl SortedSet {
         for _ in 0..count {
             member.clear();
             let score = next(&mut member)?;
-            if !gathered.add(&member, score, rules) {
-                return Ok(None);
-            }
+            gathered.add(&member, score);
             longest = longest.max(member.len());
             bytes += member.len() + pairs::PAIR_BYTES_MORE;
         }
         // As Redis: which form it has is settled at the end, so that a negative zero keeps its
         // sign where the large form is what it comes to.
-        let large = gathered.settle();
+        let Some(large) = gathered.settle(rules) else { return Ok(None) };
         let mut set = Self::with_room(count, longest, rules);
         match &mut set.0 {
             Form::Packed(packed) if packed.has_room(bytes) => {

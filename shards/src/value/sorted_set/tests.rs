@@ -158,3 +158,40 @@ fn members_of_one_score_have_ranges() {
         }
     }
 }
+
+#[test]
+fn names_of_any_length_stand_in_leaves() {
+    for seed in 1..4 {
+        println!("seed {seed}");
+        let mut random = Random(seed);
+        let mut rules = Rules::new(seed);
+        rules.encodings.zset_max_listpack_entries = 0;
+        let (mut set, mut model) = (SortedSet::default(), Model::new());
+        for _ in 0..1500 {
+            let name = random.below(400);
+            let len = [3, 60, 700, 5000, 70_000][(name % 13).min(4) as usize];
+            let member = format!("{name}{}", "x".repeat(len)).into_bytes();
+            let old = model.iter().position(|pair| pair.1 == member);
+            if let Some(old) = old.filter(|_| random.below(3) == 0) {
+                assert_eq!(set.remove(&member, &rules), Some(model.remove(old).0));
+                continue;
+            }
+            let score = random.below(5) as f64;
+            assert_eq!(set.put(&member, score, &rules), old.map(|old| model.remove(old).0));
+            let at = model.partition_point(|pair| (pair.0, &pair.1) < (score, &member));
+            model.insert(at, (score, member));
+            set.recount();
+            assert_eq!(set.len(), model.len());
+        }
+        check(&set, &model, &rules, &mut random);
+        check(&set.duplicate(), &model, &rules, &mut random);
+        while !model.is_empty() {
+            let start = random.below(model.len() as u64) as usize;
+            let end = (start + random.below(60) as usize).min(model.len());
+            set.remove_range(start..end, &rules);
+            model.drain(start..end);
+            set.recount();
+        }
+        assert_eq!(set.len(), 0);
+    }
+}
