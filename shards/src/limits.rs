@@ -22,6 +22,12 @@ pub const BATCH_COMMANDS_MAX: usize = 1024;
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Longest string kept in its key's record; a longer one has an allocation of its own.
 pub const INLINE_BYTES_MAX: usize = 1024;
+/// Bytes of a slab of records of one size.
+pub const SLAB_BYTES: usize = 32 * 1024;
+/// Longest record that lies in a slab; a longer one has an allocation of its own.
+pub const SLAB_BLOCK_BYTES_MAX: usize = 1024;
+/// Empty slabs that a shard keeps.
+pub const SLABS_SPARE_MAX: usize = 8;
 /// Longest listpack, in bytes: Redis's own bound, well within the 32 bits of its head.
 pub const PACKED_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Nodes of a long list that are counted together: a search by index passes over so many.

@@ -54,8 +54,7 @@ impl Keyspace {
         if let Some(place) = self.live(key, now) {
             return self.open_at(key, now, place, false);
         }
-        let entry =
-            Entry::of_object(key.hash, key.bytes, T::default().into_object(), None, seconds(now));
+        let entry = self.of_object(key, T::default().into_object(), None, seconds(now));
         self.insert(key, entry);
         let table = &mut self.databases[usize::from(key.db)];
         let place = table.find(key.hash, key.bytes).expect("what was put in is found");
@@ -135,7 +134,7 @@ impl Keyspace {
             self.set(key, now, Content::Raw(&bytes), Expiry::Clear);
         } else {
             let object = Object::Str(bytes);
-            let entry = Entry::of_object(key.hash, key.bytes, object, None, seconds(now));
+            let entry = self.of_object(key, object, None, seconds(now));
             self.put_entry(key, now, entry);
         }
         self.notify(Class::STRING, "set", key);
@@ -166,8 +165,19 @@ impl Keyspace {
             let expiry = expiry.map_or(Expiry::Clear, Expiry::At);
             return self.set(key, now, Content::of(bytes), expiry);
         }
-        let entry = Entry::of_object(key.hash, key.bytes, object, expiry, seconds(now));
+        let entry = self.of_object(key, object, expiry, seconds(now));
         self.put_entry(key, now, entry);
+    }
+
+    /// An entry of this key that holds an object.
+    fn of_object(
+        &self,
+        key: Key<'_>,
+        object: Object,
+        expiry: Option<Millis>,
+        seconds: u32,
+    ) -> Entry {
+        Entry::of_object(&self.heap, (key.hash, key.bytes), object, expiry, seconds)
     }
 
     /// Puts an entry in; a key that was not there is new.

@@ -14,9 +14,12 @@ pub(crate) mod prefetch;
 #[allow(unsafe_code)] // Room: tagged pointers to records. Model test in `record/tests.rs`.
 mod record;
 mod segment;
+#[allow(unsafe_code)] // Room: memory for records. Model test at its foot.
+mod slab;
 
 pub(crate) use hash::Hasher;
 pub(crate) use record::Entry;
+pub(crate) use slab::Heap;
 
 use crate::limits::DIRECTORY_DEPTH_MAX;
 use crate::shard::Millis;

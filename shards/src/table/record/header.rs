@@ -14,7 +14,6 @@
 //! | n | the value: text, 8 bytes of an integer, or 8 bytes of the address of an `Object` |
 
 use crate::limits::INLINE_BYTES_MAX;
-use std::alloc::Layout;
 
 const KIND_MASK: u64 = 3;
 pub(crate) const TEXT: u64 = 0;
@@ -78,10 +77,6 @@ impl Header {
 
     pub(crate) fn total(self) -> usize {
         self.value_at() + self.value_len()
-    }
-
-    pub(crate) fn layout(self) -> Layout {
-        Layout::from_size_align(self.total(), 8).expect("a key is shorter than the address space")
     }
 }
 

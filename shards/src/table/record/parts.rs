@@ -4,7 +4,6 @@ use super::header::{Header, INT, LONG, OBJECT, TEXT};
 use crate::limits::{INLINE_BYTES_MAX, SPARE_BYTES_MAX};
 use crate::shard::Millis;
 use crate::value::{Content, Object};
-use std::alloc::{Layout, alloc, handle_alloc_error};
 use std::ptr::{copy_nonoverlapping, with_exposed_provenance_mut};
 
 /// A value's part of a record, ready to be copied in.
@@ -52,15 +51,6 @@ pub(super) fn grow_text(text: &mut Vec<u8>, len: usize) {
         text.reserve_exact(len - text.len() + len.min(SPARE_BYTES_MAX));
     }
     text.resize(len, 0);
-}
-
-pub(super) fn allocate(layout: Layout) -> *mut u8 {
-    // SAFETY: a record is never empty: it has a header.
-    let record = unsafe { alloc(layout) };
-    if record.is_null() {
-        handle_alloc_error(layout);
-    }
-    record
 }
 
 /// Writes what stands before the key.
