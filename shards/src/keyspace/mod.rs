@@ -48,6 +48,8 @@ pub struct Keyspace {
     databases: Vec<Table>,
     /// Where the records of all databases lie.
     heap: Heap,
+    /// Where values that lie in records are changed.
+    buffer: Vec<u8>,
     graves: Graves,
     sweep: Sweep,
     due: Due,
@@ -200,6 +202,7 @@ impl Keyspace {
             hasher: Hasher::new(seed),
             databases: (0..databases).map(|_| Table::default()).collect(),
             heap: Heap::default(),
+            buffer: Vec::new(),
             graves: Graves::default(),
             sweep: Sweep::default(),
             due: Due::new(databases),

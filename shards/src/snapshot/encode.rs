@@ -11,7 +11,7 @@ use crate::limits::{
 };
 use crate::shard::Millis;
 use crate::value::stream::{Id, Stream};
-use crate::value::{Hash, Kind, List, Pair, Set, SortedSet, Stored, StoredNode, Value};
+use crate::value::{HashRef, List, Pair, SetRef, SortedSetRef, Stored, StoredNode, Value};
 use pinion_rdb::kind;
 use pinion_rdb::write::{self, Texts};
 
@@ -186,7 +186,7 @@ impl Encoder {
         self.at_once(stage, value, out)
     }
 
-    fn begin_hash(&mut self, hash: &Hash, out: &mut Vec<u8>) -> Option<Rest> {
+    fn begin_hash(&mut self, hash: HashRef<'_>, out: &mut Vec<u8>) -> Option<Rest> {
         let (since, stored) = (hash.next_due(), hash.stored());
         if since.is_some() {
             self.version = self.version.max(kind::VERSION_REDIS_8);
@@ -307,7 +307,7 @@ impl Encoder {
 
     fn members(
         &mut self,
-        set: &Set,
+        set: SetRef<'_>,
         (next, left): (u64, usize),
         budget: usize,
         out: &mut Vec<u8>,
@@ -323,7 +323,7 @@ impl Encoder {
 
     fn fields(
         &mut self,
-        hash: &Hash,
+        hash: HashRef<'_>,
         stage: Stage,
         budget: usize,
         out: &mut Vec<u8>,
@@ -352,7 +352,7 @@ impl Encoder {
 
     fn ranks(
         &mut self,
-        set: &SortedSet,
+        set: SortedSetRef<'_>,
         left: usize,
         budget: usize,
         out: &mut Vec<u8>,

@@ -231,7 +231,7 @@ fn what_is_due_is_left_out() {
             hash.set_expiry(&rules, NOW - 10, &name, Some(NOW - 5));
         }
         hash.set(&rules, NOW - 10, (b"stays", b"v"), false);
-        let payload = Encoder::new(Purpose::Dump, true).dump(Value::Hash(&hash));
+        let payload = Encoder::new(Purpose::Dump, true).dump(Value::Hash(hash.view()));
         let (what, bytes) = opened(&payload).expect("a sound payload");
         let mut decoder = Decoder::default();
         let Ok(Decoded::Object(Object::Hash(hash))) = decoder.decode(what, bytes, &rules, NOW)
@@ -325,9 +325,9 @@ fn a_negative_zero_keeps_its_sign_in_the_large_form() {
     set.put(&[b'x'; 100], 1.0, &rules);
     set.put(b"zero", -0.0, &rules);
     let mut out = Vec::new();
-    Encoder::new(Purpose::Dump, true).object(Value::SortedSet(&set), &mut out);
+    Encoder::new(Purpose::Dump, true).object(Value::SortedSet(set.view()), &mut out);
     let mut decoder = Decoder::default();
     let decoded = decoder.decode((Origin::Redis, kind::ZSET_2), &out, &rules, NOW);
     let Ok(Decoded::Object(Object::SortedSet(set))) = decoded else { panic!("a sorted set") };
-    assert_eq!(set.score(b"zero", &rules).map(f64::to_bits), Some((-0.0f64).to_bits()));
+    assert_eq!(set.view().score(b"zero", &rules).map(f64::to_bits), Some((-0.0f64).to_bits()));
 }

@@ -19,8 +19,11 @@ mod parts;
 use super::slab::{Heap, release, taken};
 use crate::limits::INLINE_BYTES_MAX;
 use crate::shard::Millis;
-use crate::value::{Content, Object, Value};
-use header::{EXPIRY, Header, INT, LONG, OBJECT, RAW, SECONDS_MASK, SECONDS_SHIFT, TEXT};
+use crate::value::{Content, HashRef, Listpack, Object, Packed, SetRef, SortedSetRef, Value};
+use header::{
+    EXPIRY, HASH, Header, INT, LONG, OBJECT, RAW, SECONDS_MASK, SECONDS_SHIFT, SET, SORTED_SET,
+    TEXT,
+};
 use parts::{Payload, drop_object, grow_text, read_object, write_head, write_payload};
 use std::ptr::{copy_nonoverlapping, with_exposed_provenance_mut};
 
@@ -69,8 +72,9 @@ impl Entry {
         expiry: Option<Millis>,
         seconds: u32,
     ) -> Self {
-        let payload = Payload::Object(Box::new(object));
-        Self::build(heap, (hash, key), (payload, true), expiry, seconds)
+        let build =
+            |payload: Payload<'_>| Self::build(heap, (hash, key), (payload, true), expiry, seconds);
+        Payload::with_object(object, build).0
     }
 
     fn build(
@@ -214,7 +218,11 @@ impl Entry {
             match header.kind() {
                 TEXT => Value::Str(std::slice::from_raw_parts(place, header.value_len())),
                 INT => Value::Int(place.cast::<i64>().read_unaligned()),
-                _ => (*read_object(place)).value(),
+                OBJECT => (*read_object(place)).value(),
+                kind => {
+                    let bytes = std::slice::from_raw_parts(place, header.value_len());
+                    packed_value(kind, Listpack::of_sound(bytes))
+                }
             }
         }
     }
@@ -287,6 +295,25 @@ impl Entry {
         Some(unsafe { &mut *read_object(self.record().add(header.value_at())) })
     }
 
+    /// The listpack that is all there is of the value, if the record holds one.
+    #[inline]
+    pub(crate) fn listpack(&self) -> Option<&Listpack> {
+        let header = self.header();
+        // SAFETY: the header says where the value lies and what it is.
+        matches!(header.kind(), HASH | SET | SORTED_SET).then(|| unsafe {
+            let place = self.record().add(header.value_at());
+            Listpack::of_sound(std::slice::from_raw_parts(place, header.value_len()))
+        })
+    }
+
+    /// Puts an object in the place of a listpack, with the same expiry; what is left of an object
+    /// that the record holds itself comes back.
+    pub(crate) fn put_back(&mut self, heap: &Heap, object: Object) -> Option<Packed> {
+        let (expiry, seconds) = (self.expiry(), self.seconds());
+        let put = |payload: Payload<'_>| self.overwrite(heap, (payload, true), expiry, seconds);
+        Payload::with_object(object, put).1
+    }
+
     /// Puts another value in. What is of the same size is overwritten where it lies.
     pub(crate) fn replace(
         &mut self,
@@ -299,14 +326,23 @@ impl Entry {
             self.set_expiry(heap, expiry);
             return self.touch(seconds);
         }
+        self.overwrite(heap, Payload::of(content), expiry, seconds);
+    }
+
+    fn overwrite(
+        &mut self,
+        heap: &Heap,
+        (payload, raw): (Payload<'_>, bool),
+        expiry: Option<Millis>,
+        seconds: u32,
+    ) {
         let old = self.header();
-        let (payload, raw) = Payload::of(content);
         let header = Header::new(payload.kind(), old.key_len, payload.len())
             .with(RAW, raw)
             .with(EXPIRY, expiry.is_some())
             .with_seconds(seconds);
         let record = self.record();
-        if header.total() == old.total() && header.key_at() == old.key_at() {
+        if taken(header.total()) == taken(old.total()) && header.key_at() == old.key_at() {
             // SAFETY: key and sizes stay as they are, so `header` describes this record; what the
             // old value owned is dropped before its address is overwritten.
             unsafe {
@@ -502,6 +538,17 @@ impl Entry {
             }
         };
         Self::new(heap, (hash, key), content, self.expiry(), seconds)
+    }
+}
+
+/// What a listpack is all there is of.
+#[inline]
+fn packed_value(kind: u64, listpack: &Listpack) -> Value<'_> {
+    match kind {
+        HASH => Value::Hash(HashRef::of_pairs(listpack)),
+        SET => Value::Set(SetRef::of_packed(listpack)),
+        SORTED_SET => Value::SortedSet(SortedSetRef::of_packed(listpack)),
+        _ => unreachable!("a record says what it holds"),
     }
 }
 

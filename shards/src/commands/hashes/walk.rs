@@ -164,9 +164,9 @@ mod tests {
             let end = if i % 10 == 3 { 1000 } else { 5 };
             hash.set_expiry(&rules, 0, name.as_bytes(), Some(end));
         }
-        assert_eq!((hash.len(), hash.live(6)), (5000, 500));
-        let source = Source { value: Value::Hash(&hash), rules: &rules, now: 6 };
-        let mut walk = Walk { left: hash.live(6), ..Walk::default() };
+        assert_eq!((hash.len(), hash.view().live(6)), (5000, 500));
+        let source = Source { value: Value::Hash(hash.view()), rules: &rules, now: 6 };
+        let mut walk = Walk { left: hash.view().live(6), ..Walk::default() };
         let mut out = Vec::new();
         let mut pieces = 0;
         while walk.left > 0 {

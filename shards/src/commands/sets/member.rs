@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::keyspace::Class;
 use crate::reading::{Source, Walk};
 use crate::shard::Scope;
-use crate::value::{Kind, Object, Set, Value};
+use crate::value::{Kind, Object, Set, SetRef, Value};
 use pinion_io::resp::{Protocol, Reply};
 
 /// `SADD key member...`
@@ -49,7 +49,7 @@ fn srem(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
 }
 
 /// The set of the first key, to be read.
-fn read<'a>(scope: &'a mut Scope<'_>, args: &Args<'_>) -> Result<Option<&'a Set>, Error> {
+fn read<'a>(scope: &'a mut Scope<'_>, args: &Args<'_>) -> Result<Option<SetRef<'a>>, Error> {
     let (key, now) = (scope.first(args), scope.now);
     scope.keyspace.read::<Set>(key, now)
 }
@@ -81,7 +81,7 @@ fn scard(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
 
 /// `SMEMBERS key`
 fn smembers(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let len = read(scope, args)?.map_or(0, Set::len);
+    let len = read(scope, args)?.map_or(0, SetRef::len);
     reply.set(len);
     if scope.is_long(len) {
         let walk = Walk { left: len, ..Walk::default() };

@@ -3,7 +3,7 @@
 use super::large::Large;
 use super::leaf::Leaf;
 use super::pairs;
-use crate::value::{Item, Packed, PackedIter};
+use crate::value::{Item, Listpack, PackedIter};
 use std::ops::Range;
 
 /// Members of a range of ranks, with their scores.
@@ -22,7 +22,7 @@ enum Form<'a> {
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn of_packed(packed: &'a Packed, ranks: Range<usize>) -> Self {
+    pub(super) fn of_packed(packed: &'a Listpack, ranks: Range<usize>) -> Self {
         let left = ranks.end.min(packed.count() / 2).saturating_sub(ranks.start);
         let place = |rank: usize| packed.seek(2 * rank as isize);
         let front = place(ranks.start).map_or_else(|| packed.iter(), |pos| packed.iter_from(pos));
