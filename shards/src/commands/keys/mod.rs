@@ -2,6 +2,7 @@
 
 pub(super) mod debug;
 pub(super) mod dump;
+pub(super) mod migrate;
 pub(super) mod moving;
 pub(super) mod object;
 pub(super) mod presence;
