@@ -15,6 +15,7 @@ mod info_persistence;
 mod info_stats;
 mod latency;
 mod memory;
+mod migrate;
 mod monitor;
 mod persistence;
 mod pubsub;
@@ -37,6 +38,7 @@ pub use latency::SpikeQuestion;
 pub(crate) use latency::{AllHistograms, AllSpikes, write_histograms, write_spikes};
 pub use memory::MemoryQuestion;
 pub(crate) use memory::write_memory;
+pub use migrate::Migration;
 pub use renames::Renames;
 pub(crate) use slowlog::write_log;
 
@@ -138,6 +140,8 @@ pub enum Job {
         /// Keys are removed.
         flush: bool,
     },
+    /// Keys go to another server.
+    Migrate(Box<Migration>),
     /// A graceful stop of the server, without a reply unless it fails.
     Stop(Stop),
 }

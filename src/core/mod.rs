@@ -27,6 +27,7 @@ mod later;
 mod load;
 mod logins;
 mod memcached;
+mod migrate;
 mod monitor;
 mod parcels;
 mod pause;
@@ -53,6 +54,7 @@ use inbox::Inbox;
 use jobs::Jobs;
 use later::Laters;
 use load::{Load, Plan};
+use migrate::Migrations;
 use monitor::Monitors;
 use pause::Paused;
 use pinion_io::clock::{Clock, nanos};
@@ -137,6 +139,7 @@ struct Work {
     channels: Listeners,
     cachers: Cachers,
     monitors: Monitors,
+    migrations: Migrations,
     /// Its share of a save.
     share: Option<Share>,
     /// What has become of the cut that this core has asked for.
@@ -222,6 +225,7 @@ impl Core {
     fn new(start: Start) -> io::Result<Self> {
         let Start { index, processor, processors, post, listeners, server } = start;
         let mut ring = Ring::new(Arc::clone(&post.doorbell))?;
+        let migrations = Migrations::new(Arc::clone(&post.doorbell), Arc::clone(&processors));
         let background = Background::new(post.doorbell);
         let mut doors = Vec::new();
         for (listener, door) in listeners {
@@ -229,7 +233,8 @@ impl Core {
             doors.push(door);
         }
         let cron = Cron::new(processor, processors, &server.config.settings());
-        let mut work = Work::new(index, post.owner, Hops::new(post.neighbours), server);
+        let hops = Hops::new(post.neighbours);
+        let mut work = Work::new(index, post.owner, (hops, migrations), server);
         work.settings.tell(work.owner.value());
         work.owner.value().set_meter(nanos);
         work.stats.latencies.enabled = work.settings.latency_tracking;
@@ -281,7 +286,8 @@ impl Core {
         let waits = !self.postponed.is_empty()
             || !self.work.resumable.is_empty()
             || !self.work.asked.is_empty()
-            || self.work.is_cut.is_some();
+            || self.work.is_cut.is_some()
+            || self.work.migrations.is_stirred();
         let again = self.run_cron() | more | leaving | reading | waits;
         self.work.stats.turned(nanos().saturating_sub(began));
         Ok(match (again, busy) {
@@ -309,6 +315,9 @@ impl Core {
         }
         if self.reload.is_some() {
             self.tend_reload();
+        }
+        if self.work.migrations.is_active() {
+            self.tend_migrations();
         }
         self.work.save_on(busy) | self.work.load_on()
     }
@@ -362,7 +371,12 @@ impl Core {
 
 impl Work {
     /// That of core `index`, which serves nobody yet.
-    fn new(index: usize, mut owner: Owner<Shard>, hops: Hops, server: Arc<Server>) -> Self {
+    fn new(
+        index: usize,
+        mut owner: Owner<Shard>,
+        (hops, migrations): (Hops, Migrations),
+        server: Arc<Server>,
+    ) -> Self {
         let (settings_version, settings) = (server.config.version(), server.config.settings());
         let route = Route::new(hops.cores());
         let coordinator = owner.value().coordinator(route.clone());
@@ -382,6 +396,7 @@ impl Work {
             channels: Listeners::new(hops.cores()),
             cachers: Cachers::new(),
             monitors: Monitors::default(),
+            migrations,
             share: None,
             is_cut: None,
             load: None,

@@ -21,6 +21,8 @@ pub(super) enum Client {
     Nobody,
     /// The cut of a snapshot.
     Cut,
+    /// A slice of a MIGRATE, by its place in `Migrations`.
+    Migration(usize),
     /// An EXEC, by its place in `Execs`.
     Exec(usize),
     /// A command that may wait, by the number of its wait.
@@ -263,6 +265,7 @@ impl Work {
                 let replied = replies.pop().expect("it was one command");
                 self.unblock(id, &outcome(&replied));
             }
+            (Client::Migration(key), finished) => self.migrations.hear(key, &finished),
             (Client::Exec(exec), Finished::Halted(id, index)) => {
                 self.run_halted(exec, (id, index));
             }
