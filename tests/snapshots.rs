@@ -14,4 +14,5 @@ mod snapshots {
     mod faults;
     mod kills;
     mod place;
+    mod stops;
 }

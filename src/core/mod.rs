@@ -156,6 +156,8 @@ struct Work {
     last_due: Millis,
     /// No more requests are run.
     is_quiet: bool,
+    /// The turn of `Quiet` that says so.
+    quiet_turn: u64,
     /// All cores were told that nothing of this one's is under way.
     has_settled: bool,
     connections: Vec<Option<Box<Connection>>>,
@@ -405,6 +407,7 @@ impl Work {
             tends_load: false,
             last_due: server.started,
             is_quiet: false,
+            quiet_turn: 0,
             has_settled: false,
             connections: Vec::new(),
             dirty: Vec::new(),
