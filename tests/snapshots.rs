@@ -11,6 +11,7 @@ mod support;
 mod source;
 
 mod snapshots {
+    mod emptied;
     mod faults;
     mod kills;
     mod place;

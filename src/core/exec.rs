@@ -191,7 +191,7 @@ impl Work {
     pub(super) fn finish_exec(&mut self, key: usize, finished: Finished) {
         let mut text = self.spare.pop().unwrap_or_default();
         let mut place = Some(self.execs[key].sequence);
-        let mut flushed = false;
+        let (mut flushed, mut emptied) = (false, false);
         let exec = if let Finished::Replied(replies) = finished {
             let done = self.run_own(key, replies.len());
             assert!(done, "what starts a job halts");
@@ -200,6 +200,7 @@ impl Work {
             let said = std::mem::take(&mut exec.said);
             for ((replied, queued), said) in replies.into_iter().zip(&exec.queue).zip(said) {
                 flushed |= is_flush(&replied);
+                emptied |= self.is_emptied(&replied);
                 match said {
                     Said::Subscribe(change) => {
                         self.fill_next(&exec, place.take(), &text);
@@ -224,6 +225,9 @@ impl Work {
         self.keep_buffer(text);
         if flushed {
             self.tell_flushed();
+        }
+        if emptied {
+            self.save_emptied(None);
         }
         self.release(exec.socket);
     }

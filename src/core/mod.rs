@@ -15,6 +15,7 @@ mod account;
 mod blocked;
 mod channels;
 mod cron;
+mod emptied;
 mod events;
 mod evict;
 mod exec;
@@ -49,6 +50,7 @@ use crate::stats::CoreStats;
 use blocked::Blocked;
 use channels::Listeners;
 use cron::Cron;
+use emptied::Emptied;
 use exec::Execs;
 use inbox::Inbox;
 use jobs::Jobs;
@@ -140,6 +142,7 @@ struct Work {
     cachers: Cachers,
     monitors: Monitors,
     migrations: Migrations,
+    emptied: Emptied,
     /// Its share of a save.
     share: Option<Share>,
     /// What has become of the cut that this core has asked for.
@@ -289,7 +292,8 @@ impl Core {
             || !self.work.resumable.is_empty()
             || !self.work.asked.is_empty()
             || self.work.is_cut.is_some()
-            || self.work.migrations.is_stirred();
+            || self.work.migrations.is_stirred()
+            || self.work.emptied.is_new();
         let again = self.run_cron() | more | leaving | reading | waits;
         self.work.stats.turned(nanos().saturating_sub(began));
         Ok(match (again, busy) {
@@ -317,6 +321,9 @@ impl Core {
         }
         if self.reload.is_some() {
             self.tend_reload();
+        }
+        if self.work.emptied.is_active() {
+            self.tend_emptied();
         }
         if self.work.migrations.is_active() {
             self.tend_migrations();
@@ -399,6 +406,7 @@ impl Work {
             cachers: Cachers::new(),
             monitors: Monitors::default(),
             migrations,
+            emptied: Emptied::default(),
             share: None,
             is_cut: None,
             load: None,

@@ -247,6 +247,10 @@ impl Work {
         match (client, finished) {
             (Client::Command { socket, sequence }, Finished::Replied(mut replies)) => {
                 let replied = replies.pop().expect("it was one command");
+                if self.is_emptied(&replied) {
+                    self.tell_flushed();
+                    return self.save_emptied(Some((socket, sequence, replied)));
+                }
                 self.fill_ended(socket, sequence, &outcome(&replied));
                 if is_flush(&replied) {
                     self.tell_flushed();
