@@ -31,6 +31,7 @@ mod transaction;
 pub(crate) use client_list::line;
 pub use client_list::{Filter, Ids, KillReply, Kind};
 pub(crate) use command_rows::{Entry, categories};
+pub use debug::Population;
 pub(crate) use debug::check_allowed as check_debug;
 pub use info::Sections;
 pub(crate) use info::report;
@@ -140,6 +141,8 @@ pub enum Job {
         /// Keys are removed.
         flush: bool,
     },
+    /// Keys are made, for tests.
+    Populate(Population),
     /// Keys go to another server.
     Migrate(Box<Migration>),
     /// A graceful stop of the server, without a reply unless it fails.

@@ -103,6 +103,10 @@ impl Core {
                     let asker = Asker { socket, place, command, waits: true };
                     self.begin_reload(asker, (save, flush));
                 }
+                Job::Populate(population) => {
+                    let asker = Asker { socket, place, command, waits: true };
+                    self.begin_population(asker, population);
+                }
                 Job::Migrate(order) => {
                     let asker = Asker { socket, place, command, waits: true };
                     self.begin_migration(asker, order);

@@ -32,6 +32,7 @@ mod migrate;
 mod monitor;
 mod parcels;
 mod pause;
+mod populate;
 mod reload;
 mod run;
 mod snapshot;
@@ -66,6 +67,7 @@ use pinion_io::runtime::Background;
 use pinion_shards::route::Route;
 use pinion_shards::transaction::Coordinator;
 use pinion_shards::{Millis, Sender, Shard};
+use populate::Populating;
 use reload::Reload;
 use snapshot::{Home, Share};
 use std::collections::VecDeque;
@@ -143,6 +145,7 @@ struct Work {
     monitors: Monitors,
     migrations: Migrations,
     emptied: Emptied,
+    populating: Populating,
     /// Its share of a save.
     share: Option<Share>,
     /// What has become of the cut that this core has asked for.
@@ -293,7 +296,8 @@ impl Core {
             || !self.work.asked.is_empty()
             || self.work.is_cut.is_some()
             || self.work.migrations.is_stirred()
-            || self.work.emptied.is_new();
+            || self.work.emptied.is_new()
+            || self.work.populating.is_stirred() && !self.work.is_quiet;
         let again = self.run_cron() | more | leaving | reading | waits;
         self.work.stats.turned(nanos().saturating_sub(began));
         Ok(match (again, busy) {
@@ -324,6 +328,9 @@ impl Core {
         }
         if self.work.emptied.is_active() {
             self.tend_emptied();
+        }
+        if self.work.populating.is_stirred() {
+            self.tend_populations();
         }
         if self.work.migrations.is_active() {
             self.tend_migrations();
@@ -407,6 +414,7 @@ impl Work {
             monitors: Monitors::default(),
             migrations,
             emptied: Emptied::default(),
+            populating: Populating::default(),
             share: None,
             is_cut: None,
             load: None,

@@ -11,6 +11,7 @@ use crate::hop::Parcel;
 use crate::snapshot::Stop;
 use pinion_io::runtime;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// What all cores know of a stop that begins with a snapshot.
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub struct Quiet {
     /// Some core has the right to it.
     taken: AtomicBool,
-    /// Odd while cores should run no more requests; rises with every change, so that none is missed.
+    /// Odd while cores should run no more requests; it rises with every change.
     turn: AtomicU64,
     /// Cores that have not yet come to rest.
     left: AtomicUsize,
@@ -102,13 +103,9 @@ impl Core {
     /// Goes on with a stop.
     pub(super) fn tend_stop(&mut self) {
         let Some(mut stopping) = self.stopping.take() else { return };
-        let server = &self.work.server;
+        let server = Arc::clone(&self.work.server);
         match stopping.stage {
-            Stage::Asking => {
-                if self.ask_for_quiet() {
-                    stopping.stage = Stage::Quieting;
-                }
-            }
+            Stage::Asking if self.ask_for_quiet() => stopping.stage = Stage::Quieting,
             Stage::Quieting if server.quiet.is_reached() => {
                 stopping.stage = Stage::Waiting;
             }

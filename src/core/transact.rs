@@ -21,6 +21,8 @@ pub(super) enum Client {
     Nobody,
     /// The cut of a snapshot.
     Cut,
+    /// Some keys of DEBUG POPULATE, by its place in `Populating`.
+    Population(usize),
     /// A slice of a MIGRATE, by its place in `Migrations`.
     Migration(usize),
     /// An EXEC, by its place in `Execs`.
@@ -269,6 +271,7 @@ impl Work {
                 let replied = replies.pop().expect("it was one command");
                 self.unblock(id, &outcome(&replied));
             }
+            (Client::Population(key), _) => self.populating.hear(key),
             (Client::Migration(key), finished) => self.migrations.hear(key, &finished),
             (Client::Exec(exec), Finished::Halted(id, index)) => {
                 self.run_halted(exec, (id, index));
