@@ -11,7 +11,7 @@ use super::transact::{Client, is_flush, outcome};
 use crate::acl::Denied;
 use crate::commands::{Found, Outcome, SessionRow};
 use crate::connection::Stall;
-use crate::session::Queued;
+use crate::session::{Queued, ReplyMode};
 use pinion_io::clock::nanos;
 use pinion_io::resp::{Protocol, Reply};
 use pinion_io::ring::SocketId;
@@ -44,6 +44,8 @@ pub(super) struct Exec {
 enum Said {
     /// Its reply; empty for a command of a shard.
     Reply(Vec<u8>),
+    /// The same of CLIENT REPLY, and whether what comes from now on is heard.
+    Heard(Vec<u8>, bool),
     /// It subscribes, which is done, and said, in the end.
     Subscribe(Change),
 }
@@ -177,6 +179,10 @@ impl Work {
             Outcome::Monitor => self.begin_monitor(socket),
             _ => {}
         }
+        if row.row.name == "client|reply" {
+            let mode = self.connection(socket).map(|client| client.session.reply_mode);
+            return Some(Said::Heard(said, mode != Some(ReplyMode::Off)));
+        }
         Some(Said::Reply(said))
     }
 
@@ -197,7 +203,7 @@ impl Work {
             assert!(done, "what starts a job halts");
             let mut exec = self.execs.remove(key);
             Reply::new(&mut text, exec.protocol).array(replies.len());
-            let said = std::mem::take(&mut exec.said);
+            let (said, mut heard) = (std::mem::take(&mut exec.said), true);
             for ((replied, queued), said) in replies.into_iter().zip(&exec.queue).zip(said) {
                 flushed |= is_flush(&replied);
                 emptied |= self.is_emptied(&replied);
@@ -208,11 +214,18 @@ impl Work {
                         self.subscribe_next(exec.socket, &change);
                     }
                     Said::Reply(said) => {
+                        let mark = text.len();
                         self.put_reply(exec.socket, &replied, queued, &mut text);
                         text.extend_from_slice(&said);
+                        text.truncate(if heard { text.len() } else { mark });
+                    }
+                    Said::Heard(said, hears) => {
+                        heard = hears;
+                        text.extend_from_slice(if heard { &said } else { b"" });
                     }
                 }
             }
+            self.end_skip(exec.socket);
             self.note_running(exec.socket, None);
             exec
         } else {
@@ -230,6 +243,15 @@ impl Work {
             self.save_emptied(None);
         }
         self.release(exec.socket);
+    }
+
+    /// Has the next request go unanswered, and no more, if one of these commands has asked for that.
+    fn end_skip(&mut self, socket: SocketId) {
+        let Some(connection) = self.connection(socket) else { return };
+        let mode = &mut connection.session.reply_mode;
+        if *mode == ReplyMode::SkipNext {
+            *mode = mode.next();
+        }
     }
 
     /// Adds the reply of a command of a shard, which is empty for one of the session.
