@@ -131,6 +131,8 @@ struct Work {
     server: Arc<Server>,
     settings: Arc<Settings>,
     settings_version: u64,
+    /// What `flush::strained_bytes` makes of them.
+    strained_bytes: usize,
     acl_version: u64,
     owner: Owner<Shard>,
     route: Route,
@@ -396,12 +398,14 @@ impl Work {
         let (settings_version, settings) = (server.config.version(), server.config.settings());
         let route = Route::new(hops.cores());
         let coordinator = owner.value().coordinator(route.clone());
+        let strained_bytes = flush::strained_bytes(&settings);
         Self {
             index,
             route,
             unix_path: Peer::Unix(settings.unixsocket.as_str().into()),
             settings,
             settings_version,
+            strained_bytes,
             acl_version: 0,
             owner,
             coordinator,
@@ -449,6 +453,7 @@ impl Work {
         if version != self.settings_version {
             self.settings = self.server.config.settings();
             self.settings_version = version;
+            self.strained_bytes = flush::strained_bytes(&self.settings);
             self.settings.tell(self.owner.value());
             self.slow.follow(&self.settings);
             self.stats.latencies.enabled = self.settings.latency_tracking;
