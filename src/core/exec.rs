@@ -33,6 +33,9 @@ pub(super) struct Exec {
     answers: bool,
     protocol: Protocol,
     queue: Vec<Queued>,
+    /// For so many of the first it is decided whether the user may run them: up to the next that
+    /// may change what it may.
+    checked: usize,
     /// What came of the commands of the session that have run.
     said: Vec<Said>,
     /// Where the transaction stands still, if it does.
@@ -57,6 +60,19 @@ fn halts(row: &SessionRow) -> bool {
     !matches!(name, "ping" | "echo" | "select" | "time") && !name.ends_with("subscribe")
 }
 
+/// True if a command may change as whom its client speaks, or what that one may do.
+fn changes_user(queued: &Queued) -> bool {
+    let name = queued.found.row().name;
+    matches!(name, "auth" | "hello" | "config|set") || name.starts_with("acl|")
+}
+
+/// Where those commands end that are looked at together: with the first, from `from` on, that may
+/// change what comes behind it.
+fn checked_end(queue: &[Queued], from: usize) -> usize {
+    let mut rest = queue.iter().skip(from);
+    rest.position(changes_user).map_or(queue.len(), |at| from + at + 1)
+}
+
 impl Work {
     /// Runs what a client has queued; false if a lane is full.
     pub(super) fn run_exec(&mut self, request: &Request) -> bool {
@@ -75,7 +91,8 @@ impl Work {
             connection.stall = Stall::Exec;
             connection.session.note_running(Some(queue.len()));
         }
-        self.recheck(request.socket, &mut queue);
+        let checked = checked_end(&queue, 0);
+        self.recheck(request.socket, &mut queue[..checked]);
         if self.monitors.watched {
             for queued in queue.iter().filter(|queued| queued.denied.is_none()) {
                 self.show(request.socket, &queued.words.args(), queued.found.row());
@@ -85,8 +102,12 @@ impl Work {
         let mut db = place.db;
         let commands: Vec<_> = queue
             .iter_mut()
-            .map(|queued| match queued.found {
+            .enumerate()
+            .map(|(index, queued)| match queued.found {
                 _ if queued.denied.is_some() => Asked::Home { halts: false },
+                Found::Shard(row) if index >= checked => {
+                    Asked::Shard(row, db, queued.words.clone())
+                }
                 Found::Shard(row) => {
                     stats.command_late(row);
                     Asked::Shard(row, db, std::mem::take(&mut queued.words))
@@ -106,7 +127,7 @@ impl Work {
         let (socket, sequence) = (request.socket, place.sequence);
         let (answers, protocol) = (place.answers, place.protocol);
         let (said, halted) = (Vec::new(), None);
-        let exec = Exec { socket, sequence, answers, protocol, queue, said, halted };
+        let exec = Exec { socket, sequence, answers, protocol, queue, checked, said, halted };
         let exec = self.execs.insert(exec);
         let watcher = self.watcher(socket);
         let (client, speaker) = (Client::Exec(exec), place.speaker);
@@ -136,9 +157,31 @@ impl Work {
         if !self.run_own(key, until + 1) {
             return;
         }
+        self.check_rest(key, (id, until));
         let (socket, begun) = (self.execs[key].socket, self.execs[key].protocol);
         let protocol = self.connection(socket).map_or(begun, |client| client.session.protocol);
         self.coordinator.go_on_after((id, until), protocol, &mut &self.server.tickets);
+    }
+
+    /// Looks at the commands behind one that may have changed what the user may do, once that has
+    /// run, and leaves out what is not allowed.
+    fn check_rest(&mut self, key: usize, (id, until): (TransactionId, usize)) {
+        let Exec { ref queue, checked, socket, .. } = self.execs[key];
+        let from = until + 1;
+        if checked > from || checked == queue.len() {
+            return;
+        }
+        let end = checked_end(queue, from);
+        let mut queue = std::mem::take(&mut self.execs[key].queue);
+        self.recheck(socket, &mut queue[from..end]);
+        for (index, queued) in queue.iter().enumerate().take(end).skip(from) {
+            match queued.found {
+                Found::Shard(_) if queued.denied.is_some() => self.coordinator.skip(id, index),
+                Found::Shard(row) => self.stats.command_late(row),
+                Found::Session(_) => {}
+            }
+        }
+        (self.execs[key].queue, self.execs[key].checked) = (queue, end);
     }
 
     /// Runs what is the session's own among the first `end` commands; false if a job is awaited.
