@@ -48,8 +48,8 @@ pub fn guard(
     if session.login.is_limited() {
         check(row, args, session)?;
     }
-    if saves.has_failed() {
-        check_saved(row, settings)?;
+    if saves.has_failed() && is_unsaved(row, settings) {
+        return Err(Refusal::Unsaved(row));
     }
     if session.is_bound() {
         check_bound(row, session)?;
@@ -64,12 +64,12 @@ pub const UNSAVED: &str = "MISCONF Redis is configured to save RDB snapshots, bu
     (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB \
     error.";
 
-/// Looks at a request while the last snapshot has failed. PING tells those who look after the
-/// server.
+/// True if a command is refused while the last snapshot has failed. PING tells those who look after
+/// the server.
 #[cold]
-fn check_saved(row: &'static Row, settings: &SnapshotSettings) -> Result<(), Refusal> {
+pub fn is_unsaved(row: &Row, settings: &SnapshotSettings) -> bool {
     let changes = row.flags.has(Flags::WRITE) || row.name == "ping";
-    if settings.refuse_unsaved() && changes { Err(Refusal::Unsaved(row)) } else { Ok(()) }
+    settings.refuse_unsaved() && changes
 }
 
 /// Looks at the request of a client that hears what is no reply to it.

@@ -278,9 +278,27 @@ pub fn is_secret(row: &Row, args: &Args<'_>, index: usize) -> bool {
                 && index % 2 == 1
                 && SECRET_SETTINGS.iter().any(|name| args.is(index - 1, name))
         }
+        "migrate" => is_password(args, index),
         "acl|setuser" | "acl|getuser" | "acl|deluser" => index > 1,
         _ => false,
     }
+}
+
+/// True for a user or a password among the options of MIGRATE.
+fn is_password(args: &Args<'_>, index: usize) -> bool {
+    let mut option = 6;
+    while option < index && !args.is(option, "KEYS") {
+        let words = match () {
+            () if args.is(option, "AUTH") => 1,
+            () if args.is(option, "AUTH2") => 2,
+            () => 0,
+        };
+        if index <= option + words {
+            return true;
+        }
+        option += 1 + words;
+    }
+    false
 }
 
 #[cfg(test)]
@@ -314,6 +332,14 @@ mod tests {
         assert_eq!(
             shown("config|set", &["config", "set", "timeout", "1", "REQUIREPASS", "p"]),
             ["config", "set", "timeout", "1", "REQUIREPASS", hidden]
+        );
+        assert_eq!(
+            shown("migrate", &["m", "h", "1", "", "0", "5", "copy", "auth2", "keys", "p", "keys"]),
+            ["m", "h", "1", "", "0", "5", "copy", "auth2", hidden, hidden, "keys"]
+        );
+        assert_eq!(
+            shown("migrate", &["m", "h", "1", "", "0", "5", "auth", "p", "keys", "auth", "k"]),
+            ["m", "h", "1", "", "0", "5", "auth", hidden, "keys", "auth", "k"]
         );
     }
 

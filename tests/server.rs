@@ -15,6 +15,7 @@ mod server {
     mod limits;
     mod long;
     mod memcached;
+    mod migrate;
     mod process;
     mod queues;
     mod slow;

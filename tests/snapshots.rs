@@ -11,7 +11,9 @@ mod support;
 mod source;
 
 mod snapshots {
+    mod emptied;
     mod faults;
     mod kills;
     mod place;
+    mod stops;
 }

@@ -13,6 +13,7 @@ pub mod disk;
 // Room: boxes through atomic pointers, a cell behind an atomic word. Model: `mesh::model`.
 pub mod mesh;
 pub mod net;
+pub mod outgoing;
 #[allow(unsafe_code)]
 // Room: memory the kernel reads and writes. Tests: `ring::tests`, the black box.
 pub mod ring;

@@ -60,3 +60,10 @@ pub const DISK_SPARE_BUFFERS_MAX: usize = 2;
 pub const DIRECTORY_NAMES_MAX: usize = 1 << 20;
 
 const _: () = assert!(DISK_BLOCK_BYTES.is_power_of_two());
+
+/// Bytes of requests to another server that wait to be written, from which on none should come.
+pub const OUTGOING_BYTES_MAX: usize = 1024 * 1024;
+/// Requests to another server that may go unanswered while more are written.
+pub const OUTGOING_UNANSWERED_MAX: usize = 128;
+/// Longest answer of another server, in bytes.
+pub const OUTGOING_LINE_BYTES_MAX: usize = 4096;

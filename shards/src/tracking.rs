@@ -56,7 +56,7 @@ impl Speaker {
     }
 
     /// The same client, of whose reads nothing is to be remembered.
-    pub(crate) fn without_memory(self) -> Self {
+    pub fn without_memory(self) -> Self {
         let own = Self::new(self.client(), self.home(), false);
         if self.is_silent() { own.silent() } else { own }
     }

@@ -157,16 +157,13 @@ fn write_key_spec(spec: &KeySpec, reply: &mut Reply<'_>) {
     reply.bulk(b"flags");
     write_access(spec.access, reply);
     match spec.begin {
-        Begin::Index(index) => {
+        Begin::Index(index) | Begin::Unless(index, ..) => {
             write_part("begin_search", "index", &[("index", index.into())], reply);
         }
         Begin::Keyword(word, from, _) | Begin::LastKeyword(word, from, _) => {
-            write_kind("begin_search", "keyword", 2, reply);
-            reply.bulk(b"keyword");
-            reply.bulk(word.as_bytes());
-            reply.bulk(b"startfrom");
-            reply.int(from.into());
+            write_keyword(word, from.into(), reply);
         }
+        Begin::Tail(word, ..) => write_keyword(word, FROM_END, reply),
     }
     match spec.find {
         Find::Range { last, step, limit } => {
@@ -179,6 +176,17 @@ fn write_key_spec(spec: &KeySpec, reply: &mut Reply<'_>) {
             write_part("find_keys", "keynum", &numbers, reply);
         }
     }
+}
+
+/// Where clients begin that look for an option from the end on: at the word before the last.
+const FROM_END: i64 = -2;
+
+fn write_keyword(word: &str, from: i64, reply: &mut Reply<'_>) {
+    write_kind("begin_search", "keyword", 2, reply);
+    reply.bulk(b"keyword");
+    reply.bulk(word.as_bytes());
+    reply.bulk(b"startfrom");
+    reply.int(from);
 }
 
 fn write_part(part: &str, kind: &str, numbers: &[(&str, i64)], reply: &mut Reply<'_>) {
@@ -203,7 +211,9 @@ fn write_kind(part: &str, kind: &str, len: usize, reply: &mut Reply<'_>) {
 fn key_range(row: &Row) -> [i64; 3] {
     let mut range = [0; 3];
     for spec in row.keys {
-        let (Begin::Index(index), Find::Range { last, step, .. }) = (spec.begin, spec.find) else {
+        let (Begin::Index(index) | Begin::Unless(index, ..), Find::Range { last, step, .. }) =
+            (spec.begin, spec.find)
+        else {
             continue;
         };
         let first = i64::from(index);

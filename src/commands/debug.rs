@@ -5,8 +5,9 @@ use crate::config::{Settings, parse_bytes};
 use crate::errand::Errand;
 use crate::session::Session;
 use pinion_io::resp::{Protocol, Reply};
-use pinion_shards::commands::{Args, Flags, Group, Plan, Row};
+use pinion_shards::commands::{Args, Flags, Group, Plan, Row, parse_int};
 use pinion_shards::error::Error;
+use pinion_shards::limits::STRING_BYTES_MAX;
 use std::time::Duration;
 
 /// What DEBUG QUICKLIST-PACKED-THRESHOLD takes at most: 1 MiB less than 4 GiB, as in Redis.
@@ -55,7 +56,13 @@ fn debug(
     } else if is_nothing(args) {
         reply.ok();
     } else if args.is(1, "RELOAD") {
+        check_alone(context)?;
         return reload(args);
+    } else if (3..=5).contains(&args.len()) && args.is(1, "POPULATE") {
+        check_alone(context)?;
+        return populate(args);
+    } else if (3..=4).contains(&args.len()) && args.is(1, "HTSTATS") {
+        write_tables(context, args, reply)?;
     } else if args.len() == 2 && args.is(1, "LOADAOF") {
         return Err(Error::Text("ERR this server has no append-only file yet"));
     } else if args.len() == 3 && args.is(1, "LOG") {
@@ -65,6 +72,52 @@ fn debug(
         return Ok(refuse_words("DEBUG", args, reply));
     }
     Ok(Outcome::Done)
+}
+
+/// Refuses in EXEC what needs all keys for itself: EXEC holds some.
+fn check_alone(context: &Context<'_>) -> Result<(), Error> {
+    if context.session.is_in_exec() { Err(IN_EXEC) } else { Ok(()) }
+}
+
+const IN_EXEC: Error = Error::Text("ERR this is not supported inside MULTI by this server");
+
+/// Keys to be made.
+#[derive(Clone, Debug)]
+pub struct Population {
+    /// How many.
+    pub keys: u64,
+    /// What their names begin with, before `:` and a number.
+    pub prefix: Vec<u8>,
+    /// Bytes of each value; 0 for as many as there is to say.
+    pub size: u64,
+}
+
+/// DEBUG POPULATE count [prefix] [size]
+fn populate(args: &Args<'_>) -> Result<Outcome, Error> {
+    let number = |index, max| match args.try_at(index).map(parse_int) {
+        None => Ok(0),
+        Some(Some(number)) if (0..=max).contains(&number) => Ok(number as u64),
+        _ => Err(Error::Text("ERR value is out of range, must be positive")),
+    };
+    let (keys, size) = (number(2, i64::MAX)?, number(4, STRING_BYTES_MAX as i64)?);
+    let prefix = args.try_at(3).unwrap_or(b"key").to_vec();
+    Ok(Outcome::Start(Job::Populate(Population { keys, prefix, size })))
+}
+
+/// DEBUG HTSTATS db [FULL]
+fn write_tables(
+    context: &Context<'_>,
+    args: &Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<(), Error> {
+    let db = args.int(2)?;
+    if !u64::try_from(db).is_ok_and(|db| db < context.settings.databases) {
+        return Err(Error::Text("ERR Out of range database"));
+    }
+    let text =
+        "[Dictionary HT]\nTables grow by segments, and none is ever rehashed.\n[Expires HT]\n";
+    reply.verbatim(b"txt", text.as_bytes());
+    Ok(())
 }
 
 /// DEBUG RELOAD [NOSAVE] [NOFLUSH] [MERGE]
@@ -208,10 +261,14 @@ const HELP: &[&str] = &[
     "    Digest the value of each key.",
     "ERROR <string>",
     "    Answer this error.",
+    "HTSTATS <db> [FULL]",
+    "    Say that there are no tables of the kind that this is about.",
     "LOG <message>",
     "    Write <message> to the server's log.",
     "OBJECT <key>",
     "    Show how a value is held.",
+    "POPULATE <count> [<prefix>] [<size>]",
+    "    Make keys <prefix>:<number> that are not there, with values of so many bytes.",
     "PROTOCOL <type>",
     "    Answer a sample: string, integer, double, bignum, null, array, set, map, attrib, push,",
     "    verbatim, true, false.",

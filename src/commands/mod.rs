@@ -15,6 +15,7 @@ mod info_persistence;
 mod info_stats;
 mod latency;
 mod memory;
+mod migrate;
 mod monitor;
 mod persistence;
 mod pubsub;
@@ -30,6 +31,7 @@ mod transaction;
 pub(crate) use client_list::line;
 pub use client_list::{Filter, Ids, KillReply, Kind};
 pub(crate) use command_rows::{Entry, categories};
+pub use debug::Population;
 pub(crate) use debug::check_allowed as check_debug;
 pub use info::Sections;
 pub(crate) use info::report;
@@ -37,6 +39,7 @@ pub use latency::SpikeQuestion;
 pub(crate) use latency::{AllHistograms, AllSpikes, write_histograms, write_spikes};
 pub use memory::MemoryQuestion;
 pub(crate) use memory::write_memory;
+pub use migrate::Migration;
 pub use renames::Renames;
 pub(crate) use slowlog::write_log;
 
@@ -138,6 +141,10 @@ pub enum Job {
         /// Keys are removed.
         flush: bool,
     },
+    /// Keys are made, for tests.
+    Populate(Population),
+    /// Keys go to another server.
+    Migrate(Box<Migration>),
     /// A graceful stop of the server, without a reply unless it fails.
     Stop(Stop),
 }

@@ -2,7 +2,7 @@
 
 use super::{
     SessionRow, acl, client, cluster, command, config, connection, debug, info, latency, memory,
-    monitor, persistence, pubsub, replication, server, slowlog, transaction,
+    migrate, monitor, persistence, pubsub, replication, server, slowlog, transaction,
 };
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Plan, Row};
@@ -25,6 +25,7 @@ static FAMILIES: &[&[SessionRow]] = &[
     slowlog::ROWS,
     latency::ROWS,
     memory::ROWS,
+    migrate::ROWS,
     replication::ROWS,
 ];
 

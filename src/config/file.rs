@@ -19,17 +19,17 @@ pub(super) struct Directive {
     /// Its name, in lower case.
     pub(super) name: String,
     /// Its other words.
-    pub(super) words: Vec<String>,
+    pub(super) words: Vec<Vec<u8>>,
     /// The file and line, for those who hear of a mistake.
     pub(super) place: String,
 }
 
 /// The words of a line; none if quotes are left open or something stands right behind one.
-pub(super) fn split(line: &str) -> Option<Vec<String>> {
+pub(super) fn split(line: &str) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
     let mut rest = line.trim_start().chars().peekable();
     while rest.peek().is_some() {
-        let mut word = String::new();
+        let mut word = Vec::new();
         while let Some(&c) = rest.peek() {
             rest.next();
             match c {
@@ -40,7 +40,7 @@ pub(super) fn split(line: &str) -> Option<Vec<String>> {
                         return None;
                     }
                 }
-                _ => word.push(c),
+                _ => add(c, &mut word),
             }
         }
         words.push(word);
@@ -51,52 +51,64 @@ pub(super) fn split(line: &str) -> Option<Vec<String>> {
 
 type Rest<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
+fn add(c: char, word: &mut Vec<u8>) {
+    word.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
 /// Reads up to the closing quote.
-fn read_quoted(quote: char, rest: &mut Rest<'_>, word: &mut String) -> Option<()> {
+fn read_quoted(quote: char, rest: &mut Rest<'_>, word: &mut Vec<u8>) -> Option<()> {
     loop {
         match rest.next()? {
             c if c == quote => return Some(()),
             '\\' if quote == '"' => match rest.next()? {
-                'n' => word.push('\n'),
-                'r' => word.push('\r'),
-                't' => word.push('\t'),
-                'b' => word.push('\u{8}'),
-                'a' => word.push('\u{7}'),
+                'n' => word.push(b'\n'),
+                'r' => word.push(b'\r'),
+                't' => word.push(b'\t'),
+                'b' => word.push(8),
+                'a' => word.push(7),
                 'x' => {
                     let mut ahead = rest.clone();
                     let digits: String = ahead.by_ref().take(2).collect();
                     match u8::from_str_radix(&digits, 16) {
                         Ok(byte) if digits.len() == 2 => {
-                            word.push(char::from(byte));
+                            word.push(byte);
                             *rest = ahead;
                         }
-                        _ => word.push('x'),
+                        _ => word.push(b'x'),
                     }
                 }
-                c => word.push(c),
+                c => add(c, word),
             },
             '\\' if rest.peek() == Some(&'\'') => {
                 rest.next();
-                word.push('\'');
+                word.push(b'\'');
             }
-            c => word.push(c),
+            c => add(c, word),
         }
     }
 }
 
+/// Words as one text.
+fn joined(words: &[Vec<u8>]) -> String {
+    String::from_utf8_lossy(&words.join(&b' ')).into_owned()
+}
+
 /// A text as one word of a line, in quotes.
-pub(super) fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &[u8]) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            c if c.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c => quoted.push(c),
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\\' => quoted.extend(['\\', c]),
+                '\n' => quoted.push_str("\\n"),
+                '\r' => quoted.push_str("\\r"),
+                '\t' => quoted.push_str("\\t"),
+                c if c.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
+                c => quoted.push(c),
+            }
         }
+        chunk.invalid().iter().for_each(|byte| quoted.push_str(&format!("\\x{byte:02x}")));
     }
     quoted.push('"');
     quoted
@@ -133,13 +145,13 @@ fn read_into(path: &str, depth: usize, found: &mut Vec<Directive>) -> Result<(),
         let Some(mut words) = split(line) else {
             return Err(format!("{place}: quotes are left open in '{line}'"));
         };
-        let name = words.remove(0).to_ascii_lowercase();
+        let name = String::from_utf8_lossy(&words.remove(0)).to_ascii_lowercase();
         if name == "include" {
             if depth == 0 {
                 return Err(format!("{place}: files include each other without end"));
             }
             for path in &words {
-                read_into(path, depth - 1, found)?;
+                read_into(&String::from_utf8_lossy(path), depth - 1, found)?;
             }
             continue;
         }
@@ -167,18 +179,18 @@ pub(super) fn apply(
 ) -> Result<(), String> {
     let mut saved = false;
     for Directive { name, words, place } in directives {
-        let text = words.join(" ");
+        let text = joined(words);
         match name.as_str() {
             "rename-command" => match &words[..] {
                 [from, to] => {
-                    let renamed = settings.renames.add(from, to);
+                    let [from, to] = [from, to].map(|word| String::from_utf8_lossy(word));
+                    let renamed = settings.renames.add(&from, &to);
                     renamed.map_err(|error| format!("{place}: {error}"))?;
                 }
                 _ => return Err(format!("{place}: rename-command takes two words")),
             },
             "user" => {
-                let words: Vec<_> = words.iter().map(|word| word.clone().into_bytes()).collect();
-                settings.add_user(&words).map_err(|error| format!("{place}: {error}"))?;
+                settings.add_user(words).map_err(|error| format!("{place}: {error}"))?;
             }
             "save" if saved && !text.is_empty() => {
                 let before = show_save_points(&settings.snapshots.save_points);
@@ -221,7 +233,8 @@ mod tests {
 
     #[test]
     fn words_and_quotes() {
-        let words = |line: &str| split(line).map(|words| words.join("|"));
+        let words =
+            |line: &str| split(line).map(|words| String::from_utf8(words.join(&b'|')).unwrap());
         assert_eq!(words("  save 900   1 ").as_deref(), Some("save|900|1"));
         assert_eq!(words(r#"a "b c" 'd e' "" "#).as_deref(), Some("a|b c|d e|"));
         assert_eq!(words(r#""\x41\n\"\q" 'it\'s'"#).as_deref(), Some("A\n\"q|it's"));
@@ -229,8 +242,10 @@ mod tests {
         for bad in [r#""open"#, "'open", r#""a"b"#, r#""a\"#] {
             assert_eq!(words(bad), None, "{bad}");
         }
-        for text in ["plain", "two words", "q\"uo\\te", "line\nend\u{1}", ""] {
-            assert_eq!(split(&quoted(text)), Some(vec![text.to_owned()]));
+        for text in
+            [&b"plain"[..], b"two words", b"q\"uo\\te", b"line\nend\x01", b"", b"\xff\xc3\xa9"]
+        {
+            assert_eq!(split(&quoted(text)), Some(vec![text.to_vec()]));
         }
     }
 
@@ -238,7 +253,8 @@ mod tests {
     fn a_file_is_honoured_and_what_is_not_known_is_named() {
         let directive = |line: &str| {
             let mut words = split(line).unwrap();
-            Directive { name: words.remove(0), words, place: "f".into() }
+            let name = String::from_utf8(words.remove(0)).unwrap();
+            Directive { name, words, place: "f".into() }
         };
         let lines = [
             "timeout 7",

@@ -83,9 +83,11 @@ fn user_lines(settings: &Settings, users: &Users) -> Vec<String> {
 
 /// A word as a file has it: in quotes only where it must be.
 fn word(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
     let plain = |c: char| !c.is_ascii_control() && !matches!(c, ' ' | '"' | '\'' | '\\');
-    if !text.is_empty() && text.chars().all(plain) { text.into_owned() } else { quoted(&text) }
+    match std::str::from_utf8(text) {
+        Ok(text) if !text.is_empty() && text.chars().all(plain) => text.to_owned(),
+        _ => quoted(text),
+    }
 }
 
 /// The text of the file with the settings in force; with `all`, those at their defaults as well.
@@ -98,7 +100,9 @@ fn rewritten(old: &str, settings: &Settings, users: &[String], all: bool) -> Str
     let mut done = HashSet::new();
     for line in old.lines() {
         let bare = line.trim();
-        let name = split(bare).and_then(|words| words.first().map(|name| name.to_lowercase()));
+        let name = split(bare).and_then(|words| {
+            words.first().map(|name| String::from_utf8_lossy(name).to_lowercase())
+        });
         if name.as_deref() == Some(USER) {
             out.extend(users.take().into_iter().flatten().cloned());
             continue;
@@ -152,8 +156,8 @@ fn lines(flag: &Flag, settings: &mut Settings) -> Vec<String> {
     }
     let value = match flag.value {
         Value::Bytes(..) | Value::Kept(_, Form::Bytes(..)) => with_unit(&text),
-        Value::Text(_) | Value::Kept(_, Form::Text) => quoted(&text),
-        _ if text.is_empty() => quoted(&text),
+        Value::Text(_) | Value::Kept(_, Form::Text) => quoted(text.as_bytes()),
+        _ if text.is_empty() => quoted(text.as_bytes()),
         _ => text,
     };
     vec![format!("{name} {value}")]
@@ -212,6 +216,16 @@ mod tests {
         );
         assert_eq!(rewritten(&new, &settings, &lines, false), new);
         assert_eq!(rewritten("port 6379\n", &settings, &lines, false).lines().count(), 4);
+        users.set(b"b\xffb\xc3\xa9", &[b"~\xfe*"], false).unwrap();
+        let lines = user_lines(&Settings::initial(), &users);
+        let line = lines.iter().find(|line| line.contains("\\xff")).unwrap();
+        assert!(
+            line.starts_with("user \"b\\xffb\u{e9}\" ") && line.contains(" \"~\\xfe*\" "),
+            "{line}"
+        );
+        let words = split(line).unwrap();
+        assert_eq!(words[1], b"b\xffb\xc3\xa9");
+        assert!(words.contains(&b"~\xfe*".to_vec()));
         let apart = Settings { acl_file: "users".into(), ..settings };
         assert!(user_lines(&apart, &users).is_empty());
     }
@@ -227,7 +241,7 @@ mod tests {
             .filter(|line| !line.starts_with('#'))
             .map(|line| {
                 let mut words = split(line).unwrap();
-                let name = words.remove(0);
+                let name = String::from_utf8(words.remove(0)).unwrap();
                 super::super::file::Directive { name, words, place: "f".into() }
             })
             .collect();

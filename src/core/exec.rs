@@ -11,7 +11,7 @@ use super::transact::{Client, is_flush, outcome};
 use crate::acl::Denied;
 use crate::commands::{Found, Outcome, SessionRow};
 use crate::connection::Stall;
-use crate::session::Queued;
+use crate::session::{Queued, ReplyMode};
 use pinion_io::clock::nanos;
 use pinion_io::resp::{Protocol, Reply};
 use pinion_io::ring::SocketId;
@@ -33,6 +33,9 @@ pub(super) struct Exec {
     answers: bool,
     protocol: Protocol,
     queue: Vec<Queued>,
+    /// For so many of the first it is decided whether the user may run them: up to the next that
+    /// may change what it may.
+    checked: usize,
     /// What came of the commands of the session that have run.
     said: Vec<Said>,
     /// Where the transaction stands still, if it does.
@@ -44,6 +47,8 @@ pub(super) struct Exec {
 enum Said {
     /// Its reply; empty for a command of a shard.
     Reply(Vec<u8>),
+    /// The same of CLIENT REPLY, and whether what comes from now on is heard.
+    Heard(Vec<u8>, bool),
     /// It subscribes, which is done, and said, in the end.
     Subscribe(Change),
 }
@@ -53,6 +58,19 @@ enum Said {
 fn halts(row: &SessionRow) -> bool {
     let name = row.row.name;
     !matches!(name, "ping" | "echo" | "select" | "time") && !name.ends_with("subscribe")
+}
+
+/// True if a command may change as whom its client speaks, or what that one may do.
+fn changes_user(queued: &Queued) -> bool {
+    let name = queued.found.row().name;
+    matches!(name, "auth" | "hello" | "config|set") || name.starts_with("acl|")
+}
+
+/// Where those commands end that are looked at together: with the first, from `from` on, that may
+/// change what comes behind it.
+fn checked_end(queue: &[Queued], from: usize) -> usize {
+    let mut rest = queue.iter().skip(from);
+    rest.position(changes_user).map_or(queue.len(), |at| from + at + 1)
 }
 
 impl Work {
@@ -73,7 +91,8 @@ impl Work {
             connection.stall = Stall::Exec;
             connection.session.note_running(Some(queue.len()));
         }
-        self.recheck(request.socket, &mut queue);
+        let checked = checked_end(&queue, 0);
+        self.recheck(request.socket, &mut queue[..checked]);
         if self.monitors.watched {
             for queued in queue.iter().filter(|queued| queued.denied.is_none()) {
                 self.show(request.socket, &queued.words.args(), queued.found.row());
@@ -83,8 +102,12 @@ impl Work {
         let mut db = place.db;
         let commands: Vec<_> = queue
             .iter_mut()
-            .map(|queued| match queued.found {
+            .enumerate()
+            .map(|(index, queued)| match queued.found {
                 _ if queued.denied.is_some() => Asked::Home { halts: false },
+                Found::Shard(row) if index >= checked => {
+                    Asked::Shard(row, db, queued.words.clone())
+                }
                 Found::Shard(row) => {
                     stats.command_late(row);
                     Asked::Shard(row, db, std::mem::take(&mut queued.words))
@@ -104,7 +127,7 @@ impl Work {
         let (socket, sequence) = (request.socket, place.sequence);
         let (answers, protocol) = (place.answers, place.protocol);
         let (said, halted) = (Vec::new(), None);
-        let exec = Exec { socket, sequence, answers, protocol, queue, said, halted };
+        let exec = Exec { socket, sequence, answers, protocol, queue, checked, said, halted };
         let exec = self.execs.insert(exec);
         let watcher = self.watcher(socket);
         let (client, speaker) = (Client::Exec(exec), place.speaker);
@@ -134,9 +157,31 @@ impl Work {
         if !self.run_own(key, until + 1) {
             return;
         }
+        self.check_rest(key, (id, until));
         let (socket, begun) = (self.execs[key].socket, self.execs[key].protocol);
         let protocol = self.connection(socket).map_or(begun, |client| client.session.protocol);
         self.coordinator.go_on_after((id, until), protocol, &mut &self.server.tickets);
+    }
+
+    /// Looks at the commands behind one that may have changed what the user may do, once that has
+    /// run, and leaves out what is not allowed.
+    fn check_rest(&mut self, key: usize, (id, until): (TransactionId, usize)) {
+        let Exec { ref queue, checked, socket, .. } = self.execs[key];
+        let from = until + 1;
+        if checked > from || checked == queue.len() {
+            return;
+        }
+        let end = checked_end(queue, from);
+        let mut queue = std::mem::take(&mut self.execs[key].queue);
+        self.recheck(socket, &mut queue[from..end]);
+        for (index, queued) in queue.iter().enumerate().take(end).skip(from) {
+            match queued.found {
+                Found::Shard(_) if queued.denied.is_some() => self.coordinator.skip(id, index),
+                Found::Shard(row) => self.stats.command_late(row),
+                Found::Session(_) => {}
+            }
+        }
+        (self.execs[key].queue, self.execs[key].checked) = (queue, end);
     }
 
     /// Runs what is the session's own among the first `end` commands; false if a job is awaited.
@@ -177,6 +222,10 @@ impl Work {
             Outcome::Monitor => self.begin_monitor(socket),
             _ => {}
         }
+        if row.row.name == "client|reply" {
+            let mode = self.connection(socket).map(|client| client.session.reply_mode);
+            return Some(Said::Heard(said, mode != Some(ReplyMode::Off)));
+        }
         Some(Said::Reply(said))
     }
 
@@ -191,15 +240,16 @@ impl Work {
     pub(super) fn finish_exec(&mut self, key: usize, finished: Finished) {
         let mut text = self.spare.pop().unwrap_or_default();
         let mut place = Some(self.execs[key].sequence);
-        let mut flushed = false;
+        let (mut flushed, mut emptied) = (false, false);
         let exec = if let Finished::Replied(replies) = finished {
             let done = self.run_own(key, replies.len());
             assert!(done, "what starts a job halts");
             let mut exec = self.execs.remove(key);
             Reply::new(&mut text, exec.protocol).array(replies.len());
-            let said = std::mem::take(&mut exec.said);
+            let (said, mut heard) = (std::mem::take(&mut exec.said), true);
             for ((replied, queued), said) in replies.into_iter().zip(&exec.queue).zip(said) {
                 flushed |= is_flush(&replied);
+                emptied |= self.is_emptied(&replied);
                 match said {
                     Said::Subscribe(change) => {
                         self.fill_next(&exec, place.take(), &text);
@@ -207,11 +257,18 @@ impl Work {
                         self.subscribe_next(exec.socket, &change);
                     }
                     Said::Reply(said) => {
+                        let mark = text.len();
                         self.put_reply(exec.socket, &replied, queued, &mut text);
                         text.extend_from_slice(&said);
+                        text.truncate(if heard { text.len() } else { mark });
+                    }
+                    Said::Heard(said, hears) => {
+                        heard = hears;
+                        text.extend_from_slice(if heard { &said } else { b"" });
                     }
                 }
             }
+            self.end_skip(exec.socket);
             self.note_running(exec.socket, None);
             exec
         } else {
@@ -225,7 +282,19 @@ impl Work {
         if flushed {
             self.tell_flushed();
         }
+        if emptied {
+            self.save_emptied(None);
+        }
         self.release(exec.socket);
+    }
+
+    /// Has the next request go unanswered, and no more, if one of these commands has asked for that.
+    fn end_skip(&mut self, socket: SocketId) {
+        let Some(connection) = self.connection(socket) else { return };
+        let mode = &mut connection.session.reply_mode;
+        if *mode == ReplyMode::SkipNext {
+            *mode = mode.next();
+        }
     }
 
     /// Adds the reply of a command of a shard, which is empty for one of the session.

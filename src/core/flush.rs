@@ -3,11 +3,16 @@
 
 use super::run::WAITING_REPLY_BYTES_MAX;
 use super::{Core, Work};
+use crate::config::Settings;
 use crate::connection::Stall;
 use crate::hop::Parcel;
 use pinion_io::ring::SocketId;
 use pinion_shards::Retire;
 use std::sync::Arc;
+
+/// Redis's buffers of a client: what the first holds is not counted by limits, and the others are
+/// counted whole.
+const BUFFER_BYTES: usize = 16 * 1024;
 
 /// Output buffers kept for use again, and the largest that is.
 pub(super) const SPARE_COUNT_MAX: usize = 1024;
@@ -77,7 +82,7 @@ impl Core {
         }
         let stash = connection.pipeline.take_stash();
         let strained = connection.stall != Stall::None
-            || connection.output_bytes() > SPARE_BYTES_MAX
+            || connection.output_bytes() > self.work.strained_bytes
             || connection.over_soft_since > 0;
         if let Some(stash) = stash {
             self.work.keep_buffer(stash);
@@ -102,7 +107,8 @@ impl Core {
             false => settings.output_normal,
         };
         let bytes = connection.output_bytes();
-        let over_soft = limit.soft_bytes > 0 && bytes as u64 > limit.soft_bytes;
+        let counted = counted(bytes);
+        let over_soft = limit.soft_bytes > 0 && counted > limit.soft_bytes;
         if !over_soft {
             connection.over_soft_since = 0;
         } else if connection.over_soft_since == 0 {
@@ -110,7 +116,7 @@ impl Core {
         }
         let too_long =
             over_soft && now.saturating_sub(connection.over_soft_since) > limit.soft_seconds * 1000;
-        if too_long || limit.hard_bytes > 0 && bytes as u64 > limit.hard_bytes {
+        if too_long || limit.hard_bytes > 0 && counted > limit.hard_bytes {
             connection.kill();
             self.work.stats.output_limit_closed += 1;
             return;
@@ -159,6 +165,21 @@ impl Core {
         !resumable.is_empty()
     }
 }
+
+/// Output from which on a connection is looked at more closely: so much, or the least limit.
+pub(super) fn strained_bytes(settings: &Settings) -> usize {
+    let limits = [settings.output_normal, settings.output_pubsub];
+    let limits = limits.iter().flat_map(|limit| [limit.hard_bytes, limit.soft_bytes]);
+    let least = limits.filter(|bytes| *bytes > 0).min().unwrap_or(u64::MAX);
+    if counted(BUFFER_BYTES + 1) > least { BUFFER_BYTES } else { SPARE_BYTES_MAX }
+}
+
+/// How much of a connection's output limits count.
+fn counted(bytes: usize) -> u64 {
+    bytes.saturating_sub(BUFFER_BYTES).next_multiple_of(BUFFER_BYTES) as u64
+}
+
+const _: () = assert!(SPARE_BYTES_MAX <= 2 * BUFFER_BYTES, "no limit is passed unseen");
 
 impl Work {
     /// Borrows or sends every batch. What comes home at once may make new ones, for cores that had

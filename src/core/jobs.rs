@@ -42,9 +42,9 @@ pub(super) struct Asked {
 #[derive(Debug)]
 pub(super) struct Command {
     row: &'static Row,
-    words: Words,
+    pub(super) words: Words,
     /// How long it ran, in nanoseconds.
-    took: u64,
+    pub(super) took: u64,
 }
 
 /// Jobs under way.
@@ -102,6 +102,14 @@ impl Core {
                 Job::Reload { save, flush } => {
                     let asker = Asker { socket, place, command, waits: true };
                     self.begin_reload(asker, (save, flush));
+                }
+                Job::Populate(population) => {
+                    let asker = Asker { socket, place, command, waits: true };
+                    self.begin_population(asker, population);
+                }
+                Job::Migrate(order) => {
+                    let asker = Asker { socket, place, command, waits: true };
+                    self.begin_migration(asker, order);
                 }
                 Job::Stop(stop) => {
                     tracing::info!("a client asked the server to stop");

@@ -3,7 +3,7 @@
 use super::inbox::Request;
 use super::{Core, Work};
 use crate::commands::{Found, Job, find as find_command};
-use crate::dispatch::Refusal;
+use crate::dispatch::{Refusal, is_unsaved};
 use crate::errand::Errand;
 use crate::memcached::{self, Ask, Step};
 use crate::session::ReplyMode;
@@ -165,7 +165,8 @@ impl Core {
         ran
     }
 
-    /// Refuses a request to a user who may not run the command of Redis that does the same.
+    /// Refuses a request to a user who may not run the command of Redis that does the same, and
+    /// what could not be saved.
     fn denies(
         &mut self,
         socket: SocketId,
@@ -175,13 +176,19 @@ impl Core {
     ) -> bool {
         let Some(connection) = self.work.connection(socket) else { return true };
         let login = &connection.session.login;
-        if !login.is_limited() {
-            return false;
+        if login.is_limited()
+            && let Err(denied) = login.user().check(row, args)
+        {
+            self.work.note_refusal(socket, args, Refusal::Denied(row, denied));
+            self.tell(socket, quiet, b"CLIENT_ERROR permission denied\r\n");
+            return true;
         }
-        let Err(denied) = login.user().check(row, args) else { return false };
-        self.work.note_refusal(socket, args, Refusal::Denied(row, denied));
-        self.tell(socket, quiet, b"CLIENT_ERROR permission denied\r\n");
-        true
+        let fails = self.work.server.saves.has_failed();
+        let is_unsaved = fails && is_unsaved(row, &self.work.settings.snapshots);
+        if is_unsaved {
+            self.tell(socket, quiet, UNSAVED);
+        }
+        is_unsaved
     }
 
     /// Has the next reply be left out, or not.
@@ -287,6 +294,10 @@ impl Work {
 
 /// The command that removes all keys of a database.
 const FLUSH: &[u8] = b"flushdb";
+
+/// What is answered to those who would change what cannot be saved.
+const UNSAVED: &[u8] = b"SERVER_ERROR the last snapshot has failed: nothing is written until one \
+    succeeds (stop-writes-on-bgsave-error)\r\n";
 
 /// All of a word.
 fn whole(word: &[u8]) -> Range {

@@ -15,6 +15,7 @@ mod account;
 mod blocked;
 mod channels;
 mod cron;
+mod emptied;
 mod events;
 mod evict;
 mod exec;
@@ -27,9 +28,11 @@ mod later;
 mod load;
 mod logins;
 mod memcached;
+mod migrate;
 mod monitor;
 mod parcels;
 mod pause;
+mod populate;
 mod reload;
 mod run;
 mod snapshot;
@@ -48,11 +51,13 @@ use crate::stats::CoreStats;
 use blocked::Blocked;
 use channels::Listeners;
 use cron::Cron;
+use emptied::Emptied;
 use exec::Execs;
 use inbox::Inbox;
 use jobs::Jobs;
 use later::Laters;
 use load::{Load, Plan};
+use migrate::Migrations;
 use monitor::Monitors;
 use pause::Paused;
 use pinion_io::clock::{Clock, nanos};
@@ -62,6 +67,7 @@ use pinion_io::runtime::Background;
 use pinion_shards::route::Route;
 use pinion_shards::transaction::Coordinator;
 use pinion_shards::{Millis, Sender, Shard};
+use populate::Populating;
 use reload::Reload;
 use snapshot::{Home, Share};
 use std::collections::VecDeque;
@@ -125,6 +131,8 @@ struct Work {
     server: Arc<Server>,
     settings: Arc<Settings>,
     settings_version: u64,
+    /// What `flush::strained_bytes` makes of them.
+    strained_bytes: usize,
     acl_version: u64,
     owner: Owner<Shard>,
     route: Route,
@@ -137,6 +145,9 @@ struct Work {
     channels: Listeners,
     cachers: Cachers,
     monitors: Monitors,
+    migrations: Migrations,
+    emptied: Emptied,
+    populating: Populating,
     /// Its share of a save.
     share: Option<Share>,
     /// What has become of the cut that this core has asked for.
@@ -153,6 +164,8 @@ struct Work {
     last_due: Millis,
     /// No more requests are run.
     is_quiet: bool,
+    /// The turn of `Quiet` that says so.
+    quiet_turn: u64,
     /// All cores were told that nothing of this one's is under way.
     has_settled: bool,
     connections: Vec<Option<Box<Connection>>>,
@@ -222,6 +235,7 @@ impl Core {
     fn new(start: Start) -> io::Result<Self> {
         let Start { index, processor, processors, post, listeners, server } = start;
         let mut ring = Ring::new(Arc::clone(&post.doorbell))?;
+        let migrations = Migrations::new(Arc::clone(&post.doorbell), Arc::clone(&processors));
         let background = Background::new(post.doorbell);
         let mut doors = Vec::new();
         for (listener, door) in listeners {
@@ -229,7 +243,8 @@ impl Core {
             doors.push(door);
         }
         let cron = Cron::new(processor, processors, &server.config.settings());
-        let mut work = Work::new(index, post.owner, Hops::new(post.neighbours), server);
+        let hops = Hops::new(post.neighbours);
+        let mut work = Work::new(index, post.owner, (hops, migrations), server);
         work.settings.tell(work.owner.value());
         work.owner.value().set_meter(nanos);
         work.stats.latencies.enabled = work.settings.latency_tracking;
@@ -281,7 +296,10 @@ impl Core {
         let waits = !self.postponed.is_empty()
             || !self.work.resumable.is_empty()
             || !self.work.asked.is_empty()
-            || self.work.is_cut.is_some();
+            || self.work.is_cut.is_some()
+            || self.work.migrations.is_stirred()
+            || self.work.emptied.is_new()
+            || self.work.populating.is_stirred() && !self.work.is_quiet;
         let again = self.run_cron() | more | leaving | reading | waits;
         self.work.stats.turned(nanos().saturating_sub(began));
         Ok(match (again, busy) {
@@ -309,6 +327,15 @@ impl Core {
         }
         if self.reload.is_some() {
             self.tend_reload();
+        }
+        if self.work.emptied.is_active() {
+            self.tend_emptied();
+        }
+        if self.work.populating.is_stirred() {
+            self.tend_populations();
+        }
+        if self.work.migrations.is_active() {
+            self.tend_migrations();
         }
         self.work.save_on(busy) | self.work.load_on()
     }
@@ -362,16 +389,23 @@ impl Core {
 
 impl Work {
     /// That of core `index`, which serves nobody yet.
-    fn new(index: usize, mut owner: Owner<Shard>, hops: Hops, server: Arc<Server>) -> Self {
+    fn new(
+        index: usize,
+        mut owner: Owner<Shard>,
+        (hops, migrations): (Hops, Migrations),
+        server: Arc<Server>,
+    ) -> Self {
         let (settings_version, settings) = (server.config.version(), server.config.settings());
         let route = Route::new(hops.cores());
         let coordinator = owner.value().coordinator(route.clone());
+        let strained_bytes = flush::strained_bytes(&settings);
         Self {
             index,
             route,
             unix_path: Peer::Unix(settings.unixsocket.as_str().into()),
             settings,
             settings_version,
+            strained_bytes,
             acl_version: 0,
             owner,
             coordinator,
@@ -382,6 +416,9 @@ impl Work {
             channels: Listeners::new(hops.cores()),
             cachers: Cachers::new(),
             monitors: Monitors::default(),
+            migrations,
+            emptied: Emptied::default(),
+            populating: Populating::default(),
             share: None,
             is_cut: None,
             load: None,
@@ -390,6 +427,7 @@ impl Work {
             tends_load: false,
             last_due: server.started,
             is_quiet: false,
+            quiet_turn: 0,
             has_settled: false,
             connections: Vec::new(),
             dirty: Vec::new(),
@@ -415,6 +453,7 @@ impl Work {
         if version != self.settings_version {
             self.settings = self.server.config.settings();
             self.settings_version = version;
+            self.strained_bytes = flush::strained_bytes(&self.settings);
             self.settings.tell(self.owner.value());
             self.slow.follow(&self.settings);
             self.stats.latencies.enabled = self.settings.latency_tracking;

@@ -5,6 +5,7 @@ use super::snapshot::Asker;
 use super::{Core, Work};
 use pinion_io::resp::Range;
 use pinion_shards::commands::{Args, find};
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 /// A reload under way on this core.
@@ -13,10 +14,14 @@ pub(super) struct Reload {
     asker: Asker,
     flush: bool,
     stage: Stage,
+    /// Others that this core was asked for meanwhile.
+    behind: VecDeque<(Asker, (bool, bool))>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
+    /// Some core has the others be quiet already.
+    Asking(bool),
     /// Cores come to rest; then it is saved, if it is to be.
     Quieting(bool),
     Saving,
@@ -30,12 +35,16 @@ impl Core {
     /// Begins a reload, with a save first and an empty server in between, or without.
     pub(super) fn begin_reload(&mut self, asker: Asker, (save, flush): (bool, bool)) {
         let has_name = self.work.settings.snapshots.names().is_some();
-        if self.reload.is_some() || self.stopping.is_some() || !has_name {
+        if !has_name {
             let line = b"-ERR Error trying to load the RDB dump, check server logs.\r\n";
             return self.finish(asker.socket, asker.place, line, Some(&asker.command));
         }
-        self.ask_for_quiet();
-        self.reload = Some(Reload { asker, flush, stage: Stage::Quieting(save) });
+        if let Some(first) = &mut self.reload {
+            return first.behind.push_back((asker, (save, flush)));
+        }
+        let (stage, behind) = (Stage::Asking(save), VecDeque::new());
+        self.reload = Some(Reload { asker, flush, stage, behind });
+        self.tend_reload();
     }
 
     /// Goes on with it.
@@ -43,6 +52,11 @@ impl Core {
         let Some(mut reload) = self.reload.take() else { return };
         let server = &self.work.server;
         match reload.stage {
+            Stage::Asking(save) => {
+                if self.ask_for_quiet() {
+                    reload.stage = Stage::Quieting(save);
+                }
+            }
             Stage::Quieting(_) if !server.quiet.is_reached() => {}
             Stage::Quieting(true) => {
                 if server.saves.begin(self.work.now, false) {
@@ -77,7 +91,11 @@ impl Core {
         Stage::Flushing
     }
 
-    fn end_reload(&mut self, reload: Reload, is_well: bool) {
+    fn end_reload(&mut self, mut reload: Reload, is_well: bool) {
+        if let Some((asker, (save, flush))) = reload.behind.pop_front() {
+            let (stage, behind) = (Stage::Asking(save), std::mem::take(&mut reload.behind));
+            self.reload = Some(Reload { asker, flush, stage, behind });
+        }
         self.end_quiet();
         let line = match is_well {
             true => &b"+OK\r\n"[..],

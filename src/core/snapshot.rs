@@ -141,11 +141,11 @@ impl Core {
     pub(super) fn save_when_due(&mut self) {
         let (server, now) = (&self.work.server, self.work.now);
         let last = std::mem::replace(&mut self.work.last_due, now);
-        if self.work.is_loading {
+        if self.work.is_loading || self.work.is_quiet {
             return;
         }
         let Some(due) = server.saves.due(&self.work.settings.snapshots, last, now) else { return };
-        if self.stopping.is_none() && self.home.is_none() && server.saves.begin(now, true) {
+        if self.home.is_none() && server.saves.begin(now, true) {
             tracing::info!("saving: {due}");
             self.begin_save(None);
         }

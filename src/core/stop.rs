@@ -2,20 +2,25 @@
 //!
 //! For that, all cores first become quiet: they run no more requests, and say so once nothing that
 //! they asked of others is under way. The cut comes after, so no answered write is missing. If the
-//! snapshot fails the server goes on, as Redis does.
+//! snapshot fails the server goes on, as Redis does. One core at a time has the others be quiet,
+//! for a stop or a reload; who else wants that waits for it.
 
 use super::snapshot::Asker;
 use super::{Core, Work};
 use crate::hop::Parcel;
 use crate::snapshot::Stop;
 use pinion_io::runtime;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// What all cores know of a stop that begins with a snapshot.
 #[derive(Debug, Default)]
 pub struct Quiet {
-    /// Cores should run no more requests.
-    asked: AtomicBool,
+    /// Some core has the right to it.
+    taken: AtomicBool,
+    /// Odd while cores should run no more requests; it rises with every change.
+    turn: AtomicU64,
     /// Cores that have not yet come to rest.
     left: AtomicUsize,
 }
@@ -33,10 +38,14 @@ pub(super) struct Stopping {
     stop: Stop,
     asker: Option<Asker>,
     stage: Stage,
+    /// Others that this core was asked for meanwhile.
+    behind: VecDeque<(Stop, Option<Asker>)>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
+    /// Others may have the cores be quiet, or saved what is not to be replaced yet.
+    Asking,
     /// Cores come to rest.
     Quieting,
     /// Another snapshot is under way.
@@ -53,25 +62,36 @@ impl Core {
         if !saves || self.work.is_loading {
             return self.stop_now();
         }
-        if self.stopping.is_some() || self.reload.is_some() {
+        if let Some(first) = &mut self.stopping {
+            // Of signals one is as good as many.
+            let is_new = asker.is_some() || first.behind.iter().all(|(_, asker)| asker.is_some());
+            first.behind.extend(is_new.then_some((stop, asker)));
             return;
         }
         tracing::info!("taking a snapshot before the end");
-        self.stopping = Some(Stopping { stop, asker, stage: Stage::Quieting });
-        self.ask_for_quiet();
+        let (stage, behind) = (Stage::Asking, VecDeque::new());
+        self.stopping = Some(Stopping { stop, asker, stage, behind });
+        self.tend_stop();
     }
 
-    /// Has all cores run no more requests; `Quiet::is_reached` once nothing is under way.
-    pub(super) fn ask_for_quiet(&mut self) {
+    /// Has all cores run no more requests, and is true, or false if some core has that already;
+    /// `Quiet::is_reached` once nothing is under way. Who was refused is woken at the end of that.
+    pub(super) fn ask_for_quiet(&mut self) -> bool {
         let quiet = &self.work.server.quiet;
+        if quiet.taken.swap(true, Ordering::AcqRel) {
+            return false;
+        }
         quiet.left.store(self.work.hops.cores(), Ordering::Release);
-        quiet.asked.store(true, Ordering::Release);
+        quiet.turn.fetch_add(1, Ordering::AcqRel);
         self.tell_all();
+        true
     }
 
     /// Has all cores go on.
     pub(super) fn end_quiet(&mut self) {
-        self.work.server.quiet.asked.store(false, Ordering::Release);
+        let quiet = &self.work.server.quiet;
+        quiet.turn.fetch_add(1, Ordering::AcqRel);
+        quiet.taken.store(false, Ordering::Release);
         self.tell_all();
     }
 
@@ -83,12 +103,13 @@ impl Core {
     /// Goes on with a stop.
     pub(super) fn tend_stop(&mut self) {
         let Some(mut stopping) = self.stopping.take() else { return };
-        let saves = &self.work.server.saves;
+        let server = Arc::clone(&self.work.server);
         match stopping.stage {
-            Stage::Quieting if self.work.server.quiet.is_reached() => {
+            Stage::Asking if self.ask_for_quiet() => stopping.stage = Stage::Quieting,
+            Stage::Quieting if server.quiet.is_reached() => {
                 stopping.stage = Stage::Waiting;
             }
-            Stage::Waiting if saves.begin(self.work.now, false) => {
+            Stage::Waiting if server.saves.begin(self.work.now, false) => {
                 stopping.stage = Stage::Saving;
                 self.begin_save(None);
             }
@@ -104,9 +125,13 @@ impl Core {
         }
         tracing::error!("the snapshot has failed: the server goes on");
         self.end_quiet();
-        if let Some(Asker { socket, place, command, .. }) = stopping.asker {
+        let Stopping { asker, mut behind, .. } = stopping;
+        if let Some(Asker { socket, place, command, .. }) = asker {
             let line = b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n";
             self.finish(socket, place, line, Some(&command));
+        }
+        if let Some((stop, asker)) = behind.pop_front() {
+            self.stopping = Some(Stopping { stop, asker, stage: Stage::Asking, behind });
         }
     }
 
@@ -127,9 +152,9 @@ impl Core {
 impl Work {
     /// Notes whether this core is to be quiet.
     pub(super) fn look_quiet(&mut self) {
-        let quiet = self.server.quiet.asked.load(Ordering::Acquire);
-        if quiet != self.is_quiet {
-            (self.is_quiet, self.has_settled) = (quiet, false);
+        let turn = self.server.quiet.turn.load(Ordering::Acquire);
+        if turn != self.quiet_turn {
+            (self.quiet_turn, self.is_quiet, self.has_settled) = (turn, turn % 2 == 1, false);
         }
     }
 

@@ -21,6 +21,10 @@ pub(super) enum Client {
     Nobody,
     /// The cut of a snapshot.
     Cut,
+    /// Some keys of DEBUG POPULATE, by its place in `Populating`.
+    Population(usize),
+    /// A slice of a MIGRATE, by its place in `Migrations`.
+    Migration(usize),
     /// An EXEC, by its place in `Execs`.
     Exec(usize),
     /// A command that may wait, by the number of its wait.
@@ -245,6 +249,10 @@ impl Work {
         match (client, finished) {
             (Client::Command { socket, sequence }, Finished::Replied(mut replies)) => {
                 let replied = replies.pop().expect("it was one command");
+                if self.is_emptied(&replied) {
+                    self.tell_flushed();
+                    return self.save_emptied(Some((socket, sequence, replied)));
+                }
                 self.fill_ended(socket, sequence, &outcome(&replied));
                 if is_flush(&replied) {
                     self.tell_flushed();
@@ -263,6 +271,8 @@ impl Work {
                 let replied = replies.pop().expect("it was one command");
                 self.unblock(id, &outcome(&replied));
             }
+            (Client::Population(key), _) => self.populating.hear(key),
+            (Client::Migration(key), finished) => self.migrations.hear(key, &finished),
             (Client::Exec(exec), Finished::Halted(id, index)) => {
                 self.run_halted(exec, (id, index));
             }

@@ -56,6 +56,8 @@ pub struct Current {
     pub in_background: bool,
     /// Keys there are to write.
     pub keys: u64,
+    /// It is not to be finished, which is no failure.
+    pub is_void: bool,
 }
 
 /// Why a snapshot is due.
@@ -125,7 +127,7 @@ impl Saves {
         if status.current.is_some() {
             return false;
         }
-        status.current = Some(Current { began: now, in_background, keys: 0 });
+        status.current = Some(Current { began: now, in_background, keys: 0, is_void: false });
         status.is_scheduled = false;
         status.last_try = now;
         status.begun += 1;
@@ -171,12 +173,22 @@ impl Saves {
         self.has_failed.store(false, Ordering::Relaxed);
     }
 
+    /// Has the one under way come to nothing if it fails from now on: that is as it should be.
+    pub fn avoid(&self) {
+        if let Some(current) = &mut self.lock().current {
+            current.is_void = true;
+        }
+    }
+
     /// The one under way has failed.
     pub fn fail(&self, now: Millis, why: impl Into<String>) {
         let mut status = self.lock();
         let Some(current) = status.current.take() else { return };
         if current.in_background {
             status.took = Some(now.saturating_sub(current.began));
+        }
+        if current.is_void {
+            return;
         }
         status.failure = Some(why.into());
         self.has_failed.store(true, Ordering::Relaxed);

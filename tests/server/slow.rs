@@ -89,6 +89,26 @@ fn the_hard_output_limit_closes_at_once() {
     assert_eq!(other.ask(&["PING"]), Ok(Value::Simple(b"PONG".to_vec())));
 }
 
+/// As in Redis, 16 KiB are free, and what is more counts as so much at least.
+#[test]
+fn a_small_output_limit_is_meant() {
+    let limit = "--client_output_buffer_limit=normal 4kb 0 0 pubsub 0 0 0";
+    let server = Server::start(2, &[limit]).expect("a server");
+    let mut client = Client::connect(server.address()).expect("a connection");
+    for (bytes, fits) in [(1000, true), (16_000, true), (18_000, false), (500_000, false)] {
+        let set = client.ask(&["SET", "k", &"x".repeat(bytes)]);
+        assert_eq!(set, Ok(Value::Simple(b"OK".to_vec())));
+        let mut other = Client::connect(server.address()).expect("a connection");
+        other.send(&["GET", "k"]).expect("sent");
+        if fits {
+            let got = other.receive(Duration::from_secs(10));
+            assert!(matches!(got, Ok(Got::Value(Value::Bulk(_)))), "{bytes}");
+        } else {
+            assert!(ends(&mut other, Duration::from_secs(10)), "{bytes}");
+        }
+    }
+}
+
 #[test]
 fn the_soft_output_limit_closes_after_its_time() {
     let limit = "--client_output_buffer_limit=normal 0 4mb 1";

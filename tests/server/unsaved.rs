@@ -1,8 +1,10 @@
 //! A snapshot that cannot be written: what clients hear then, and after.
 
 use crate::support::client::Client;
-use crate::support::server::Server;
+use crate::support::server::{Server, free_address};
 use pinion_io::resp::Value;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,6 +25,25 @@ fn figure(client: &mut Client, name: &str) -> String {
     line.unwrap_or_default().to_owned()
 }
 
+/// A client of memcached's protocol.
+struct Lines(BufReader<TcpStream>);
+
+impl Lines {
+    fn connect(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+        Self(BufReader::new(stream))
+    }
+
+    /// The first line of the answer.
+    fn ask(&mut self, request: &str) -> String {
+        self.0.get_ref().write_all(format!("{request}\r\n").as_bytes()).expect("sent");
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("an answer");
+        line.trim_end().to_owned()
+    }
+}
+
 fn wait_for_status(client: &mut Client, status: &str) {
     let deadline = Instant::now() + PATIENCE;
     while figure(client, "rdb_last_bgsave_status") != status {
@@ -36,7 +57,10 @@ fn nothing_is_written_while_it_could_not_be_saved() {
     let room = std::env::temp_dir().join(format!("pinion-unsaved-{}", std::process::id()));
     std::fs::create_dir_all(&room).expect("a directory");
     let directory = format!("--dir={}", room.display());
-    let server = Server::start(2, &["--save=3600 1", &directory]).expect("a server");
+    let port = free_address().expect("a port").port();
+    let memcached = format!("--memcached_port={port}");
+    let server = Server::start(2, &["--save=3600 1", &directory, &memcached]).expect("a server");
+    let mut lines = Lines::connect(port);
     let mut client = Client::connect(server.address()).expect("a connection");
     let mut other = Client::connect(server.address()).expect("another");
     assert_eq!(ask(&mut client, &["SET", "a", "1"]), "OK");
@@ -51,6 +75,14 @@ fn nothing_is_written_while_it_could_not_be_saved() {
         let refused = ask(&mut client, words);
         assert!(refused.starts_with("-MISCONF Redis is configured to save"), "{words:?} {refused}");
     }
+    for request in ["set a 0 0 1\r\n3", "delete a", "incr a 1", "touch a 0", "flush_all"] {
+        let refused = lines.ask(request);
+        assert!(refused.starts_with("SERVER_ERROR the last snapshot has failed"), "{refused}");
+    }
+    assert_eq!(
+        lines.ask("set a 0 0 1 noreply\r\n3\r\nincr nosuch 1 noreply\r\nget a"),
+        "VALUE a 0 1"
+    );
     assert_eq!(ask(&mut client, &["GET", "a"]), "1");
     let aborted = ask(&mut other, &["EXEC"]);
     assert!(aborted.starts_with("-EXECABORT Transaction discarded because of: MISC"), "{aborted}");

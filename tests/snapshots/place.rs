@@ -54,6 +54,14 @@ impl Place {
         Server::start(shards, &words.each_ref().map(String::as_str))
     }
 
+    /// The same with further arguments.
+    pub(crate) fn start_with(&self, shards: usize, more: &[&str]) -> Result<Server, String> {
+        let words = self.words();
+        let words: Vec<&str> =
+            words.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        Server::start(shards, &words)
+    }
+
     fn words(&self) -> [String; 2] {
         let (folder, log) = (self.folder(), self.log());
         [format!("--dir={}", folder.display()), format!("--log_dir={}", log.display())]

@@ -32,6 +32,12 @@ pub enum Begin {
     Keyword(&'static str, u8, Others),
     /// After the last option of this name from this index on, among the others.
     LastKeyword(&'static str, u8, Others),
+    /// At the first index, unless the word there is empty and the option of this name stands from
+    /// the second index on, among the others.
+    Unless(u8, &'static str, u8, Others),
+    /// After the option of this name from this index on, among the others; clients may look for it
+    /// from the end on.
+    Tail(&'static str, u8, Others),
 }
 
 /// Options of a command, each with how many words it takes.
@@ -101,18 +107,39 @@ impl KeySpec {
         Self { begin: Begin::LastKeyword(word, from, others), find, access: Access(access) }
     }
 
+    /// One key at `first`, unless that is empty and the option `word` stands among `others`, from
+    /// index `from` on.
+    pub const fn unless(
+        first: u8,
+        (word, from, others): (&'static str, u8, Others),
+        access: &'static [&'static str],
+    ) -> Self {
+        let find = Find::Range { last: 0, step: 1, limit: 0 };
+        Self { begin: Begin::Unless(first, word, from, others), find, access: Access(access) }
+    }
+
+    /// All words after the option `word`, which stands among `others` from index `from` on.
+    pub const fn tail(
+        (word, from, others): (&'static str, u8, Others),
+        access: &'static [&'static str],
+    ) -> Self {
+        let find = Find::Range { last: -1, step: 1, limit: 0 };
+        Self { begin: Begin::Tail(word, from, others), find, access: Access(access) }
+    }
+
     /// True if it is one key at a fixed place.
     #[inline]
     pub const fn is_one(&self) -> bool {
         matches!((self.begin, self.find), (Begin::Index(_), Find::Range { last: 0, .. }))
     }
 
-    /// The fixed index where it begins; 0 where that depends on the words.
+    /// The fixed index where it begins, if it does; 0 where that depends on the words.
     #[inline]
     pub const fn begins(&self) -> usize {
         match self.begin {
             Begin::Index(index) => index as usize,
-            Begin::Keyword(..) | Begin::LastKeyword(..) => 0,
+            Begin::Unless(index, ..) => index as usize,
+            Begin::Keyword(..) | Begin::LastKeyword(..) | Begin::Tail(..) => 0,
         }
     }
 
@@ -165,6 +192,17 @@ impl KeySpec {
             Begin::Keyword(word, _, others) => options(args, 1, (word, others)).next()? + 1,
             Begin::LastKeyword(word, from, others) => {
                 options(args, usize::from(from), (word, others)).last()? + 1
+            }
+            Begin::Unless(index, word, from, others) => {
+                let index = usize::from(index);
+                let mut found = options(args, usize::from(from), (word, others));
+                if args.try_at(index)?.is_empty() && found.next().is_some() {
+                    return None;
+                }
+                index
+            }
+            Begin::Tail(word, from, others) => {
+                options(args, usize::from(from), (word, others)).next()? + 1
             }
         };
         match self.find {
@@ -225,6 +263,7 @@ mod tests {
         Find::Range { last: -1, step: 1, limit: 2 },
         &[],
     );
+    const OPTION: (&str, u8, Others) = ("KEYS", 5, &[("AUTH", 1)]);
     const SORT: KeySpec =
         KeySpec::after_last("STORE", 2, &[("BY", 1), ("GET", 1), ("LIMIT", 2)], &[]);
 
@@ -250,6 +289,12 @@ mod tests {
             (SORT, "sort a store b by store", vec![3]),
             (SORT, "sort a by store store b get store alpha", vec![5]),
             (SORT, "sort a limit store store store b by", vec![6]),
+            (KeySpec::unless(3, OPTION, &[]), "migrate keys 1 a 0 0", vec![3]),
+            (KeySpec::unless(3, OPTION, &[]), "migrate h 1  0 auth keys", vec![3]),
+            (KeySpec::unless(3, OPTION, &[]), "migrate h 1  0 auth keys keys b c", vec![]),
+            (KeySpec::tail(OPTION, &[]), "migrate keys 1 a 0 0", vec![]),
+            (KeySpec::tail(OPTION, &[]), "migrate h 1  0 auth keys keys b c", vec![8, 9]),
+            (KeySpec::tail(OPTION, &[]), "migrate h 1  0 copy keys", vec![]),
         ] {
             assert_eq!(keys(&spec, request), indexes, "{request}");
         }

@@ -27,6 +27,8 @@ mod zsets;
 pub use args::Args;
 pub use args::parse_int;
 pub use key_spec::{Access, Begin, Find, KeySpec, Others};
+pub use keys::migrate::SENT;
+pub use keys::populate::FILLED;
 pub use row::{
     ADMINISTRATION, Ask, CONNECTION, DANGEROUS, ELEMENTS, Flags, Group, KEYSPACE, Move, Plan, Row,
     Run, Spread, Try,

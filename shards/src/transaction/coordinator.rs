@@ -3,6 +3,7 @@
 //! No waiting and no lanes here: what is to be sent lies in `next_message`, what has ended in
 //! `next_finished`, and whoever pumps brings answers back with `answer`.
 
+use super::command::Shape;
 use super::locks::Wanted;
 use super::part::{Begin, Part, TransactionId, Watcher};
 use super::program::{Ground, Program};
@@ -248,6 +249,22 @@ impl<C: Copy> Coordinator<C> {
         self.send_stage(key);
         self.go_on(key);
         self.retry(tickets);
+    }
+
+    /// Takes what a command of a transaction that has halted has replied.
+    pub fn take_reply(&mut self, id: TransactionId, index: usize) -> Vec<u8> {
+        std::mem::take(&mut self.halted(id).commands[index].reply)
+    }
+
+    /// Has a command of a transaction that has halted not run: it comes later, and replies nothing.
+    pub fn skip(&mut self, id: TransactionId, index: usize) {
+        self.halted(id).commands[index].shape = Shape::Nothing;
+    }
+
+    fn halted(&mut self, id: TransactionId) -> &mut Program {
+        let transaction = &mut self.table[id.key()];
+        assert_eq!(transaction.id, id, "what has halted is under way");
+        &mut transaction.program
     }
 
     fn send_stage(&mut self, key: usize) {

@@ -2,8 +2,10 @@
 
 pub(super) mod debug;
 pub(super) mod dump;
+pub(super) mod migrate;
 pub(super) mod moving;
 pub(super) mod object;
+pub(super) mod populate;
 pub(super) mod presence;
 pub(super) mod watch;
 pub(super) mod whole;
