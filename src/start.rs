@@ -77,7 +77,12 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
     }
     server.port.store(port.unwrap_or(0), Ordering::Relaxed);
     server.tls_port.store(tls_port.unwrap_or(0), Ordering::Relaxed);
-    let shards = (0..cores).map(|index| Shard::new(index, cores, databases, random.1)).collect();
+    let shard = |index| {
+        let mut shard = Shard::new(index, cores, databases, random.1);
+        shard.set_bank(Arc::clone(&server.ledger) as _);
+        shard
+    };
+    let shards = (0..cores).map(shard).collect();
     let posts =
         mesh::connect::<Shard, Parcel>(shards, LANE_LEN).map_err(failed("connect the cores"))?;
     let doorbells: Vec<_> = posts.iter().map(|post| Arc::clone(&post.doorbell)).collect();

@@ -10,6 +10,7 @@ mod awaited;
 mod cursor;
 mod due;
 mod events;
+mod evict;
 mod graves;
 mod loading;
 mod marks;
@@ -17,12 +18,14 @@ mod open;
 mod saving;
 mod strings;
 mod sweep;
+mod uses;
 mod walk;
 mod watches;
 mod whole;
 
 pub use cursor::Cursor;
 pub use events::{Class, Event};
+pub use evict::{Choice, Policy};
 pub use loading::Aside;
 pub use open::Open;
 pub(crate) use saving::Step;
@@ -36,10 +39,12 @@ use crate::value::{Content, Kind, Object, Value};
 use awaited::Awaited;
 use due::Due;
 use events::Events;
+use evict::Evictor;
 use graves::Graves;
 use marks::Marks;
 use saving::Saving;
 use sweep::Sweep;
+use uses::{Uses, idle_seconds};
 use watches::Watches;
 
 /// The databases of one shard.
@@ -64,6 +69,8 @@ pub struct Keyspace {
     /// Reads do not count as use of a key.
     silent: bool,
     random: Random,
+    uses: Uses,
+    evictor: Evictor,
     counters: Counters,
 }
 
@@ -85,6 +92,8 @@ pub struct Counters {
     pub expired_keys: u64,
     /// Parts of values (fields of hashes) removed because their time had come, by sweeps.
     pub expired_parts: u64,
+    /// Keys removed for want of memory.
+    pub evicted_keys: u64,
     /// Reads that found their key.
     pub hits: u64,
     /// Reads that did not.
@@ -152,7 +161,7 @@ impl<'a> Record<'a> {
 
     /// Seconds since it was last used, modulo 194 days.
     pub fn idle_seconds(self, now: Millis) -> u32 {
-        seconds(now).wrapping_sub(self.entry.seconds()) & 0xff_ffff
+        idle_seconds(self.entry.seconds(), now)
     }
 
     /// The name OBJECT ENCODING gives to how it is kept.
@@ -180,12 +189,6 @@ impl<'a> Record<'a> {
 /// Longest string that Redis calls `embstr`.
 const EMBSTR_BYTES_MAX: usize = 44;
 
-/// The clock of accesses: seconds, of which a record keeps the low 24 bits.
-#[inline]
-fn seconds(now: Millis) -> u32 {
-    (now / 1000) as u32
-}
-
 impl Keyspace {
     /// Empty databases, hashing with `seed`.
     ///
@@ -211,6 +214,8 @@ impl Keyspace {
             still: false,
             silent: false,
             random: Random(seed),
+            uses: Uses::new(!seed),
+            evictor: Evictor::default(),
             counters: Counters::default(),
         }
     }
@@ -255,11 +260,8 @@ impl Keyspace {
             return None;
         };
         self.counters.hits += 1;
-        let table = &mut self.databases[usize::from(key.db)];
-        if !self.silent {
-            table.touch(place, seconds(now));
-        }
-        Some(table.entry(place).value())
+        self.note_read(key.db, place, now);
+        Some(self.databases[usize::from(key.db)].entry(place).value())
     }
 
     /// What is known of a key a client asks about: counts a hit or a miss, but no access.
@@ -313,8 +315,9 @@ impl Keyspace {
             return self.add_entry(key, now, content, expiry);
         }
         self.before_change(key.db, place);
+        let used = self.used_by_change(key.db, place, now);
         let table = &mut self.databases[usize::from(key.db)];
-        table.edit(place, |entry| entry.replace(content, expiry, seconds(now)));
+        table.edit(place, |entry| entry.replace(content, expiry, used));
         self.touched(key.db, key.bytes, Change::Value);
     }
 
@@ -330,7 +333,8 @@ impl Keyspace {
         content: Content<'_>,
         expiry: Option<Millis>,
     ) {
-        self.insert(key, Entry::new(key.hash, key.bytes, content, expiry, seconds(now)));
+        let used = self.uses.new_key(now);
+        self.insert(key, Entry::new(key.hash, key.bytes, content, expiry, used));
         self.touched(key.db, key.bytes, Change::Value);
     }
 
@@ -388,7 +392,7 @@ impl Keyspace {
             return true;
         }
         let entry = self.databases[usize::from(from.db)].entry(place);
-        let copy = entry.duplicate(to.hash, to.bytes, seconds(now));
+        let copy = entry.duplicate(to.hash, to.bytes, self.uses.new_key(now));
         self.put(to, now, copy);
         self.notify(Class::NEW, "new", to);
         true
@@ -449,8 +453,20 @@ impl Keyspace {
 
     /// Bytes of memory in records, objects and tables, those being freed among them.
     pub fn memory_bytes(&self) -> usize {
-        let tables: usize = self.databases.iter().map(|table| table.sums().bytes).sum();
+        let used = self.databases.iter().filter(|table| table.segments() > 0);
+        let tables: usize = used.map(|table| table.sums().bytes).sum();
         tables + self.graves.bytes() + self.retired_bytes()
+    }
+
+    /// Bytes that would be free without all keys, and without those that have an expiry, about.
+    pub(crate) fn evictable_bytes(&self) -> (usize, usize) {
+        let each = self.databases.iter().map(|table| {
+            let (sums, records) = (table.sums(), table.record_bytes());
+            let volatile =
+                (records as u128 * sums.expires as u128).div_ceil(sums.keys.max(1) as u128);
+            (records, volatile as usize)
+        });
+        each.fold((0, 0), |all, own| (all.0 + own.0, all.1 + own.1))
     }
 
     /// Where a key lies, unless its time has come: then it is removed.

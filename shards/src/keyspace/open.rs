@@ -1,6 +1,6 @@
 //! Values of the richer types: read, opened for change, replaced.
 
-use super::{Change, Class, Expiry, Key, Keyspace, seconds};
+use super::{Change, Class, Expiry, Key, Keyspace};
 use crate::error::Error;
 use crate::limits::INLINE_BYTES_MAX;
 use crate::shard::Millis;
@@ -54,8 +54,8 @@ impl Keyspace {
         if let Some(place) = self.live(key, now) {
             return self.open_at(key, now, place, false);
         }
-        let entry =
-            Entry::of_object(key.hash, key.bytes, T::default().into_object(), None, seconds(now));
+        let (object, used) = (T::default().into_object(), self.uses.new_key(now));
+        let entry = Entry::of_object(key.hash, key.bytes, object, None, used);
         self.insert(key, entry);
         let table = &mut self.databases[usize::from(key.db)];
         let place = table.find(key.hash, key.bytes).expect("what was put in is found");
@@ -74,12 +74,13 @@ impl Keyspace {
             return Err(Error::WrongType);
         }
         self.before_change(key.db, place);
+        let used = self.used_by_change(key.db, place, now);
         let entry = self.databases[usize::from(key.db)].entry_mut(place);
         let before = entry.bytes();
         let object = entry.object_mut().ok_or(Error::WrongType)?;
         let due = object.next_due();
         T::of_mut(object).ok_or(Error::WrongType)?;
-        entry.touch(seconds(now));
+        entry.touch(used);
         Ok(Open {
             keyspace: self,
             key,
@@ -135,7 +136,8 @@ impl Keyspace {
             self.set(key, now, Content::Raw(&bytes), Expiry::Clear);
         } else {
             let object = Object::Str(bytes);
-            let entry = Entry::of_object(key.hash, key.bytes, object, None, seconds(now));
+            let used = self.uses.new_key(now);
+            let entry = Entry::of_object(key.hash, key.bytes, object, None, used);
             self.put_entry(key, now, entry);
         }
         self.notify(Class::STRING, "set", key);
@@ -166,7 +168,8 @@ impl Keyspace {
             let expiry = expiry.map_or(Expiry::Clear, Expiry::At);
             return self.set(key, now, Content::of(bytes), expiry);
         }
-        let entry = Entry::of_object(key.hash, key.bytes, object, expiry, seconds(now));
+        let used = self.uses.new_key(now);
+        let entry = Entry::of_object(key.hash, key.bytes, object, expiry, used);
         self.put_entry(key, now, entry);
     }
 
