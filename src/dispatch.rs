@@ -72,14 +72,10 @@ pub const UNSAVED: &str = "MISCONF Redis is configured to save RDB snapshots, bu
     (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB \
     error.";
 
-/// True if a request may need memory: by itself, or since it would be queued.
+/// True if a request may need memory, or what it has run.
 #[cold]
 fn needs_memory(row: &'static Row, session: &Session) -> bool {
-    match row.name {
-        "exec" => session.queues(Flags::DENYOOM),
-        "discard" | "quit" | "reset" => false,
-        _ => row.flags.has(Flags::DENYOOM) || session.is_queuing(),
-    }
+    row.flags.has(Flags::DENYOOM) || row.name == "exec" && session.queues(Flags::DENYOOM)
 }
 
 /// Looks at a request while the last snapshot has failed. PING tells those who look after the

@@ -361,8 +361,12 @@ impl Keyspace {
             return self.remove(key, now);
         }
         self.before_change(key.db, place);
+        let used = self.used_by_change(key.db, place, now);
         let table = &mut self.databases[usize::from(key.db)];
-        table.edit(place, |entry| entry.set_expiry(expiry));
+        table.edit(place, |entry| {
+            entry.touch(used);
+            entry.set_expiry(expiry);
+        });
         self.touched(key.db, key.bytes, Change::Expiry);
         true
     }
@@ -376,7 +380,9 @@ impl Keyspace {
         }
         let entry = self.take(from, place);
         self.touched(from.db, from.bytes, Change::Removed);
-        self.put(to, now, entry.rename(to.hash, to.bytes));
+        let mut renamed = entry.rename(to.hash, to.bytes);
+        renamed.touch(self.uses.new_key(now));
+        self.put(to, now, renamed);
         self.notify(Class::NEW, "new", to);
         true
     }
@@ -391,6 +397,7 @@ impl Keyspace {
         if from.db == to.db && from.bytes == to.bytes {
             return true;
         }
+        self.note_read(from.db, place, now);
         let entry = self.databases[usize::from(from.db)].entry(place);
         let copy = entry.duplicate(to.hash, to.bytes, self.uses.new_key(now));
         self.put(to, now, copy);

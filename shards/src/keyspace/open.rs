@@ -74,7 +74,8 @@ impl Keyspace {
             return Err(Error::WrongType);
         }
         self.before_change(key.db, place);
-        let used = self.used_by_change(key.db, place, now);
+        let used =
+            if new { self.uses.new_key(now) } else { self.used_by_change(key.db, place, now) };
         let entry = self.databases[usize::from(key.db)].entry_mut(place);
         let before = entry.bytes();
         let object = entry.object_mut().ok_or(Error::WrongType)?;

@@ -1,3 +1,5 @@
+//! Tests of shards that share memory.
+
 use super::*;
 use crate::commands::{Args, Plan, find};
 use crate::shard::{Call, Sender, Task};

@@ -1,3 +1,5 @@
+//! Tests of what is evicted, by each policy.
+
 use super::*;
 use crate::keyspace::Expiry;
 use crate::value::Content;
