@@ -6,7 +6,7 @@
 //! grains.
 
 use crate::config::Settings;
-use crate::process::allocated;
+use crate::process::used_memory;
 use pinion_shards::{Bank, Millis, Offer};
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -116,7 +116,7 @@ impl Ledger {
 
     fn sample(&self, terms: &mut Terms, now: Millis) {
         let drawn = terms.limit - terms.rest - self.free.0.load(Ordering::Relaxed);
-        let rest = i64::try_from(allocated()).unwrap_or(0) - drawn;
+        let rest = i64::try_from(used_memory()).unwrap_or(0) - drawn;
         let free = self.free.0.fetch_add(terms.rest - rest, Ordering::Relaxed) + terms.rest - rest;
         terms.rest = rest;
         let tight = free < terms.limit / TIGHT_SHARE;

@@ -1,6 +1,8 @@
 //! Figures of the process, as the kernel and the allocator tell them. Never on the hot path.
 
+use pinion_shards::limits::SHARDS_MAX;
 use std::fs::read_to_string;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tikv_jemalloc_ctl::{Access as _, AsName as _, arenas, epoch, stats};
 
 /// Ticks a second of the processor times in /proc: fixed by the kernel's interface.
@@ -11,6 +13,8 @@ const PROC_TICKS_PER_SECOND: f64 = 100.0;
 pub(crate) struct Memory {
     /// What the program has allocated and not freed.
     pub allocated: u64,
+    /// The same without what shards hold ready for records to come.
+    pub used: u64,
     /// Pages in which that lies.
     pub active: u64,
     /// Pages that the allocator holds.
@@ -25,8 +29,10 @@ impl Memory {
         // The allocator's figures are those of its last epoch: begin a new one.
         let fresh = epoch::advance().is_ok();
         let bytes = |read: Result<usize, _>| read.ok().filter(|_| fresh).unwrap_or(0) as u64;
+        let allocated = bytes(stats::allocated::read());
         Self {
-            allocated: bytes(stats::allocated::read()),
+            allocated,
+            used: allocated.saturating_sub(idle()),
             active: bytes(stats::active::read()),
             resident: bytes(stats::resident::read()),
             rss: kibibytes("/proc/self/status", "VmRSS:") * 1024,
@@ -34,9 +40,22 @@ impl Memory {
     }
 }
 
-/// What the program has allocated and not freed, in bytes; cheaper than all of `Memory`.
-pub(crate) fn allocated() -> u64 {
-    epoch::advance().and_then(|_| stats::allocated::read()).unwrap_or(0) as u64
+/// What is in use of what the program has allocated, in bytes; cheaper than all of `Memory`.
+pub(crate) fn used_memory() -> u64 {
+    let allocated = epoch::advance().and_then(|_| stats::allocated::read()).unwrap_or(0) as u64;
+    allocated.saturating_sub(idle())
+}
+
+/// Bytes that each shard's slabs hold without a record in them: to the allocator they are in use.
+static IDLE: [AtomicU64; SHARDS_MAX] = [const { AtomicU64::new(0) }; SHARDS_MAX];
+
+/// Notes how much that is of a shard.
+pub(crate) fn note_idle(shard: usize, bytes: usize) {
+    IDLE[shard].store(bytes as u64, Ordering::Relaxed);
+}
+
+fn idle() -> u64 {
+    IDLE.iter().map(|bytes| bytes.load(Ordering::Relaxed)).sum()
 }
 
 /// Gives pages that are not in use back to the system: the allocator does so with what is older

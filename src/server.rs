@@ -5,7 +5,7 @@ use crate::census::Census;
 use crate::config::Config;
 use crate::core::Quiet;
 use crate::ledger::Ledger;
-use crate::process::allocated;
+use crate::process::used_memory;
 use crate::slow::Numbers;
 use crate::snapshot::Saves;
 use crate::snapshot::loading::Current;
@@ -107,7 +107,7 @@ impl Server {
             stop_asked: AtomicBool::new(false),
             is_interrupt: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            memory_at_start: allocated(),
+            memory_at_start: used_memory(),
             memory_peak: AtomicU64::new(0),
             saves: Saves::new(now, cores),
             census: Census::new(cores),
@@ -129,7 +129,7 @@ impl Server {
     /// Asks the allocator and notes what is in use; to be called once a second or so, or the peak
     /// is that of the times somebody asked.
     pub fn sample_memory(&self) {
-        self.note_memory(allocated());
+        self.note_memory(used_memory());
     }
 
     /// What all clients took when they were last counted, in bytes.

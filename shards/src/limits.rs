@@ -28,6 +28,12 @@ pub const SLAB_BYTES: usize = 32 * 1024;
 pub const SLAB_BLOCK_BYTES_MAX: usize = 1024;
 /// Empty slabs that a shard keeps.
 pub const SLABS_SPARE_MAX: usize = 8;
+/// Idle bytes in a shard's slabs below which records are not moved.
+pub const COMPACT_IDLE_BYTES_MIN: usize = 2 * 1024 * 1024;
+/// Segments that one tick joins or looks through for records to move: some hundred microseconds.
+pub const COMPACT_SEGMENTS_PER_TICK: usize = 3;
+/// Changes from a pass that gained little to the next, at least.
+pub const COMPACT_CHANGES_MIN: u64 = 10_000;
 /// Longest listpack, in bytes: Redis's own bound, well within the 32 bits of its head.
 pub const PACKED_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Nodes of a long list that are counted together: a search by index passes over so many.

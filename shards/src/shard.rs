@@ -399,7 +399,8 @@ impl Shard {
             return freeing;
         }
         let sweeping = self.keyspace.sweep_parts(&self.rules, now);
-        let more = self.keyspace.sweep(now).more || sweeping || freeing;
+        let compacting = self.keyspace.compact();
+        let more = self.keyspace.sweep(now).more || sweeping || freeing || compacting;
         self.serve_put_off(now);
         more
     }
@@ -413,6 +414,11 @@ impl Shard {
     /// Changes to its keys since the start.
     pub fn changes(&self) -> u64 {
         self.keyspace.counters().changes
+    }
+
+    /// Bytes that it holds ready for records to come: no record lies there now.
+    pub fn idle_bytes(&self) -> usize {
+        self.keyspace.idle_bytes()
     }
 
     /// Keys of all its databases.

@@ -7,7 +7,7 @@ use std::fmt;
 pub(super) fn memory(lines: &mut Lines, report: &Report<'_>) {
     let memory = Memory::now();
     let server = report.at.server;
-    let used = memory.allocated;
+    let used = memory.used;
     let peak = server.note_memory(used);
     let dataset = report.sum(|core| core.shard.memory_bytes).min(used);
     let net = used.saturating_sub(server.memory_at_start).max(1);

@@ -83,7 +83,7 @@ fn ratio(more: u64, less: u64) -> Figure {
 fn write_stats(report: &Report<'_>, reply: &mut Reply<'_>) {
     let memory = Memory::now();
     let server = report.at.server;
-    let (used, start) = (memory.allocated, server.memory_at_start);
+    let (used, start) = (memory.used, server.memory_at_start);
     let peak = server.note_memory(used);
     let dataset = report.sum(|core| core.shard.memory_bytes).min(used);
     let net = used.saturating_sub(start).max(1);
@@ -148,7 +148,7 @@ const CLIENT_BYTES_MEAN_MAX: u64 = 200 * 1024;
 
 fn diagnose(report: &Report<'_>) -> String {
     let memory = Memory::now();
-    let used = memory.allocated;
+    let used = memory.used;
     if used < SMALL_BYTES {
         return "There is too little in memory to say anything about it.\n".to_owned();
     }

@@ -3,6 +3,7 @@
 use super::jobs::Jobs;
 use super::{Core, Work};
 use crate::config::{Pin, Settings};
+use crate::process::note_idle;
 use pinion_io::clock::nanos;
 use pinion_io::limits::HEARTBEAT;
 use pinion_io::ring::{Ring, Wait};
@@ -165,6 +166,7 @@ impl Core {
             more = true;
         }
         self.cron.next = now + if more { PERIOD_BUSY } else { PERIOD };
+        note_idle(self.work.index, self.work.owner.value().idle_bytes());
         self.work.stats.sample(self.work.now);
         self.work.evict_clients();
         if self.work.settings.memory_bytes_max == 0 {

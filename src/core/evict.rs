@@ -8,6 +8,7 @@
 
 use super::Work;
 use crate::connection::Connection;
+use crate::process::note_idle;
 use pinion_io::ring::SocketId;
 
 /// Bytes that a connection takes.
@@ -23,6 +24,7 @@ impl Work {
         if self.settings.memory_bytes_max == 0 {
             return false;
         }
+        note_idle(self.index, self.owner.value().idle_bytes());
         self.server.ledger.sample_when_due(self.now);
         let more = self.owner.value().settle_memory(self.now);
         if self.owner.value().has_late() {

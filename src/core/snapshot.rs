@@ -13,7 +13,7 @@ use super::jobs::{Command, Place};
 use super::transact::Client;
 use super::{Core, Work};
 use crate::hop::Parcel;
-use crate::process::allocated;
+use crate::process::used_memory;
 use crate::server::REDIS_VERSION;
 use crate::snapshot::save::Save;
 use crate::snapshot::{Finished, Head, Order, Snapshot, Writer};
@@ -270,7 +270,7 @@ impl Core {
         let head = Head {
             version: saved.version,
             created: now,
-            used_memory: allocated(),
+            used_memory: used_memory(),
             redis_version: REDIS_VERSION,
         };
         self.background.spawn(async move {

@@ -100,9 +100,9 @@ fn process(text: &mut Text, at_home: &Context<'_>) {
     text.labelled(name, ("mode", &"user"), cpu.user);
     text.labelled(name, ("mode", &"system"), cpu.system);
     let memory = Memory::now();
-    let peak = server.note_memory(memory.allocated);
+    let peak = server.note_memory(memory.used);
     for (name, help, bytes) in [
-        ("memory_used_bytes", "Memory allocated and not freed", memory.allocated),
+        ("memory_used_bytes", "Memory allocated and not freed", memory.used),
         ("memory_peak_bytes", "The most memory that was in use", peak),
         ("memory_resident_bytes", "Memory that the kernel counts for the process", memory.rss),
         ("memory_max_bytes", "The memory limit, 0 for none", at_home.settings.memory_bytes_max),

@@ -33,7 +33,7 @@ pub(super) fn text(cores: &[CoreFigures], at_home: &Context<'_>) -> String {
         ("Up", format!("{}d {}h {}m {}s", up / 86_400, up / 3600 % 24, up / 60 % 60, up % 60)),
         ("Clients", sum(|core| core.clients).to_string()),
         ("Keys", sum(keys).to_string()),
-        ("Memory in use", format!("{:.1} MiB", mebibytes(Memory::now().allocated))),
+        ("Memory in use", format!("{:.1} MiB", mebibytes(Memory::now().used))),
         ("Commands a second", sum(|core| core.rates[0]).to_string()),
         ("Commands run", sum(|core| core.stats.commands).to_string()),
         ("Reads that found their key", share(cores)),

@@ -43,7 +43,7 @@ pub fn stats(cores: &[CoreFigures], at_home: &Context<'_>) -> String {
     add("bytes_written", &sum(|core| core.stats.output_bytes));
     add("limit_maxbytes", &at_home.settings.memory_bytes_max);
     add("threads", &cores.len());
-    add("bytes", &Memory::now().allocated);
+    add("bytes", &Memory::now().used);
     add("curr_items", &sum(keys));
     add("evictions", &0);
     add("expired_unfetched", &sum(|core| core.shard.expired_keys));

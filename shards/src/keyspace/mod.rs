@@ -7,6 +7,7 @@
 //! A database is a `table::Table`; `sweep` removes what is due, `walk` goes over all keys.
 
 mod awaited;
+mod compact;
 mod cursor;
 mod due;
 mod events;
@@ -37,6 +38,7 @@ use crate::shard::Millis;
 use crate::table::{Entry, Hasher, Heap, Place, Table, prefetch};
 use crate::value::{Content, Kind, Object, Value};
 use awaited::Awaited;
+use compact::Compact;
 use due::Due;
 use events::Events;
 use evict::Evictor;
@@ -55,6 +57,7 @@ pub struct Keyspace {
     heap: Heap,
     /// Where values that lie in records are changed.
     buffer: Vec<u8>,
+    compact: Compact,
     graves: Graves,
     sweep: Sweep,
     due: Due,
@@ -206,6 +209,7 @@ impl Keyspace {
             databases: (0..databases).map(|_| Table::default()).collect(),
             heap: Heap::default(),
             buffer: Vec::new(),
+            compact: Compact::default(),
             graves: Graves::default(),
             sweep: Sweep::default(),
             due: Due::new(databases),

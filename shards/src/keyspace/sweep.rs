@@ -127,7 +127,7 @@ impl Keyspace {
     /// flushed is left to free.
     pub fn is_still(&self) -> bool {
         let expires = (0..self.databases()).any(|db| self.expires(db) > 0) || !self.due.is_empty();
-        !(self.sweep.enabled && expires) && self.graves.is_empty()
+        !(self.sweep.enabled && expires) && self.graves.is_empty() && !self.wants_compaction()
     }
 
     /// Estimated mean of the milliseconds that the keys of a database with an expiry still have.

@@ -4,10 +4,11 @@
 //! The directory is indexed by the top bits of the hash and names a segment; several of its
 //! places may name the same. A segment that overflows is split in two by one more bit; only where
 //! it was named once does the directory double, which copies 4 bytes a place. So no insertion
-//! costs more than a page or so of work. A table never shrinks: it is dropped whole.
+//! costs more than a page or so of work. `compact` joins segments again of which little is left.
 //!
 //! `segment` holds entries, `record` owns their memory, `hash` says which bits of a hash mean what.
 
+mod compact;
 mod hash;
 #[allow(unsafe_code)] // Room: a hint to the processor.
 pub(crate) mod prefetch;
@@ -55,6 +56,8 @@ struct Counts {
     expires: u16,
     /// Hash bits that its keys share.
     depth: u8,
+    /// These bits.
+    prefix: u32,
 }
 
 /// Where an entry lies, until the table is changed.
@@ -90,7 +93,7 @@ impl Table {
     pub(crate) fn recount(&self) -> Sums {
         let mut sums = Sums { bytes: self.table_bytes(), ..Sums::default() };
         for (segment, counts) in self.segments.iter().zip(&self.counts) {
-            let mut found = Counts { depth: counts.depth, ..Counts::default() };
+            let mut found = Counts { keys: 0, expires: 0, ..*counts };
             segment.each(|entry| {
                 found.keys += 1;
                 found.expires += u16::from(entry.expires());
@@ -243,13 +246,15 @@ impl Table {
             self.double();
         }
         let segment = self.segments[index].split(depth, hasher);
-        let mut moved = Counts { depth: depth + 1, ..Counts::default() };
+        let shared = self.counts[index].prefix << 1;
+        let mut moved = Counts { depth: depth + 1, prefix: shared | 1, ..Counts::default() };
         segment.each(|entry| {
             moved.keys += 1;
             moved.expires += u16::from(entry.expires());
         });
         let counts = &mut self.counts[index];
         counts.depth = depth + 1;
+        counts.prefix = shared;
         counts.keys -= moved.keys;
         counts.expires -= moved.expires;
         let new = self.segments.len() as u32;
@@ -283,6 +288,7 @@ impl Table {
     /// Shows the entries from `position` on, home by home, until at least `count` have been seen
     /// or ten times as many homes visited. Returns the position to go on from, or none at the
     /// end. Between calls the table may grow: keys keep their prefix and home, so none is missed.
+    /// Where segments have joined meanwhile, what one of them had shown is shown again.
     pub(crate) fn scan(
         &self,
         position: Position,
@@ -290,12 +296,17 @@ impl Table {
         hasher: &Hasher,
         visit: &mut dyn FnMut(&Entry),
     ) -> Option<Position> {
-        let Position { mut prefix, mut home } = position;
+        let Position { mut prefix, mut home, depth } = position;
         let (mut seen, mut homes) = (0usize, 0usize);
         while prefix < 1 << DIRECTORY_DEPTH_MAX {
             let place = prefix >> (DIRECTORY_DEPTH_MAX - self.depth);
             let index = *self.directory.get(place as usize)? as usize;
             let counts = self.counts[index];
+            if home > 0 && counts.depth < depth {
+                // Of what has joined since, only the one of these that was begun had homes shown.
+                prefix &= !((1 << (DIRECTORY_DEPTH_MAX - counts.depth)) - 1);
+                home = 0;
+            }
             // A segment with nothing in it costs as much as one home.
             while home < HOMES && counts.keys > 0 {
                 self.segments[index].each_of_home(home, hasher, &mut |entry| {
@@ -305,7 +316,7 @@ impl Table {
                 home += 1;
                 homes += 1;
                 if seen >= count || homes >= count.saturating_mul(10) {
-                    return Position { prefix, home }.checked();
+                    return Position { prefix, home, depth: counts.depth }.checked();
                 }
             }
             let span = 1 << (DIRECTORY_DEPTH_MAX - counts.depth);
@@ -313,7 +324,7 @@ impl Table {
             home = 0;
             homes += 1;
             if homes >= count.saturating_mul(10) {
-                return Position { prefix, home }.checked();
+                return Position { prefix, home, depth: counts.depth }.checked();
             }
         }
         None
@@ -396,26 +407,33 @@ impl Table {
     }
 }
 
-/// How far a scan has come: a prefix of `DIRECTORY_DEPTH_MAX` bits, and a home in its segment.
+/// How far a scan has come: a prefix of `DIRECTORY_DEPTH_MAX` bits, and a home in its segment, with
+/// the bits that segment's keys shared then.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Position {
     prefix: u64,
     home: usize,
+    depth: u8,
 }
 
 const HOME_BITS: u32 = 6;
+const DEPTH_BITS: u32 = 5;
+const _: () = assert!(DIRECTORY_DEPTH_MAX < 1 << DEPTH_BITS, "a position has so many bits for it");
 const _: () = assert!(HOMES < 1 << HOME_BITS, "a position has so many bits for the home");
 
 impl Position {
     /// From the number a client was given, or made up.
     pub(crate) fn decode(number: u64) -> Self {
-        let home = (number & ((1 << HOME_BITS) - 1)) as usize;
-        Self { prefix: number >> HOME_BITS, home }
+        let depth = (number & ((1 << DEPTH_BITS) - 1)) as u8;
+        let home = (number >> DEPTH_BITS & ((1 << HOME_BITS) - 1)) as usize;
+        Self { prefix: number >> (HOME_BITS + DEPTH_BITS), home, depth }
     }
 
     /// The number that stands for it: 0 is the start, and only that.
     pub(crate) fn encode(self) -> u64 {
-        (self.prefix << HOME_BITS) | self.home as u64
+        // The start of a segment is the same however many bits it has: 0 is the start of all.
+        let depth = if self.home == 0 { 0 } else { u64::from(self.depth) };
+        (self.prefix << HOME_BITS | self.home as u64) << DEPTH_BITS | depth
     }
 
     fn checked(self) -> Option<Self> {

@@ -449,6 +449,25 @@ impl Entry {
         }
     }
 
+    /// Moves the record, as it is, to a fuller slab if it lies in a sparse one; true if it did.
+    pub(crate) fn move_if_sparse(&mut self, heap: &Heap) -> bool {
+        let (record, header) = (self.record(), self.header());
+        let bytes = header.total();
+        // SAFETY: the record is a block of its shard's heap, of so many bytes.
+        if !unsafe { heap.is_sparse(record, bytes) } {
+            return false;
+        }
+        let moved = heap.allocate(bytes);
+        // SAFETY: `moved` is new and as long; what the record owns now belongs to that, and the old
+        // one is freed without dropping it.
+        unsafe {
+            copy_nonoverlapping(record, moved, bytes);
+            release(record, bytes);
+        }
+        self.own(moved, header.bits & EXPIRY != 0);
+        true
+    }
+
     /// Lengthens text in the record, or moves it to an object where it no longer fits.
     fn grow_inline(&mut self, heap: &Heap, len: usize) {
         let old = self.header();

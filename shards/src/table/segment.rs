@@ -189,14 +189,17 @@ impl Segment {
     }
 
     /// Puts an entry at the first free place of its home's; gives it back if there is none.
-    pub(crate) fn insert(&mut self, hash: u64, mut entry: Entry) -> Result<(), Entry> {
-        let home = home_of(hash);
+    pub(crate) fn insert(&mut self, hash: u64, entry: Entry) -> Result<(), Entry> {
+        self.put_near(home_of(hash), fingerprint(hash), entry)
+    }
+
+    fn put_near(&mut self, home: usize, fingerprint: u8, mut entry: Entry) -> Result<(), Entry> {
         let next = after(home);
         if let Some(slot) = self.buckets[home].free() {
-            self.buckets[home].put(slot, fingerprint(hash), entry);
+            self.buckets[home].put(slot, fingerprint, entry);
         } else if let Some(slot) = self.buckets[next].free() {
             entry.set_displaced(true);
-            self.buckets[next].put(slot, fingerprint(hash), entry);
+            self.buckets[next].put(slot, fingerprint, entry);
             self.buckets[home].tail += NEIGHBOUR;
         } else {
             let stash = (0..STASHES).find_map(|n| {
@@ -204,7 +207,7 @@ impl Segment {
                 Some((bucket, self.buckets[bucket].free()?))
             });
             let Some((bucket, slot)) = stash else { return Err(entry) };
-            self.buckets[bucket].put(slot, fingerprint(hash), entry);
+            self.buckets[bucket].put(slot, fingerprint, entry);
             self.buckets[home].tail += STASHED;
         }
         Ok(())
@@ -258,6 +261,34 @@ impl Segment {
             segment.insert(hash, entry).expect("an empty stash takes what one stash held");
         }
         other
+    }
+
+    /// True if all entries of another have room here beside its own, wherever they come from: what
+    /// a bucket cannot take goes on to the next, and from there, at worst, to the stash.
+    pub(crate) fn can_take(&self, other: &Self) -> bool {
+        let held = |segment: &Self, bucket: usize| {
+            segment.buckets[bucket].entries.iter().filter(|entry| !entry.is_empty()).count()
+        };
+        let stash = |segment: &Self| (HOMES..BUCKETS).map(|at| held(segment, at)).sum::<usize>();
+        let both = |bucket| held(self, bucket) + held(other, bucket);
+        let too_many: usize = (0..HOMES).map(|bucket| both(bucket).saturating_sub(SLOTS)).sum();
+        stash(other) == 0 && stash(self) + 2 * too_many <= STASHES * SLOTS / 2
+    }
+
+    /// Takes all entries of another, for which it has room.
+    pub(crate) fn absorb(&mut self, mut other: Box<Self>) {
+        for bucket in 0..HOMES {
+            for slot in 0..SLOTS as u8 {
+                if other.buckets[bucket].entries[usize::from(slot)].is_empty() {
+                    continue;
+                }
+                let fingerprint = other.buckets[bucket].fingerprint(slot);
+                let mut entry = other.buckets[bucket].take(slot);
+                let home = if entry.displaced() { before(bucket) } else { bucket };
+                entry.set_displaced(false);
+                self.put_near(home, fingerprint, entry).expect("there is room for all");
+            }
+        }
     }
 
     /// Moves displaced entries to their homes where there is room again.
