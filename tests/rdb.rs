@@ -13,7 +13,6 @@ use pinion_rdb::{Checksum, Error, Fault, Item, Parser, crc, write};
 use pinion_shards::commands::{Args, Plan, find};
 use pinion_shards::fold::{Fold, Parts, fold};
 use pinion_shards::snapshot::{Encoder, Loaded, Loader, Purpose};
-use pinion_shards::value::Rules;
 use pinion_shards::{Call, Sender, Shard, Task, route};
 
 const SHARDS: usize = 3;
@@ -56,7 +55,7 @@ fn load(file: &[u8]) -> Result<(Vec<Shard>, [usize; 3]), Error> {
 
 /// Writes all that shards hold.
 fn save(shards: &mut [Shard], compress: bool) -> Vec<u8> {
-    let (rules, mut encoder) = (Rules::new(7), Encoder::new(Purpose::File, compress));
+    let mut encoder = Encoder::new(Purpose::File, compress);
     let mut out = Vec::new();
     write::magic(&mut out, 12);
     for shard in shards {
@@ -65,9 +64,9 @@ fn save(shards: &mut [Shard], compress: bool) -> Vec<u8> {
             write::database(&mut out, u64::from(database));
             keyspace.each(database, NOW, |record| {
                 let (key, value) = (record.key(), record.value());
-                let mut rest = encoder.record((key, value, record.expiry()), &rules, &mut out);
+                let mut rest = encoder.record((key, value, record.expiry()), &mut out);
                 while let Some(left) = &mut rest {
-                    if encoder.go_on(left, value, &rules, 100, &mut out) {
+                    if encoder.go_on(left, value, 100, &mut out) {
                         rest = None;
                     }
                 }
@@ -110,7 +109,7 @@ fn file(compress: bool) -> Vec<u8> {
             let key = format!("key {number}");
             let expiry = (number % 2 == 0).then_some(NOW + 1000);
             let record = (key.as_bytes(), object.value(), expiry);
-            assert_eq!(encoder.record(record, &rules, &mut out), None, "it is short");
+            assert_eq!(encoder.record(record, &mut out), None, "it is short");
         }
     }
     let sum = crc::crc(&out);

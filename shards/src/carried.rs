@@ -131,8 +131,8 @@ impl<'a> Scope<'a> {
         &mut self,
         args: &Args<'_>,
         indexes: impl Iterator<Item = usize> + Clone,
-    ) -> Result<Vec<Option<&T>>, Error> {
+    ) -> Result<Vec<Option<T::Ref<'_>>>, Error> {
         let values = self.sources(args, indexes);
-        values.into_iter().map(|value| value.map(Value::of).transpose()).collect()
+        values.into_iter().map(|value| value.map(Value::of::<T>).transpose()).collect()
     }
 }

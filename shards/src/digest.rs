@@ -7,7 +7,7 @@
 use crate::keyspace::Record;
 use crate::shard::Millis;
 use crate::value::stream::{Id, Stream};
-use crate::value::{Hash, List, Set, SortedSet, Value};
+use crate::value::{HashRef, List, SetRef, SortedSetRef, Value};
 use pinion_io::resp::write_shortest;
 use sha1::{Digest as _, Sha1};
 
@@ -89,14 +89,14 @@ impl Digest {
         }
     }
 
-    fn mix_set(&mut self, set: &Set) {
+    fn mix_set(&mut self, set: SetRef<'_>) {
         let mut digits = itoa::Buffer::new();
         for member in set.iter() {
             self.add(member.text(&mut digits));
         }
     }
 
-    fn mix_sorted_set(&mut self, set: &SortedSet) {
+    fn mix_sorted_set(&mut self, set: SortedSetRef<'_>) {
         let mut digits = itoa::Buffer::new();
         let mut score_text = Vec::new();
         for (member, score) in set.iter() {
@@ -106,7 +106,7 @@ impl Digest {
         }
     }
 
-    fn mix_hash(&mut self, hash: &Hash, now: Millis) {
+    fn mix_hash(&mut self, hash: HashRef<'_>, now: Millis) {
         let (mut names, mut values) = (itoa::Buffer::new(), itoa::Buffer::new());
         hash.each(now, |pair| {
             let mut digest =

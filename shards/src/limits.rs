@@ -22,6 +22,12 @@ pub const BATCH_COMMANDS_MAX: usize = 1024;
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Longest string kept in its key's record; a longer one has an allocation of its own.
 pub const INLINE_BYTES_MAX: usize = 1024;
+/// Bytes of a slab of records of one size.
+pub const SLAB_BYTES: usize = 32 * 1024;
+/// Longest record that lies in a slab; a longer one has an allocation of its own.
+pub const SLAB_BLOCK_BYTES_MAX: usize = 1024;
+/// Empty slabs that a shard keeps.
+pub const SLABS_SPARE_MAX: usize = 8;
 /// Longest listpack, in bytes: Redis's own bound, well within the 32 bits of its head.
 pub const PACKED_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Nodes of a long list that are counted together: a search by index passes over so many.
@@ -55,8 +61,18 @@ pub const READ_ELEMENTS_PER_STEP: usize = 2048;
 pub const READINGS_PER_STEP: usize = 4;
 /// Due fields, not yet removed, that HLEN counts to leave them out: some hundred microseconds.
 pub const COUNT_PARTS_MAX: usize = 1 << 17;
-/// Names that lie in one vector inside a value, before they get a table of 4 KiB segments.
-pub const FIELDS_FEW_MAX: usize = 128;
+/// Names that lie in one bucket inside a value, before they are spread over many.
+pub const FIELDS_FEW_MAX: usize = 48;
+/// Bytes of a name and its content that lie in a bucket; longer ones lie apart.
+pub const FIELD_INLINE_BYTES_MAX: usize = 128;
+/// Splits of a value's table by one bit more: some 10^11 names.
+pub const FIELDS_SPLITS_MAX: u8 = 28;
+/// Members of a leaf of a sorted set, at most.
+pub const LEAF_MEMBERS_MAX: usize = 64;
+/// Bytes of their names, at most, but for a name that is longer by itself.
+pub const LEAF_NAME_BYTES_MAX: usize = 4096;
+/// Leaves of a sorted set that are counted together: a search passes over so many.
+pub const CHUNK_LEAVES_MAX: usize = 256;
 /// Entries that a coarse trimming deletes, if no LIMIT is given (Redis has the same bound).
 pub const STREAM_TRIM_MAX: u64 = 1_000_000;
 /// COUNT of XAUTOCLAIM, at most (Redis has the same bound, that of a table of ids in memory).

@@ -25,7 +25,7 @@ fn cut(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<
     if scope.keyspace.is_saving() {
         return Err(Error::Text("ERR the last snapshot has not yet come to its end"));
     }
-    scope.keyspace.cut(scope.rules, args.at(1) == b"yes");
+    scope.keyspace.cut(args.at(1) == b"yes");
     reply.ok();
     Ok(())
 }

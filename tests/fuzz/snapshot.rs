@@ -40,10 +40,10 @@ fn seeds() -> Seeds {
         {
             let mut encoder = Encoder::new(Purpose::Dump, compress);
             let mut bytes = Vec::new();
-            encoder.object(object.value(), rules, &mut bytes);
+            encoder.object(object.value(), &mut bytes);
             seeds.objects.push((encoder.kind(object.value()), bytes));
             let record = (&b"key"[..], object.value(), Some(NOW));
-            let rest = encoder.record(record, rules, &mut file);
+            let rest = encoder.record(record, &mut file);
             assert_eq!(rest, None, "it is short");
         }
     }

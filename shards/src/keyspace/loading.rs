@@ -3,7 +3,7 @@
 use super::{Change, Class, Key, Keyspace, seconds};
 use crate::shard::Millis;
 use crate::snapshot::Decoded;
-use crate::table::Entry;
+use crate::table::{Entry, Heap};
 use crate::value::{Content, Object};
 
 /// What is known of a key beside its value.
@@ -29,7 +29,7 @@ impl Keyspace {
         if table.find(key.hash, key.bytes).is_some() {
             return false;
         }
-        if let Some(entry) = entry(key, now, value, aside) {
+        if let Some(entry) = entry(&self.heap, key, (now, value, aside)) {
             self.due.moved(key, None, entry.object().and_then(Object::next_due));
             self.insert(key, entry);
         }
@@ -39,7 +39,7 @@ impl Keyspace {
     /// Gives a key a value that came from elsewhere, whatever it had, and notes that as `restore`.
     pub(crate) fn restore(&mut self, key: Key<'_>, now: Millis, value: Decoded<'_>, aside: Aside) {
         self.remove(key, now);
-        let Some(entry) = entry(key, now, value, aside) else { return };
+        let Some(entry) = entry(&self.heap, key, (now, value, aside)) else { return };
         self.due.moved(key, None, entry.object().and_then(Object::next_due));
         self.insert(key, entry);
         self.touched(key.db, key.bytes, Change::Value);
@@ -48,17 +48,18 @@ impl Keyspace {
     }
 }
 
-fn entry(key: Key<'_>, now: Millis, value: Decoded<'_>, aside: Aside) -> Option<Entry> {
+fn entry(
+    heap: &Heap,
+    key: Key<'_>,
+    (now, value, aside): (Millis, Decoded<'_>, Aside),
+) -> Option<Entry> {
     let Aside { expiry, idle_seconds } = aside;
     // The clock of accesses goes round after 194 days.
     let used = seconds(now).wrapping_sub(idle_seconds.min(IDLE_SECONDS_MAX) as u32);
+    let name = (key.hash, key.bytes);
     match value {
-        Decoded::Text(text) => {
-            Some(Entry::new(key.hash, key.bytes, Content::of(text), expiry, used))
-        }
-        Decoded::Object(object) => {
-            Some(Entry::of_object(key.hash, key.bytes, object, expiry, used))
-        }
+        Decoded::Text(text) => Some(Entry::new(heap, name, Content::of(text), expiry, used)),
+        Decoded::Object(object) => Some(Entry::of_object(heap, name, object, expiry, used)),
         Decoded::Nothing => None,
     }
 }

@@ -31,7 +31,7 @@ pub use sweep::Swept;
 use crate::limits::DATABASES_MAX;
 use crate::random::Random;
 use crate::shard::Millis;
-use crate::table::{Entry, Hasher, Place, Table, prefetch};
+use crate::table::{Entry, Hasher, Heap, Place, Table, prefetch};
 use crate::value::{Content, Kind, Object, Value};
 use awaited::Awaited;
 use due::Due;
@@ -46,6 +46,10 @@ use watches::Watches;
 pub struct Keyspace {
     hasher: Hasher,
     databases: Vec<Table>,
+    /// Where the records of all databases lie.
+    heap: Heap,
+    /// Where values that lie in records are changed.
+    buffer: Vec<u8>,
     graves: Graves,
     sweep: Sweep,
     due: Due,
@@ -197,6 +201,8 @@ impl Keyspace {
         Self {
             hasher: Hasher::new(seed),
             databases: (0..databases).map(|_| Table::default()).collect(),
+            heap: Heap::default(),
+            buffer: Vec::new(),
             graves: Graves::default(),
             sweep: Sweep::default(),
             due: Due::new(databases),
@@ -313,8 +319,8 @@ impl Keyspace {
             return self.add_entry(key, now, content, expiry);
         }
         self.before_change(key.db, place);
-        let table = &mut self.databases[usize::from(key.db)];
-        table.edit(place, |entry| entry.replace(content, expiry, seconds(now)));
+        let (table, heap) = (&mut self.databases[usize::from(key.db)], &self.heap);
+        table.edit(place, |entry| entry.replace(heap, content, expiry, seconds(now)));
         self.touched(key.db, key.bytes, Change::Value);
     }
 
@@ -330,7 +336,8 @@ impl Keyspace {
         content: Content<'_>,
         expiry: Option<Millis>,
     ) {
-        self.insert(key, Entry::new(key.hash, key.bytes, content, expiry, seconds(now)));
+        let name = (key.hash, key.bytes);
+        self.insert(key, Entry::new(&self.heap, name, content, expiry, seconds(now)));
         self.touched(key.db, key.bytes, Change::Value);
     }
 
@@ -357,8 +364,8 @@ impl Keyspace {
             return self.remove(key, now);
         }
         self.before_change(key.db, place);
-        let table = &mut self.databases[usize::from(key.db)];
-        table.edit(place, |entry| entry.set_expiry(expiry));
+        let (table, heap) = (&mut self.databases[usize::from(key.db)], &self.heap);
+        table.edit(place, |entry| entry.set_expiry(heap, expiry));
         self.touched(key.db, key.bytes, Change::Expiry);
         true
     }
@@ -372,7 +379,8 @@ impl Keyspace {
         }
         let entry = self.take(from, place);
         self.touched(from.db, from.bytes, Change::Removed);
-        self.put(to, now, entry.rename(to.hash, to.bytes));
+        let entry = entry.rename(&self.heap, to.hash, to.bytes);
+        self.put(to, now, entry);
         self.notify(Class::NEW, "new", to);
         true
     }
@@ -388,7 +396,7 @@ impl Keyspace {
             return true;
         }
         let entry = self.databases[usize::from(from.db)].entry(place);
-        let copy = entry.duplicate(to.hash, to.bytes, seconds(now));
+        let copy = entry.duplicate(&self.heap, (to.hash, to.bytes), seconds(now));
         self.put(to, now, copy);
         self.notify(Class::NEW, "new", to);
         true

@@ -5,8 +5,7 @@ use crate::error::Error;
 use crate::limits::INLINE_BYTES_MAX;
 use crate::shard::Millis;
 use crate::table::{Entry, Place};
-use crate::value::{Content, Kind, Object, Value};
-use std::marker::PhantomData;
+use crate::value::{Content, Kind, Listpack, Object, Packed, Value};
 use std::ops::{Deref, DerefMut};
 
 impl Keyspace {
@@ -15,8 +14,12 @@ impl Keyspace {
     /// # Errors
     /// `WrongType` if it is something else.
     #[inline]
-    pub fn read<T: Kind>(&mut self, key: Key<'_>, now: Millis) -> Result<Option<&T>, Error> {
-        self.get(key, now).map(Value::of).transpose()
+    pub fn read<T: Kind>(
+        &mut self,
+        key: Key<'_>,
+        now: Millis,
+    ) -> Result<Option<T::Ref<'_>>, Error> {
+        self.get(key, now).map(Value::of::<T>).transpose()
     }
 
     /// The value of a key by itself: no time passes, nothing is counted, so that several may be
@@ -54,8 +57,7 @@ impl Keyspace {
         if let Some(place) = self.live(key, now) {
             return self.open_at(key, now, place, false);
         }
-        let entry =
-            Entry::of_object(key.hash, key.bytes, T::default().into_object(), None, seconds(now));
+        let entry = self.of_object(key, T::default().into_object(), None, seconds(now));
         self.insert(key, entry);
         let table = &mut self.databases[usize::from(key.db)];
         let place = table.find(key.hash, key.bytes).expect("what was put in is found");
@@ -76,14 +78,17 @@ impl Keyspace {
         self.before_change(key.db, place);
         let entry = self.databases[usize::from(key.db)].entry_mut(place);
         let before = entry.bytes();
-        let object = entry.object_mut().ok_or(Error::WrongType)?;
-        let due = object.next_due();
-        T::of_mut(object).ok_or(Error::WrongType)?;
         entry.touch(seconds(now));
+        let lifted = entry.listpack().and_then(|listpack| {
+            let buffer = std::mem::take(&mut self.buffer);
+            T::of_listpack(Packed::in_buffer(listpack, buffer))
+        });
+        let due = entry.object().and_then(Object::next_due);
         Ok(Open {
             keyspace: self,
             key,
             place,
+            lifted,
             before,
             due,
             new,
@@ -91,7 +96,6 @@ impl Keyspace {
             aside: false,
             told: false,
             quiet: false,
-            kind: PhantomData,
         })
     }
 
@@ -135,7 +139,7 @@ impl Keyspace {
             self.set(key, now, Content::Raw(&bytes), Expiry::Clear);
         } else {
             let object = Object::Str(bytes);
-            let entry = Entry::of_object(key.hash, key.bytes, object, None, seconds(now));
+            let entry = self.of_object(key, object, None, seconds(now));
             self.put_entry(key, now, entry);
         }
         self.notify(Class::STRING, "set", key);
@@ -149,6 +153,7 @@ impl Keyspace {
         let expiry = entry.expiry();
         let object = match entry.value() {
             Value::Int(_) | Value::Str(_) => entry.value().duplicate(),
+            rich if entry.object().is_none() => rich.duplicate(),
             _ => *entry.into_object().expect("what is no string is an object"),
         };
         Some((object, expiry))
@@ -166,8 +171,19 @@ impl Keyspace {
             let expiry = expiry.map_or(Expiry::Clear, Expiry::At);
             return self.set(key, now, Content::of(bytes), expiry);
         }
-        let entry = Entry::of_object(key.hash, key.bytes, object, expiry, seconds(now));
+        let entry = self.of_object(key, object, expiry, seconds(now));
         self.put_entry(key, now, entry);
+    }
+
+    /// An entry of this key that holds an object.
+    fn of_object(
+        &self,
+        key: Key<'_>,
+        object: Object,
+        expiry: Option<Millis>,
+        seconds: u32,
+    ) -> Entry {
+        Entry::of_object(&self.heap, (key.hash, key.bytes), object, expiry, seconds)
     }
 
     /// Puts an entry in; a key that was not there is new.
@@ -184,6 +200,8 @@ pub struct Open<'a, T: Kind> {
     keyspace: &'a mut Keyspace,
     key: Key<'a>,
     place: Place,
+    /// A value that the record itself holds, taken out for as long as it may change.
+    lifted: Option<T>,
     /// Bytes of the entry when it was opened.
     before: usize,
     due: Option<Millis>,
@@ -196,7 +214,6 @@ pub struct Open<'a, T: Kind> {
     told: bool,
     /// Nor that it goes.
     quiet: bool,
-    kind: PhantomData<T>,
 }
 
 impl<T: Kind> Open<'_, T> {
@@ -240,9 +257,20 @@ impl<T: Kind> Open<'_, T> {
         self.new
     }
 
-    fn object(&mut self) -> &mut Object {
-        let table = &mut self.keyspace.databases[usize::from(self.key.db)];
-        table.entry_mut(self.place).object_mut().expect("an opened value is an object")
+    /// Puts a value that was taken out back in.
+    fn put_back(&mut self) {
+        let Some(value) = self.lifted.take() else { return };
+        let is_long = |listpack: &Listpack| listpack.bytes() > INLINE_BYTES_MAX;
+        let value = match value.listpack().is_some_and(is_long) {
+            true => value.into_packed().map(Packed::fitting).and_then(T::of_listpack),
+            false => Some(value),
+        };
+        let value = value.expect("what a listpack is all there is of is of that again");
+        let Keyspace { databases, heap, buffer, .. } = &mut *self.keyspace;
+        let entry = databases[usize::from(self.key.db)].entry_mut(self.place);
+        if let Some(packed) = entry.put_back(heap, value.into_object()) {
+            *buffer = packed.into_buffer();
+        }
     }
 }
 
@@ -251,15 +279,23 @@ impl<T: Kind> Deref for Open<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
+        if let Some(lifted) = &self.lifted {
+            return lifted;
+        }
         let entry = self.keyspace.databases[usize::from(self.key.db)].entry(self.place);
-        T::of(entry.value()).expect("an opened value is of its type")
+        entry.object().and_then(T::held).expect("an opened value is of its type")
     }
 }
 
 impl<T: Kind> DerefMut for Open<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        T::of_mut(self.object()).expect("an opened value is of its type")
+        if let Some(lifted) = &mut self.lifted {
+            return lifted;
+        }
+        let table = &mut self.keyspace.databases[usize::from(self.key.db)];
+        let object = table.entry_mut(self.place).object_mut();
+        object.and_then(T::of_mut).expect("an opened value is of its type")
     }
 }
 
@@ -267,8 +303,10 @@ impl<T: Kind> Drop for Open<'_, T> {
     #[inline]
     fn drop(&mut self) {
         let empty = !T::STAYS_EMPTY && self.is_empty();
-        let due = self.object().next_due();
-        self.keyspace.databases[usize::from(self.key.db)].resized(self.place, self.before);
+        self.put_back();
+        let table = &mut self.keyspace.databases[usize::from(self.key.db)];
+        table.resized(self.place, self.before);
+        let due = table.entry(self.place).object().and_then(Object::next_due);
         self.keyspace.due.moved(self.key, self.due, due);
         if empty || self.new && !self.changed {
             self.keyspace.bury(self.key, self.place);

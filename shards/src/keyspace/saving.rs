@@ -13,7 +13,6 @@ use super::{Key, Keyspace};
 use crate::limits::{SAVE_ELEMENTS_PER_STEP, SAVE_SEGMENTS_PER_STEP};
 use crate::snapshot::{Cut, Long, Piece, Saved};
 use crate::table::{Place, Table};
-use crate::value::Rules;
 use std::collections::VecDeque;
 
 /// A snapshot under way.
@@ -52,11 +51,11 @@ impl Keyspace {
     ///
     /// # Panics
     /// If a snapshot is under way.
-    pub(crate) fn cut(&mut self, rules: &Rules, compress: bool) {
+    pub(crate) fn cut(&mut self, compress: bool) {
         assert!(self.saving.is_none(), "one snapshot at a time");
         self.epoch = !self.epoch;
         let walks = (0..self.databases()).map(|db| Walk { db, segment: 0 }).collect();
-        let (cut, retired) = (Cut::new(rules, compress, self.counters.changes), VecDeque::new());
+        let (cut, retired) = (Cut::new(compress, self.counters.changes), VecDeque::new());
         self.saving = Some(Box::new(Saving { cut, walks, retired, long: None }));
     }
 

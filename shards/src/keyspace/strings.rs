@@ -27,9 +27,9 @@ impl Keyspace {
         };
         let new = old.checked_add(step).ok_or(Error::Overflow)?;
         self.before_change(key.db, place);
-        let table = &mut self.databases[usize::from(key.db)];
+        let (table, heap) = (&mut self.databases[usize::from(key.db)], &self.heap);
         table.edit(place, |entry| {
-            entry.replace(Content::Int(new), entry.expiry(), seconds(now));
+            entry.replace(heap, Content::Int(new), entry.expiry(), seconds(now));
         });
         self.touched(key.db, key.bytes, Change::Value);
         Ok(new)
@@ -87,15 +87,16 @@ impl Keyspace {
         }
         let new = place.is_none();
         let place = place.unwrap_or_else(|| {
-            self.insert(key, Entry::new(key.hash, key.bytes, Content::Raw(b""), None, 0));
+            let text = Content::Raw(b"");
+            self.insert(key, Entry::new(&self.heap, (key.hash, key.bytes), text, None, 0));
             let table = &self.databases[usize::from(key.db)];
             table.find(key.hash, key.bytes).expect("what was put in is found")
         });
         self.before_change(key.db, place);
-        let table = &mut self.databases[usize::from(key.db)];
+        let (table, heap) = (&mut self.databases[usize::from(key.db)], &self.heap);
         let (outcome, changed) = table.edit(place, |entry| {
             entry.touch(seconds(now));
-            edit(entry.grow(len))
+            edit(entry.grow(heap, len))
         });
         let changed = changed || len > old;
         if changed {

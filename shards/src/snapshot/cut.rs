@@ -7,7 +7,7 @@
 use super::{Encoder, Purpose, Rest};
 use crate::limits::{SAVE_CHUNK_BYTES, SAVE_CHUNK_FILL_BYTES, SAVE_RECORD_BYTES_MAX};
 use crate::table::Entry;
-use crate::value::{Rules, Value};
+use crate::value::Value;
 use pinion_rdb::write;
 use std::collections::VecDeque;
 
@@ -40,7 +40,6 @@ pub struct Saved {
 #[derive(Debug)]
 pub(crate) struct Cut {
     encoder: Encoder,
-    rules: Rules,
     open: Vec<u8>,
     /// The database of the last record in `open`.
     open_db: Option<u16>,
@@ -81,10 +80,9 @@ enum Stage {
 }
 
 impl Cut {
-    pub(crate) fn new(rules: &Rules, compress: bool, changes: u64) -> Self {
+    pub(crate) fn new(compress: bool, changes: u64) -> Self {
         Self {
             encoder: Encoder::new(Purpose::File, compress),
-            rules: rules.clone(),
             open: Vec::new(),
             open_db: None,
             pieces: VecDeque::new(),
@@ -103,7 +101,7 @@ impl Cut {
             return true;
         }
         let start = self.begin_record(db);
-        let rest = self.encoder.record(record(entry), &self.rules, &mut self.open);
+        let rest = self.encoder.record(record(entry), &mut self.open);
         if rest.is_some() {
             self.open.truncate(start);
             return false;
@@ -116,10 +114,10 @@ impl Cut {
     #[cold]
     pub(crate) fn save_whole(&mut self, db: u16, entry: &Entry) {
         let start = self.begin_record(db);
-        let mut rest = self.encoder.record(record(entry), &self.rules, &mut self.open);
+        let mut rest = self.encoder.record(record(entry), &mut self.open);
         while let Some(left) = &mut rest {
-            let (rules, open) = (&self.rules, &mut self.open);
-            if self.encoder.go_on(left, entry.value(), rules, usize::MAX, open) {
+            let open = &mut self.open;
+            if self.encoder.go_on(left, entry.value(), usize::MAX, open) {
                 rest = None;
             }
         }
@@ -218,8 +216,7 @@ impl Cut {
             Stage::Fresh => self.begin_long(long, entry),
             Stage::Kept(mut rest) => {
                 let value = entry.value();
-                let done =
-                    self.encoder.go_on(&mut rest, value, &self.rules, budget, &mut long.buffer);
+                let done = self.encoder.go_on(&mut rest, value, budget, &mut long.buffer);
                 long.stage = Stage::Kept(rest);
                 if !done && long.buffer.len() > SAVE_RECORD_BYTES_MAX {
                     long.stage = Stage::Counted { from: rest, at: rest, bytes: 0 };
@@ -243,7 +240,7 @@ impl Cut {
 
     fn begin_long(&mut self, long: &mut Long, entry: &Entry) -> bool {
         write::database(&mut long.buffer, u64::from(long.db));
-        match self.encoder.record(record(entry), &self.rules, &mut long.buffer) {
+        match self.encoder.record(record(entry), &mut long.buffer) {
             Some(rest) => long.stage = Stage::Kept(rest),
             None => {
                 self.push(Piece::Chunk(std::mem::take(&mut long.buffer)));
@@ -259,7 +256,7 @@ impl Cut {
             unreachable!("it is counted")
         };
         let mut scratch = Vec::new();
-        let done = self.encoder.go_on(&mut at, value, &self.rules, budget, &mut scratch);
+        let done = self.encoder.go_on(&mut at, value, budget, &mut scratch);
         bytes += scratch.len() as u64;
         if done {
             let total = long.buffer.len() as u64 + bytes;
@@ -274,7 +271,7 @@ impl Cut {
     /// Sends a part of the rest; true when that was the last.
     fn send(&mut self, long: &mut Long, value: Value<'_>, budget: usize) -> bool {
         let Stage::Sent(mut rest, total) = long.stage else { unreachable!("it is sent") };
-        let done = self.encoder.go_on(&mut rest, value, &self.rules, budget, &mut long.buffer);
+        let done = self.encoder.go_on(&mut rest, value, budget, &mut long.buffer);
         long.stage = Stage::Sent(rest, total);
         self.send_parts(long);
         if done {

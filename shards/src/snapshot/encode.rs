@@ -11,7 +11,7 @@ use crate::limits::{
 };
 use crate::shard::Millis;
 use crate::value::stream::{Id, Stream};
-use crate::value::{Hash, Kind, List, Pair, Rules, Set, SortedSet, Stored, StoredNode, Value};
+use crate::value::{HashRef, List, Pair, SetRef, SortedSetRef, Stored, StoredNode, Value};
 use pinion_rdb::kind;
 use pinion_rdb::write::{self, Texts};
 
@@ -76,7 +76,6 @@ impl Encoder {
     pub fn record(
         &mut self,
         (key, value, expiry): (&[u8], Value<'_>, Option<Millis>),
-        rules: &Rules,
         out: &mut Vec<u8>,
     ) -> Option<Rest> {
         if let Some(at) = expiry {
@@ -84,23 +83,23 @@ impl Encoder {
         }
         out.push(self.kind(value));
         self.texts.text(out, key);
-        self.begin(value, rules, out)
+        self.begin(value, out)
     }
 
     /// Writes the object of a value, all at once.
-    pub fn object(&mut self, value: Value<'_>, rules: &Rules, out: &mut Vec<u8>) {
-        let mut rest = self.begin(value, rules, out);
+    pub fn object(&mut self, value: Value<'_>, out: &mut Vec<u8>) {
+        let mut rest = self.begin(value, out);
         while let Some(left) = &mut rest {
-            if self.go_on(left, value, rules, usize::MAX, out) {
+            if self.go_on(left, value, usize::MAX, out) {
                 rest = None;
             }
         }
     }
 
     /// The payload of DUMP.
-    pub fn dump(&mut self, value: Value<'_>, rules: &Rules) -> Vec<u8> {
+    pub fn dump(&mut self, value: Value<'_>) -> Vec<u8> {
         let mut out = vec![self.kind(value)];
-        self.object(value, rules, &mut out);
+        self.object(value, &mut out);
         out.extend_from_slice(&(kind::VERSION_REDIS_8 as u16).to_le_bytes());
         let sum = pinion_rdb::crc::crc(&out);
         out.extend_from_slice(&sum.to_le_bytes());
@@ -135,14 +134,14 @@ impl Encoder {
 
     /// Writes an object as far as that is done at once.
     #[inline]
-    fn begin(&mut self, value: Value<'_>, rules: &Rules, out: &mut Vec<u8>) -> Option<Rest> {
+    fn begin(&mut self, value: Value<'_>, out: &mut Vec<u8>) -> Option<Rest> {
         match value {
             Value::Str(text) => self.begin_text(text, out),
             Value::Int(number) => {
                 self.texts.int(out, number);
                 None
             }
-            rich => self.begin_rich(rich, rules, out),
+            rich => self.begin_rich(rich, out),
         }
     }
 
@@ -156,7 +155,7 @@ impl Encoder {
         Some(Rest(Stage::Text(0)))
     }
 
-    fn begin_rich(&mut self, value: Value<'_>, rules: &Rules, out: &mut Vec<u8>) -> Option<Rest> {
+    fn begin_rich(&mut self, value: Value<'_>, out: &mut Vec<u8>) -> Option<Rest> {
         let stage = match value {
             Value::Int(_) | Value::Str(_) => return None,
             Value::List(list) => {
@@ -178,16 +177,16 @@ impl Encoder {
                     Stage::Ranks { left: set.len() }
                 }
             },
-            Value::Hash(hash) => return self.begin_hash(hash, rules, out),
+            Value::Hash(hash) => return self.begin_hash(hash, out),
             Value::Stream(stream) => {
                 write::length(out, stream.log.nodes() as u64);
                 Stage::Entries { next: Id::MIN }
             }
         };
-        self.at_once(stage, value, rules, out)
+        self.at_once(stage, value, out)
     }
 
-    fn begin_hash(&mut self, hash: &Hash, rules: &Rules, out: &mut Vec<u8>) -> Option<Rest> {
+    fn begin_hash(&mut self, hash: HashRef<'_>, out: &mut Vec<u8>) -> Option<Rest> {
         let (since, stored) = (hash.next_due(), hash.stored());
         if since.is_some() {
             self.version = self.version.max(kind::VERSION_REDIS_8);
@@ -206,23 +205,17 @@ impl Encoder {
         }
         write::length(out, hash.len() as u64);
         let stage = Stage::Fields { next: 0, left: hash.len(), since };
-        self.at_once(stage, Value::Hash(hash), rules, out)
+        self.at_once(stage, Value::Hash(hash), out)
     }
 
     /// Writes what is done at once, which is all of a short value.
-    fn at_once(
-        &mut self,
-        stage: Stage,
-        value: Value<'_>,
-        rules: &Rules,
-        out: &mut Vec<u8>,
-    ) -> Option<Rest> {
+    fn at_once(&mut self, stage: Stage, value: Value<'_>, out: &mut Vec<u8>) -> Option<Rest> {
         let mut rest = Rest(stage);
         // Only a stream takes several steps though it is short: one for each group, and more.
         let steps = if matches!(value, Value::Stream(_)) { ENCODE_STREAM_STEPS_MAX } else { 1 };
         let budget = ENCODE_AT_ONCE_MAX / steps;
         for _ in 0..steps {
-            if self.go_on(&mut rest, value, rules, budget, out) {
+            if self.go_on(&mut rest, value, budget, out) {
                 return None;
             }
         }
@@ -253,7 +246,6 @@ impl Encoder {
         &mut self,
         rest: &mut Rest,
         value: Value<'_>,
-        rules: &Rules,
         budget: usize,
         out: &mut Vec<u8>,
     ) -> bool {
@@ -267,9 +259,9 @@ impl Encoder {
             }
             (Value::List(list), Stage::Nodes { next }) => self.nodes(list, next, budget, out),
             (Value::Set(set), Stage::Members { next, left }) => {
-                self.members(set, (next, left), rules, budget, out)
+                self.members(set, (next, left), budget, out)
             }
-            (Value::Hash(hash), stage) => self.fields(hash, stage, rules, budget, out),
+            (Value::Hash(hash), stage) => self.fields(hash, stage, budget, out),
             (Value::SortedSet(set), Stage::Ranks { left }) => self.ranks(set, left, budget, out),
             (Value::Stream(stream), stage) => self.stream(stream, stage, budget, out),
             _ => unreachable!("the rest is that of the value"),
@@ -315,14 +307,13 @@ impl Encoder {
 
     fn members(
         &mut self,
-        set: &Set,
+        set: SetRef<'_>,
         (next, left): (u64, usize),
-        rules: &Rules,
         budget: usize,
         out: &mut Vec<u8>,
     ) -> Option<Stage> {
         let mut left = left;
-        let next = set.scan(rules, next, budget, |member| {
+        let next = set.scan(next, budget, |member| {
             self.texts.text(out, member.text(&mut itoa::Buffer::new()));
             left = left.checked_sub(1).expect("the set is as it was");
         });
@@ -332,9 +323,8 @@ impl Encoder {
 
     fn fields(
         &mut self,
-        hash: &Hash,
+        hash: HashRef<'_>,
         stage: Stage,
-        rules: &Rules,
         budget: usize,
         out: &mut Vec<u8>,
     ) -> Option<Stage> {
@@ -342,7 +332,7 @@ impl Encoder {
             unreachable!("the rest is that of the value");
         };
         // At the beginning of time nothing is due: all that is counted is shown.
-        let next = hash.scan(rules, 0, (next, budget), |pair| {
+        let next = hash.scan(0, (next, budget), |pair| {
             self.field(pair, since, out);
             left = left.checked_sub(1).expect("the hash is as it was");
         });
@@ -362,7 +352,7 @@ impl Encoder {
 
     fn ranks(
         &mut self,
-        set: &SortedSet,
+        set: SortedSetRef<'_>,
         left: usize,
         budget: usize,
         out: &mut Vec<u8>,

@@ -26,12 +26,12 @@ fn told(value: Decoded<'_>, rules: &Rules) -> (String, &'static str) {
 }
 
 /// The record of a value as a file has it, written in steps of `budget`.
-fn written(value: Value<'_>, rules: &Rules, encoder: &mut Encoder, budget: usize) -> Vec<u8> {
+fn written(value: Value<'_>, encoder: &mut Encoder, budget: usize) -> Vec<u8> {
     let mut out = Vec::new();
     write::magic(&mut out, 12);
-    let mut rest = encoder.record((b"key", value, Some(NOW + 5)), rules, &mut out);
+    let mut rest = encoder.record((b"key", value, Some(NOW + 5)), &mut out);
     while let Some(left) = &mut rest {
-        if encoder.go_on(left, value, rules, budget, &mut out) {
+        if encoder.go_on(left, value, budget, &mut out) {
             rest = None;
         }
     }
@@ -49,13 +49,13 @@ fn round_trip(object: &Object, rules: &Rules) {
     };
     for compress in [false, true] {
         let mut encoder = Encoder::new(Purpose::Dump, compress);
-        let payload = encoder.dump(value, rules);
+        let payload = encoder.dump(value);
         let (what, bytes) = opened(&payload).expect("a sound payload");
         let decoded = decoder.decode(what, bytes, rules, NOW).expect("a sound object");
         assert_eq!(told(decoded, rules), as_it_is);
         for budget in [1, 10, usize::MAX] {
             let mut encoder = Encoder::new(Purpose::File, compress);
-            let file = written(value, rules, &mut encoder, budget);
+            let file = written(value, &mut encoder, budget);
             let mut parser = Parser::new(Some(file.len() as u64));
             parser.feed(&file);
             assert!(matches!(parser.next(), Ok(Some(Item::Version(_)))));
@@ -103,7 +103,7 @@ fn strings_come_back() {
     let mut encoder = Encoder::new(Purpose::File, true);
     for number in [0, -1, 127, -129, 70_000, i64::MAX, i64::MIN] {
         out.clear();
-        encoder.object(Value::Int(number), &rules, &mut out);
+        encoder.object(Value::Int(number), &mut out);
         let mut decoder = Decoder::default();
         let text = decoder.decode((Origin::Redis, kind::STRING), &out, &rules, NOW);
         let Ok(Decoded::Text(text)) = text else { panic!("a string") };
@@ -206,9 +206,8 @@ fn streams_come_back() {
             }
             stream.groups.add(name.as_bytes(), group);
         }
-        let payload = |stream: &Stream| {
-            Encoder::new(Purpose::Dump, false).dump(Value::Stream(stream), &rules)
-        };
+        let payload =
+            |stream: &Stream| Encoder::new(Purpose::Dump, false).dump(Value::Stream(stream));
         let first = payload(&stream);
         let (what, bytes) = opened(&first).expect("a sound payload");
         let mut decoder = Decoder::default();
@@ -232,7 +231,7 @@ fn what_is_due_is_left_out() {
             hash.set_expiry(&rules, NOW - 10, &name, Some(NOW - 5));
         }
         hash.set(&rules, NOW - 10, (b"stays", b"v"), false);
-        let payload = Encoder::new(Purpose::Dump, true).dump(Value::Hash(&hash), &rules);
+        let payload = Encoder::new(Purpose::Dump, true).dump(Value::Hash(hash.view()));
         let (what, bytes) = opened(&payload).expect("a sound payload");
         let mut decoder = Decoder::default();
         let Ok(Decoded::Object(Object::Hash(hash))) = decoder.decode(what, bytes, &rules, NOW)
@@ -254,7 +253,7 @@ fn objects_cut_short_or_changed_never_do_harm() {
             let encoder = &mut Encoder::new(Purpose::Dump, compress);
             let number = encoder.kind(object.value());
             let mut bytes = Vec::new();
-            encoder.object(object.value(), &rules, &mut bytes);
+            encoder.object(object.value(), &mut bytes);
             let what = (Origin::Redis, number);
             for len in 0..bytes.len() {
                 assert!(decoder.decode(what, &bytes[..len], &rules, NOW).is_err());
@@ -326,9 +325,9 @@ fn a_negative_zero_keeps_its_sign_in_the_large_form() {
     set.put(&[b'x'; 100], 1.0, &rules);
     set.put(b"zero", -0.0, &rules);
     let mut out = Vec::new();
-    Encoder::new(Purpose::Dump, true).object(Value::SortedSet(&set), &rules, &mut out);
+    Encoder::new(Purpose::Dump, true).object(Value::SortedSet(set.view()), &mut out);
     let mut decoder = Decoder::default();
     let decoded = decoder.decode((Origin::Redis, kind::ZSET_2), &out, &rules, NOW);
     let Ok(Decoded::Object(Object::SortedSet(set))) = decoded else { panic!("a sorted set") };
-    assert_eq!(set.score(b"zero", &rules).map(f64::to_bits), Some((-0.0f64).to_bits()));
+    assert_eq!(set.view().score(b"zero", &rules).map(f64::to_bits), Some((-0.0f64).to_bits()));
 }

@@ -27,7 +27,10 @@ impl std::fmt::Debug for Hasher {
 
 impl Hasher {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, shared: SharedSeed::from_u64(seed) }
+        // The hash of a short key takes its length in by turning the seed, which does nothing to
+        // one of few bits: an odd factor and a fold spread these (Knuth's multiplicative hashing).
+        let spread = (seed ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xd134_2543_de82_ef95);
+        Self { seed: spread ^ spread >> 32, shared: SharedSeed::from_u64(seed) }
     }
 
     #[inline]

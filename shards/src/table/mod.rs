@@ -14,9 +14,12 @@ pub(crate) mod prefetch;
 #[allow(unsafe_code)] // Room: tagged pointers to records. Model test in `record/tests.rs`.
 mod record;
 mod segment;
+#[allow(unsafe_code)] // Room: memory for records. Model test at its foot.
+mod slab;
 
 pub(crate) use hash::Hasher;
-pub(crate) use record::{Entry, Handle, tag};
+pub(crate) use record::Entry;
+pub(crate) use slab::Heap;
 
 use crate::limits::DIRECTORY_DEPTH_MAX;
 use crate::shard::Millis;
@@ -264,19 +267,6 @@ impl Table {
     /// Every entry.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.segments.iter().flat_map(|segment| segment.iter())
-    }
-
-    /// A copy that shares nothing, entry by entry in the same places.
-    pub(crate) fn duplicate(&self) -> Self {
-        let mut copy = Self {
-            directory: self.directory.clone(),
-            segments: self.segments.iter().map(|segment| segment.duplicate()).collect(),
-            counts: self.counts.clone(),
-            ..*self
-        };
-        // What is counted by capacity is counted by that of the copy.
-        copy.record_bytes = copy.iter().map(Entry::bytes).sum();
-        copy
     }
 
     /// Shows every entry.

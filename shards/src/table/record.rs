@@ -16,12 +16,15 @@
 mod header;
 mod parts;
 
+use super::slab::{Heap, release, taken};
 use crate::limits::INLINE_BYTES_MAX;
 use crate::shard::Millis;
-use crate::value::{Content, Object, Value};
-use header::{EXPIRY, Header, INT, LONG, OBJECT, RAW, SECONDS_MASK, SECONDS_SHIFT, TEXT};
-use parts::{Payload, allocate, drop_object, grow_text, read_object, write_head, write_payload};
-use std::alloc::{dealloc, handle_alloc_error, realloc};
+use crate::value::{Content, HashRef, Listpack, Object, Packed, SetRef, SortedSetRef, Value};
+use header::{
+    EXPIRY, HASH, Header, INT, LONG, OBJECT, RAW, SECONDS_MASK, SECONDS_SHIFT, SET, SORTED_SET,
+    TEXT,
+};
+use parts::{Payload, drop_object, grow_text, read_object, write_head, write_payload};
 use std::ptr::{copy_nonoverlapping, with_exposed_provenance_mut};
 
 /// A place of the table: empty, or the owner of a record. Its hash bits and marks can be read
@@ -51,31 +54,33 @@ impl Entry {
 
     /// A record of `key`, tagged with the bits of its `hash`.
     pub(crate) fn new(
-        hash: u64,
-        key: &[u8],
+        heap: &Heap,
+        (hash, key): (u64, &[u8]),
         content: Content<'_>,
         expiry: Option<Millis>,
         seconds: u32,
     ) -> Self {
         let (payload, raw) = Payload::of(content);
-        Self::build((hash, key), payload, raw, expiry, seconds)
+        Self::build(heap, (hash, key), (payload, raw), expiry, seconds)
     }
 
     /// A record of `key` that holds an object.
     pub(crate) fn of_object(
-        hash: u64,
-        key: &[u8],
+        heap: &Heap,
+        (hash, key): (u64, &[u8]),
         object: Object,
         expiry: Option<Millis>,
         seconds: u32,
     ) -> Self {
-        Self::build((hash, key), Payload::Object(Box::new(object)), true, expiry, seconds)
+        let build =
+            |payload: Payload<'_>| Self::build(heap, (hash, key), (payload, true), expiry, seconds);
+        Payload::with_object(object, build).0
     }
 
     fn build(
+        heap: &Heap,
         (hash, key): (u64, &[u8]),
-        payload: Payload<'_>,
-        raw: bool,
+        (payload, raw): (Payload<'_>, bool),
         expiry: Option<Millis>,
         seconds: u32,
     ) -> Self {
@@ -83,7 +88,7 @@ impl Entry {
             .with(RAW, raw)
             .with(EXPIRY, expiry.is_some())
             .with_seconds(seconds);
-        let record = allocate(header.layout());
+        let record = heap.allocate(header.total());
         // SAFETY: `record` is new and as long as `header` says.
         unsafe {
             write_head(record, header, expiry);
@@ -104,7 +109,7 @@ impl Entry {
         // freed once, and `self` forgets it.
         let object = unsafe {
             let object = Box::from_raw(read_object(record.add(header.value_at())));
-            dealloc(record, header.layout());
+            release(record, header.total());
             object
         };
         self.0 = 0;
@@ -213,7 +218,11 @@ impl Entry {
             match header.kind() {
                 TEXT => Value::Str(std::slice::from_raw_parts(place, header.value_len())),
                 INT => Value::Int(place.cast::<i64>().read_unaligned()),
-                _ => (*read_object(place)).value(),
+                OBJECT => (*read_object(place)).value(),
+                kind => {
+                    let bytes = std::slice::from_raw_parts(place, header.value_len());
+                    packed_value(kind, Listpack::of_sound(bytes))
+                }
             }
         }
     }
@@ -261,7 +270,7 @@ impl Entry {
     /// Bytes allocated for the record and its object.
     pub(crate) fn bytes(&self) -> usize {
         let header = self.header();
-        header.total() + self.object().map_or(0, Object::bytes)
+        taken(header.total()) + self.object().map_or(0, Object::bytes)
     }
 
     /// The object that the record points at, if it does.
@@ -286,20 +295,54 @@ impl Entry {
         Some(unsafe { &mut *read_object(self.record().add(header.value_at())) })
     }
 
+    /// The listpack that is all there is of the value, if the record holds one.
+    #[inline]
+    pub(crate) fn listpack(&self) -> Option<&Listpack> {
+        let header = self.header();
+        // SAFETY: the header says where the value lies and what it is.
+        matches!(header.kind(), HASH | SET | SORTED_SET).then(|| unsafe {
+            let place = self.record().add(header.value_at());
+            Listpack::of_sound(std::slice::from_raw_parts(place, header.value_len()))
+        })
+    }
+
+    /// Puts an object in the place of a listpack, with the same expiry; what is left of an object
+    /// that the record holds itself comes back.
+    pub(crate) fn put_back(&mut self, heap: &Heap, object: Object) -> Option<Packed> {
+        let (expiry, seconds) = (self.expiry(), self.seconds());
+        let put = |payload: Payload<'_>| self.overwrite(heap, (payload, true), expiry, seconds);
+        Payload::with_object(object, put).1
+    }
+
     /// Puts another value in. What is of the same size is overwritten where it lies.
-    pub(crate) fn replace(&mut self, content: Content<'_>, expiry: Option<Millis>, seconds: u32) {
+    pub(crate) fn replace(
+        &mut self,
+        heap: &Heap,
+        content: Content<'_>,
+        expiry: Option<Millis>,
+        seconds: u32,
+    ) {
         if self.refill(content) {
-            self.set_expiry(expiry);
+            self.set_expiry(heap, expiry);
             return self.touch(seconds);
         }
+        self.overwrite(heap, Payload::of(content), expiry, seconds);
+    }
+
+    fn overwrite(
+        &mut self,
+        heap: &Heap,
+        (payload, raw): (Payload<'_>, bool),
+        expiry: Option<Millis>,
+        seconds: u32,
+    ) {
         let old = self.header();
-        let (payload, raw) = Payload::of(content);
         let header = Header::new(payload.kind(), old.key_len, payload.len())
             .with(RAW, raw)
             .with(EXPIRY, expiry.is_some())
             .with_seconds(seconds);
         let record = self.record();
-        if header.total() == old.total() && header.key_at() == old.key_at() {
+        if taken(header.total()) == taken(old.total()) && header.key_at() == old.key_at() {
             // SAFETY: key and sizes stay as they are, so `header` describes this record; what the
             // old value owned is dropped before its address is overwritten.
             unsafe {
@@ -310,7 +353,7 @@ impl Entry {
             self.mark_expiry(expiry.is_some());
             return;
         }
-        let moved = allocate(header.layout());
+        let moved = heap.allocate(header.total());
         // SAFETY: `moved` is new and as long as `header` says; the old record is freed once, by
         // its own layout, and `self` forgets it.
         unsafe {
@@ -319,7 +362,7 @@ impl Entry {
             copy_nonoverlapping(key, moved.add(header.key_at()), old.key_len);
             write_payload(moved, header, payload);
             drop_object(record, old);
-            dealloc(record, old.layout());
+            release(record, old.total());
         }
         self.own(moved, expiry.is_some());
     }
@@ -354,7 +397,7 @@ impl Entry {
     }
 
     /// Sets or clears when it expires.
-    pub(crate) fn set_expiry(&mut self, expiry: Option<Millis>) {
+    pub(crate) fn set_expiry(&mut self, heap: &Heap, expiry: Option<Millis>) {
         let old = self.header();
         let header = old.with(EXPIRY, expiry.is_some());
         let record = self.record();
@@ -362,14 +405,14 @@ impl Entry {
             // SAFETY: nothing moves: `header` is this record's own.
             return unsafe { write_head(record, header, expiry) };
         }
-        let moved = allocate(header.layout());
+        let moved = heap.allocate(header.total());
         // SAFETY: key and value lie together and are copied as they are, so what the value owns
         // now belongs to `moved`; the old record is freed without dropping that.
         unsafe {
             write_head(moved, header, expiry);
             let rest = old.key_len + old.value_len();
             copy_nonoverlapping(record.add(old.key_at()), moved.add(header.key_at()), rest);
-            dealloc(record, old.layout());
+            release(record, old.total());
         }
         self.own(moved, expiry.is_some());
     }
@@ -379,17 +422,17 @@ impl Entry {
     ///
     /// # Panics
     /// If the value is no string: the caller has looked.
-    pub(crate) fn grow(&mut self, len: usize) -> &mut [u8] {
+    pub(crate) fn grow(&mut self, heap: &Heap, len: usize) -> &mut [u8] {
         let old = self.header();
         if let Value::Int(value) = self.value() {
             let mut digits = itoa::Buffer::new();
             let text = Content::Raw(digits.format(value).as_bytes());
-            self.replace(text, self.expiry(), self.seconds());
+            self.replace(heap, text, self.expiry(), self.seconds());
         } else if old.bits & RAW == 0 {
             // SAFETY: a record begins with 8 aligned bytes; the flag moves nothing.
             unsafe { self.record().cast::<u64>().write(old.bits | RAW) };
         }
-        self.grow_inline(len);
+        self.grow_inline(heap, len);
         let (record, header) = (self.record(), self.header());
         match self.object_mut() {
             Some(Object::Str(text)) => {
@@ -407,7 +450,7 @@ impl Entry {
     }
 
     /// Lengthens text in the record, or moves it to an object where it no longer fits.
-    fn grow_inline(&mut self, len: usize) {
+    fn grow_inline(&mut self, heap: &Heap, len: usize) {
         let old = self.header();
         if old.kind() != TEXT || len <= old.value_len() {
             return;
@@ -418,32 +461,37 @@ impl Entry {
             let mut text = vec![0; len];
             text[..bytes.len()].copy_from_slice(bytes);
             let object = Payload::Object(Box::new(Object::Str(text)));
-            return self.put_object(object);
+            return self.put_object(heap, object);
         }
         let header = Header::new(TEXT, old.key_len, len);
         let kept = old.bits & (EXPIRY | RAW | SECONDS_MASK);
         let header = Header { bits: header.bits | kept, ..header };
-        // SAFETY: the record was allocated with the old layout; `realloc` keeps what it held, and
-        // the bytes added are filled before they can be read.
+        let moved = match taken(header.total()) == taken(old.total()) {
+            true => self.record(),
+            false => heap.allocate(header.total()),
+        };
+        // SAFETY: `moved` is as long as `header` says, and is the record itself or new: then it
+        // gets what that held, and the old one, whose text owns nothing, is freed once. The bytes
+        // added are filled before they can be read.
         unsafe {
-            let record = realloc(self.record(), old.layout(), header.total());
-            if record.is_null() {
-                handle_alloc_error(header.layout());
+            if moved != self.record() {
+                copy_nonoverlapping(self.record(), moved, old.total());
+                release(self.record(), old.total());
             }
-            record.cast::<u64>().write(header.bits);
-            let added = record.add(header.value_at() + old.value_len());
+            moved.cast::<u64>().write(header.bits);
+            let added = moved.add(header.value_at() + old.value_len());
             added.write_bytes(0, len - old.value_len());
-            self.own(record, header.bits & EXPIRY != 0);
         }
+        self.own(moved, header.bits & EXPIRY != 0);
     }
 
     /// Swaps text in the record for an object, keeping all else.
-    fn put_object(&mut self, object: Payload<'_>) {
+    fn put_object(&mut self, heap: &Heap, object: Payload<'_>) {
         let old = self.header();
         let header = Header::new(OBJECT, old.key_len, object.len());
         let kept = old.bits & (EXPIRY | RAW | SECONDS_MASK);
         let header = Header { bits: header.bits | kept, ..header };
-        let record = allocate(header.layout());
+        let record = heap.allocate(header.total());
         // SAFETY: `record` is new and as long as `header` says; the old one held text, which owns
         // nothing, and is freed once.
         unsafe {
@@ -451,19 +499,19 @@ impl Entry {
             let key = self.record().add(old.key_at());
             copy_nonoverlapping(key, record.add(header.key_at()), old.key_len);
             write_payload(record, header, object);
-            dealloc(self.record(), old.layout());
+            release(self.record(), old.total());
         }
         self.own(record, header.bits & EXPIRY != 0);
     }
 
     /// The same value under another key; objects move without being copied.
-    pub(crate) fn rename(mut self, hash: u64, key: &[u8]) -> Self {
+    pub(crate) fn rename(mut self, heap: &Heap, hash: u64, key: &[u8]) -> Self {
         let old = self.header();
         let header = Header::new(old.kind(), key.len(), old.value_len());
         let kept = old.bits & (EXPIRY | RAW | SECONDS_MASK);
         let header = Header { bits: header.bits | kept, ..header };
         let expiry = self.expiry();
-        let moved = allocate(header.layout());
+        let moved = heap.allocate(header.total());
         // SAFETY: the value's bytes are copied as they are, so what they own now belongs to
         // `moved`; the old record is freed without dropping that, and `self` forgets it.
         unsafe {
@@ -472,56 +520,35 @@ impl Entry {
             copy_nonoverlapping(key.as_ptr(), moved.add(header.key_at()), key.len());
             let value = record.add(old.value_at());
             copy_nonoverlapping(value, moved.add(header.value_at()), old.value_len());
-            dealloc(record, old.layout());
+            release(record, old.total());
         }
         self.0 = 0;
         Self::owning(moved, tag(hash), expiry.is_some())
     }
 
-    /// A copy in the same place of another table: same key, value, expiry and marks.
-    pub(crate) fn twin(&self) -> Self {
-        let mut twin = self.duplicate(0, self.key(), self.seconds());
-        twin.0 |= self.0 & (TAG_MASK | DISPLACED);
-        twin
-    }
-
-    /// A word by which the record is known as long as it is not freed or moved. It moves only when
-    /// it gets or loses an expiry, or a value of another size.
-    #[inline]
-    pub(crate) fn handle(&self) -> Handle {
-        Handle(self.0 & ADDRESS_MASK)
-    }
-
     /// A copy of the value under another key, with the same expiry.
-    pub(crate) fn duplicate(&self, hash: u64, key: &[u8], seconds: u32) -> Self {
+    pub(crate) fn duplicate(&self, heap: &Heap, (hash, key): (u64, &[u8]), seconds: u32) -> Self {
         let content = match self.value() {
             Value::Int(value) => Content::Int(value),
             Value::Str(bytes) if self.is_raw() => Content::Raw(bytes),
             Value::Str(bytes) => Content::Str(bytes),
             rich => {
-                return Self::of_object(hash, key, rich.duplicate(), self.expiry(), seconds);
+                let object = rich.duplicate();
+                return Self::of_object(heap, (hash, key), object, self.expiry(), seconds);
             }
         };
-        Self::new(hash, key, content, self.expiry(), seconds)
+        Self::new(heap, (hash, key), content, self.expiry(), seconds)
     }
 }
 
-/// Names a record without owning it.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Handle(u64);
-
-impl Handle {
-    /// The key of the record.
-    ///
-    /// # Safety
-    /// The record must still be where it was when the handle was made, and stay there for `'a`.
-    #[inline]
-    pub(crate) unsafe fn key<'a>(self) -> &'a [u8] {
-        // A word without marks, borrowed: the record is not its own, so it is not dropped.
-        let entry = std::mem::ManuallyDrop::new(Entry(self.0));
-        let header = entry.header();
-        // SAFETY: the header says where the key lies; the caller promises that the record lives.
-        unsafe { std::slice::from_raw_parts(entry.record().add(header.key_at()), header.key_len) }
+/// What a listpack is all there is of.
+#[inline]
+fn packed_value(kind: u64, listpack: &Listpack) -> Value<'_> {
+    match kind {
+        HASH => Value::Hash(HashRef::of_pairs(listpack)),
+        SET => Value::Set(SetRef::of_packed(listpack)),
+        SORTED_SET => Value::SortedSet(SortedSetRef::of_packed(listpack)),
+        _ => unreachable!("a record says what it holds"),
     }
 }
 
@@ -535,7 +562,7 @@ impl Drop for Entry {
         // SAFETY: the entry owns the record and is gone after this.
         unsafe {
             drop_object(self.record(), header);
-            dealloc(self.record(), header.layout());
+            release(self.record(), header.total());
         }
     }
 }

@@ -306,20 +306,6 @@ impl Segment {
         true
     }
 
-    /// A copy with every entry in the same place.
-    pub(crate) fn duplicate(&self) -> Box<Self> {
-        let mut copy = Self::new();
-        for (bucket, own) in copy.buckets.iter_mut().zip(&self.buckets) {
-            bucket.tail = own.tail;
-            for (entry, own) in bucket.entries.iter_mut().zip(&own.entries) {
-                if !own.is_empty() {
-                    *entry = own.twin();
-                }
-            }
-        }
-        copy
-    }
-
     /// Gives away every entry.
     pub(crate) fn into_each(mut self: Box<Self>, mut take: impl FnMut(Entry)) {
         let entries = self.buckets.iter_mut().flat_map(|bucket| &mut bucket.entries);

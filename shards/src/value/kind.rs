@@ -1,6 +1,6 @@
 //! What every type behind a key can do, beside its own operations.
 
-use super::{Object, Rules, Value};
+use super::{Listpack, Object, Packed, Rules, Value};
 use crate::shard::Millis;
 
 /// A type of value other than a string. Commands name it when they open or read a key
@@ -9,14 +9,35 @@ pub trait Kind: Default + Sized {
     /// True if a key keeps an empty value, as streams do.
     const STAYS_EMPTY: bool = false;
 
+    /// One that is read: a reference, or where small ones lie in records, what reads both.
+    type Ref<'a>: Copy;
+
     /// The value as this type, if it is one.
-    fn of(value: Value<'_>) -> Option<&Self>;
+    fn of(value: Value<'_>) -> Option<Self::Ref<'_>>;
+
+    /// The object as this type, if it is one.
+    fn held(object: &Object) -> Option<&Self>;
 
     /// The object as this type, to be changed, if it is one.
     fn of_mut(object: &mut Object) -> Option<&mut Self>;
 
     /// The object that holds it.
     fn into_object(self) -> Object;
+
+    /// The listpack that is all there is of it, if its key's record may hold that instead.
+    fn listpack(&self) -> Option<&Listpack> {
+        None
+    }
+
+    /// What a listpack is all there is of, for types that a record may hold so.
+    fn of_listpack(_: Packed) -> Option<Self> {
+        None
+    }
+
+    /// That listpack.
+    fn into_packed(self) -> Option<Packed> {
+        None
+    }
 
     /// Elements, fields, members or entries.
     fn len(&self) -> usize;

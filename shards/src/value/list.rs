@@ -315,6 +315,12 @@ impl Default for List {
 }
 
 impl Kind for List {
+    type Ref<'a> = &'a Self;
+
+    fn held(object: &Object) -> Option<&Self> {
+        if let Object::List(it) = object { Some(it) } else { None }
+    }
+
     fn of(value: Value<'_>) -> Option<&Self> {
         if let Value::List(it) = value { Some(it) } else { None }
     }

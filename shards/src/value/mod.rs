@@ -5,6 +5,7 @@
 
 mod encodings;
 mod extended;
+mod extendible;
 mod fields;
 mod growth;
 mod hash;
@@ -20,15 +21,15 @@ pub mod stream;
 pub use encodings::{Encodings, Rules};
 pub use extended::Extended;
 pub use fields::{Field, Fields};
-pub use hash::{Hash, Pair};
+pub use hash::{Hash, HashRef, Pair};
 pub use intset::IntSet;
 pub use kind::Kind;
 pub(crate) use list::StoredNode;
 pub use list::{Items, List, Side};
 pub(crate) use packed::Needle;
-pub use packed::{Item, Iter as PackedIter, Packed, Pos};
-pub use set::Set;
-pub use sorted_set::SortedSet;
+pub use packed::{Item, Iter as PackedIter, Listpack, Packed, Pos};
+pub use set::{Set, SetRef};
+pub use sorted_set::{SortedSet, SortedSetRef};
 pub use stream::Stream;
 
 use crate::error::Error;
@@ -44,11 +45,11 @@ pub enum Value<'a> {
     /// A list.
     List(&'a List),
     /// A set.
-    Set(&'a Set),
+    Set(SetRef<'a>),
     /// A hash.
-    Hash(&'a Hash),
+    Hash(HashRef<'a>),
     /// A sorted set.
-    SortedSet(&'a SortedSet),
+    SortedSet(SortedSetRef<'a>),
     /// A stream.
     Stream(&'a Stream),
 }
@@ -59,9 +60,9 @@ pub(crate) enum Stored<'a> {
     /// As integers in order.
     Ints(&'a IntSet),
     /// As a listpack.
-    Packed(&'a Packed),
+    Packed(&'a Listpack),
     /// As a listpack of fields, values and times.
-    Timed(&'a Packed),
+    Timed(&'a Listpack),
     /// In some form that files do not know.
     Large,
 }
@@ -135,7 +136,7 @@ impl<'a> Value<'a> {
     /// # Errors
     /// `Error::WrongType` if it is something else.
     #[inline]
-    pub fn of<T: Kind>(self) -> Result<&'a T, Error> {
+    pub fn of<T: Kind>(self) -> Result<T::Ref<'a>, Error> {
         T::of(self).ok_or(Error::WrongType)
     }
 
@@ -171,10 +172,30 @@ impl Object {
         match self {
             Self::Str(bytes) => Value::Str(bytes),
             Self::List(list) => Value::List(list),
-            Self::Set(set) => Value::Set(set),
-            Self::Hash(hash) => Value::Hash(hash),
-            Self::SortedSet(set) => Value::SortedSet(set),
+            Self::Set(set) => Value::Set(set.view()),
+            Self::Hash(hash) => Value::Hash(hash.view()),
+            Self::SortedSet(set) => Value::SortedSet(set.view()),
             Self::Stream(stream) => Value::Stream(stream),
+        }
+    }
+
+    /// The listpack that is all there is of it, if its key's record may hold that instead.
+    pub(crate) fn listpack(&self) -> Option<&Listpack> {
+        match self {
+            Self::Hash(hash) => hash.listpack(),
+            Self::Set(set) => set.listpack(),
+            Self::SortedSet(set) => set.listpack(),
+            _ => None,
+        }
+    }
+
+    /// That listpack.
+    pub(crate) fn into_packed(self) -> Option<Packed> {
+        match self {
+            Self::Hash(hash) => hash.into_packed(),
+            Self::Set(set) => set.into_packed(),
+            Self::SortedSet(set) => set.into_packed(),
+            _ => None,
         }
     }
 

@@ -22,15 +22,19 @@
 
 mod item;
 mod iter;
+#[allow(unsafe_code)] // Room: a listpack is its bytes. Model test in `tests.rs`.
+mod listpack;
 
 pub use item::Item;
 pub(crate) use item::Needle;
 pub use iter::Iter;
+pub use listpack::Listpack;
 
 use super::growth::{reserve, shrink, size_class};
 use crate::commands::parse_int;
 use crate::limits::PACKED_BYTES_MAX;
-use item::{Encoded, backlen_len, backwards, decode, item_len};
+use item::{Encoded, backlen_len, item_len};
+use std::ops::Deref;
 
 /// Bytes before the first item.
 const HEAD: usize = 6;
@@ -39,10 +43,28 @@ const END: u8 = 0xff;
 /// What stands for a count too large for 16 bits.
 const COUNT_UNKNOWN: usize = 0xffff;
 
-/// A listpack.
+/// A listpack that is its own, and may be changed.
 #[derive(Eq, PartialEq)]
 pub struct Packed {
     bytes: Vec<u8>,
+}
+
+impl Deref for Packed {
+    type Target = Listpack;
+
+    #[inline]
+    fn deref(&self) -> &Listpack {
+        Listpack::of_sound(&self.bytes)
+    }
+}
+
+impl From<&Listpack> for Packed {
+    /// A copy.
+    fn from(listpack: &Listpack) -> Self {
+        let mut packed = Self { bytes: Vec::with_capacity(size_class(listpack.bytes())) };
+        packed.bytes.extend_from_slice(listpack.as_bytes());
+        packed
+    }
 }
 
 /// Where an item begins. It holds until the listpack is changed before it.
@@ -77,6 +99,26 @@ impl Default for Packed {
 }
 
 impl Packed {
+    /// A copy of a listpack in a buffer that is used again.
+    #[inline]
+    pub(crate) fn in_buffer(listpack: &Listpack, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        buffer.extend_from_slice(listpack.as_bytes());
+        Self { bytes: buffer }
+    }
+
+    /// The buffer, for use again.
+    #[inline]
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// The same without the memory that a buffer used again has to spare.
+    pub(crate) fn fitting(mut self) -> Self {
+        self.bytes.shrink_to(size_class(self.bytes.len()));
+        self
+    }
+
     /// Bytes of a listpack without items.
     pub const EMPTY_BYTES: usize = HEAD + 1;
 
@@ -119,7 +161,7 @@ impl Packed {
             return self;
         }
         let mut settled = Self::with_room(self.bytes());
-        for item in &self {
+        for item in self.iter() {
             match item {
                 Item::Int(value) => settled.push_back_int(value),
                 Item::Str(text) => settled.push_back(text),
@@ -128,44 +170,10 @@ impl Packed {
         settled
     }
 
-    /// The listpack as it stands in files.
-    #[inline]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Bytes of the listpack.
-    #[inline]
-    pub fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// Bytes of memory it has taken.
     #[inline]
     pub fn heap_bytes(&self) -> usize {
         self.bytes.capacity()
-    }
-
-    /// How many items there are. At once, unless they are more than 65534.
-    #[inline]
-    pub fn count(&self) -> usize {
-        match self.head_count() {
-            COUNT_UNKNOWN => self.iter().count(),
-            count => count,
-        }
-    }
-
-    /// True if there are no items.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.bytes.len() == HEAD + 1
-    }
-
-    /// True if an item of `bytes` may still be added; no listpack is larger than
-    /// `PACKED_BYTES_MAX`.
-    #[inline]
-    pub fn has_room(&self, bytes: usize) -> bool {
-        self.bytes.len() + bytes + ITEM_OVERHEAD_MAX <= PACKED_BYTES_MAX
     }
 
     /// Adds an item at the end.
@@ -187,59 +195,6 @@ impl Packed {
     pub fn push_front(&mut self, text: &[u8]) {
         self.splice(HEAD, 0, &Encoded::of(text));
         self.count_by(1);
-    }
-
-    /// Where the first item is.
-    #[inline]
-    pub fn first(&self) -> Option<Pos> {
-        (!self.is_empty()).then_some(Pos::new(HEAD))
-    }
-
-    /// Where the last item is.
-    #[inline]
-    pub fn last(&self) -> Option<Pos> {
-        (!self.is_empty()).then(|| Pos::new(backwards(&self.bytes, self.end())))
-    }
-
-    /// Where the item after this one is.
-    #[inline]
-    pub fn next(&self, pos: Pos) -> Option<Pos> {
-        let at = pos.at() + item_len(&self.bytes, pos.at());
-        (at < self.end()).then_some(Pos::new(at))
-    }
-
-    /// Where the item before this one is.
-    #[inline]
-    pub fn prev(&self, pos: Pos) -> Option<Pos> {
-        (pos.at() > HEAD).then(|| Pos::new(backwards(&self.bytes, pos.at())))
-    }
-
-    /// Where the item with this index is; negative ones count from the end, -1 is the last.
-    /// Walks from the nearer end.
-    pub fn seek(&self, index: isize) -> Option<Pos> {
-        let count = self.count() as isize;
-        let index = if index < 0 { index.checked_add(count)? } else { index };
-        if index < 0 || index >= count {
-            return None;
-        }
-        if index <= count / 2 {
-            let mut at = HEAD;
-            for _ in 0..index {
-                at += item_len(&self.bytes, at);
-            }
-            return Some(Pos::new(at));
-        }
-        let mut at = self.end();
-        for _ in index..count {
-            at = backwards(&self.bytes, at);
-        }
-        Some(Pos::new(at))
-    }
-
-    /// The item at this place.
-    #[inline]
-    pub fn at(&self, pos: Pos) -> Item<'_> {
-        decode(&self.bytes, pos.at()).0
     }
 
     /// Adds an item before this one.
@@ -292,43 +247,6 @@ impl Packed {
         (pos.at() < self.end()).then_some(pos)
     }
 
-    /// Where `needle` is, looked for at `from` and every `stride`-th item after it.
-    pub fn find(&self, from: Pos, needle: &[u8], stride: usize) -> Option<Pos> {
-        let needle = Needle::new(needle);
-        let (mut at, end) = (from.at(), self.end());
-        while at < end {
-            let (item, mut next) = decode(&self.bytes, at);
-            if needle.is(item) {
-                return Some(Pos::new(at));
-            }
-            for _ in 1..stride {
-                if next < end {
-                    next += item_len(&self.bytes, next);
-                }
-            }
-            at = next;
-        }
-        None
-    }
-
-    /// All items, from either end.
-    #[inline]
-    pub fn iter(&self) -> Iter<'_> {
-        Iter::new(&self.bytes, HEAD, self.end())
-    }
-
-    /// The items from this one on, from either end.
-    #[inline]
-    pub fn iter_from(&self, pos: Pos) -> Iter<'_> {
-        Iter::new(&self.bytes, pos.at(), self.end())
-    }
-
-    /// The items before this one, from either end.
-    #[inline]
-    pub fn iter_before(&self, pos: Pos) -> Iter<'_> {
-        Iter::new(&self.bytes, HEAD, pos.at())
-    }
-
     /// Takes the items from this one on into a listpack of their own.
     #[must_use]
     pub fn split_off(&mut self, pos: Pos) -> Self {
@@ -353,12 +271,6 @@ impl Packed {
         self.bytes.push(END);
         self.note_bytes();
         self.count_by(count as isize);
-    }
-
-    /// Where the end byte is.
-    #[inline]
-    fn end(&self) -> usize {
-        self.bytes.len() - 1
     }
 
     /// Puts an item in the place of `old` bytes at `at`.
@@ -395,20 +307,9 @@ impl Packed {
     }
 
     #[inline]
-    fn head_bytes(&self) -> usize {
-        let head = self.bytes[..4].try_into().expect("four bytes are four bytes");
-        u32::from_le_bytes(head) as usize
-    }
-
-    #[inline]
     fn note_bytes(&mut self) {
         let len = self.bytes.len() as u32;
         self.bytes[..4].copy_from_slice(&len.to_le_bytes());
-    }
-
-    #[inline]
-    fn head_count(&self) -> usize {
-        usize::from(u16::from_le_bytes([self.bytes[4], self.bytes[5]]))
     }
 
     /// Counts items that came or went; what is too large to be kept is counted when asked for.
@@ -444,7 +345,7 @@ fn checked_next(bytes: &[u8], at: usize) -> Option<usize> {
     (rest[body..end] == wanted[..back]).then_some(at + end)
 }
 
-impl<'a> IntoIterator for &'a Packed {
+impl<'a> IntoIterator for &'a Listpack {
     type Item = Item<'a>;
     type IntoIter = Iter<'a>;
 
@@ -455,7 +356,7 @@ impl<'a> IntoIterator for &'a Packed {
 
 impl std::fmt::Debug for Packed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        Listpack::fmt(self, f)
     }
 }
 

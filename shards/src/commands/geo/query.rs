@@ -7,7 +7,7 @@ use crate::commands::Args;
 use crate::commands::zsets::score::parse;
 use crate::error::Error;
 use crate::value::sorted_set::{Bounds, ScoreEnd};
-use crate::value::{Item, Rules, SortedSet};
+use crate::value::{Item, Rules, SortedSetRef};
 
 /// A form of words.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,7 +74,7 @@ impl Query {
     pub(super) fn parse(
         args: &Args<'_>,
         form: Form,
-        set: Option<&SortedSet>,
+        set: Option<SortedSetRef<'_>>,
         rules: &Rules,
     ) -> Result<Self, Error> {
         let mut query = Self { unit: 1.0, ..Self::default() };
@@ -151,7 +151,7 @@ impl Query {
         args: &Args<'_>,
         at: usize,
         given: &mut Given,
-        set: Option<&SortedSet>,
+        set: Option<SortedSetRef<'_>>,
         rules: &Rules,
     ) -> Result<usize, Error> {
         let behind = args.len() - at - 1;
@@ -239,7 +239,7 @@ impl Query {
     }
 
     /// The members of `set` that are asked for, in the order in which they are answered.
-    pub(super) fn find<'a>(&self, set: Option<&'a SortedSet>) -> Vec<Found<'a>> {
+    pub(super) fn find<'a>(&self, set: Option<SortedSetRef<'a>>) -> Vec<Found<'a>> {
         let (Some(set), Some(center), Some(shape)) = (set, self.center, self.shape) else {
             return Vec::new();
         };
@@ -280,7 +280,7 @@ impl Query {
     }
 }
 
-fn place_of(member: &[u8], set: &SortedSet, rules: &Rules) -> Result<Point, Error> {
+fn place_of(member: &[u8], set: SortedSetRef<'_>, rules: &Rules) -> Result<Point, Error> {
     let score = set.score(member, rules);
     score.map(Point::of_score).ok_or(Error::Text("ERR could not decode requested zset member"))
 }

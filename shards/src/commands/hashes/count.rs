@@ -16,7 +16,7 @@ fn change(
 ) -> Result<Vec<u8>, Error> {
     let (rules, now, name) = (scope.rules, scope.now, args.at(2));
     let mut open = scope.keyspace.open_or_new::<Hash>(scope.first(args), now)?;
-    match change(open.find(rules, now, name)) {
+    match change(open.view().find(rules, now, name)) {
         Ok(value) => {
             open.set(rules, now, (name, &value), true);
             open.notify(Class::HASH, event);

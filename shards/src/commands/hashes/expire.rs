@@ -107,7 +107,7 @@ fn set(
     hash.prepare_expiry();
     let (mut ended, mut removed) = (false, false);
     for name in args.from(names) {
-        let done = match hash.find(rules, now, name) {
+        let done = match hash.view().find(rules, now, name) {
             None => NO_SUCH_FIELD,
             Some(field) if !condition.allows(field.expiry, at) => REFUSED,
             Some(_) => set_or_remove(hash, (rules, now), name, at),
@@ -182,7 +182,7 @@ fn hpersist(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
     };
     let mut changed = false;
     for name in args.from(names) {
-        let done = match open.find(rules, now, name).map(|field| field.expiry) {
+        let done = match open.view().find(rules, now, name).map(|field| field.expiry) {
             None => NO_SUCH_FIELD,
             Some(None) => NO_EXPIRY,
             Some(Some(_)) => {

@@ -12,11 +12,11 @@ pub(super) mod write;
 use crate::commands::Args;
 use crate::error::Error;
 use crate::shard::Scope;
-use crate::value::Hash;
+use crate::value::{Hash, HashRef};
 
 /// The hash of the command's first key, to be read.
 #[inline]
-fn read<'a>(scope: &'a mut Scope<'_>, args: &Args<'_>) -> Result<Option<&'a Hash>, Error> {
+fn read<'a>(scope: &'a mut Scope<'_>, args: &Args<'_>) -> Result<Option<HashRef<'a>>, Error> {
     let (key, now) = (scope.first(args), scope.now);
     scope.keyspace.read::<Hash>(key, now)
 }

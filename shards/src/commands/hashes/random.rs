@@ -7,7 +7,7 @@ use crate::limits::{RANDOM_MEMBERS_MAX, READ_AT_ONCE_MAX};
 use crate::random::Random;
 use crate::reading::{Source, Walk};
 use crate::shard::{Millis, Scope};
-use crate::value::{Hash, Item, Kind as _, Pair};
+use crate::value::{Hash, HashRef, Item, Pair};
 use pinion_io::resp::{Protocol, Reply};
 use std::collections::HashSet;
 
@@ -107,7 +107,7 @@ fn step(walk: &mut Walk, source: &Source<'_>, budget: usize, reply: &mut Reply<'
 
 /// Writes `wanted` different fields, or all there are.
 fn write_distinct(
-    hash: &Hash,
+    hash: HashRef<'_>,
     now: Millis,
     wanted: usize,
     random: &mut Random,

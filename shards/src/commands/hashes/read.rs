@@ -5,7 +5,7 @@ use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::limits::COUNT_PARTS_MAX;
 use crate::shard::Scope;
-use crate::value::{Kind as _, Pair};
+use crate::value::Pair;
 use pinion_io::resp::Reply;
 
 /// The field that word 2 names.

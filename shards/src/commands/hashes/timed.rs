@@ -46,7 +46,7 @@ fn hgetex(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     }
     let (mut ended, mut cleared, mut removed) = (false, false, false);
     for name in args.from(names) {
-        let field = hash.find(rules, now, name);
+        let field = hash.view().find(rules, now, name);
         let expiry = field.map(|field| field.expiry);
         write_value(field, reply);
         match (expiry, end) {
@@ -82,7 +82,7 @@ fn hgetdel(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Res
     };
     let mut changed = false;
     for name in args.from(names) {
-        write_value(open.find(rules, now, name), reply);
+        write_value(open.view().find(rules, now, name), reply);
         changed |= open.remove(rules, now, name);
     }
     if changed {

@@ -86,7 +86,7 @@ fn step(walk: &mut Walk, source: &Source<'_>, budget: usize, mut write: impl FnM
     let mut shown = 0;
     while shown == 0 {
         let from = (walk.position as u64, budget);
-        let next = hash.scan(source.rules, source.now, from, |pair| {
+        let next = hash.scan(source.now, from, |pair| {
             write(pair);
             shown += 1;
         });
@@ -102,7 +102,7 @@ fn step(walk: &mut Walk, source: &Source<'_>, budget: usize, mut write: impl FnM
 /// `HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]`
 fn hscan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let position = position(args)?;
-    let (rules, now) = (scope.rules, scope.now);
+    let now = scope.now;
     let Some(hash) = read(scope, args)? else {
         write_scanned(None, 0, &[], reply);
         return Ok(());
@@ -110,7 +110,7 @@ fn hscan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
     let scanning = Scanning::read(args, Scanned::Fields)?;
     // How many there are is known only at the end; bulk strings are the same in both protocols.
     let (mut found, mut values) = (Vec::new(), 0);
-    let next = hash.scan(rules, now, (position, scanning.count), |pair| {
+    let next = hash.scan(now, (position, scanning.count), |pair| {
         let mut digits = itoa::Buffer::new();
         if scanning.wants(pair.name.text(&mut digits)) {
             let mut found = Reply::new(&mut found, Protocol::Resp2);
@@ -164,9 +164,9 @@ mod tests {
             let end = if i % 10 == 3 { 1000 } else { 5 };
             hash.set_expiry(&rules, 0, name.as_bytes(), Some(end));
         }
-        assert_eq!((hash.len(), hash.live(6)), (5000, 500));
-        let source = Source { value: Value::Hash(&hash), rules: &rules, now: 6 };
-        let mut walk = Walk { left: hash.live(6), ..Walk::default() };
+        assert_eq!((hash.len(), hash.view().live(6)), (5000, 500));
+        let source = Source { value: Value::Hash(hash.view()), rules: &rules, now: 6 };
+        let mut walk = Walk { left: hash.view().live(6), ..Walk::default() };
         let mut out = Vec::new();
         let mut pieces = 0;
         while walk.left > 0 {

@@ -45,7 +45,7 @@ fn hsetnx(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
     let (rules, now) = (scope.rules, scope.now);
     let (name, value) = (args.at(2), args.at(3));
     let mut open = scope.keyspace.open_or_new::<Hash>(scope.first(args), now)?;
-    let new = open.find(rules, now, name).is_none();
+    let new = open.view().find(rules, now, name).is_none();
     if new {
         open.set(rules, now, (name, value), false);
         open.notify(Class::HASH, "hset");

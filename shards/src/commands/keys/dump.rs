@@ -13,7 +13,7 @@ fn dump(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
     match scope.keyspace.get(key, scope.now) {
         Some(value) => {
             let mut encoder = Encoder::new(Purpose::Dump, scope.rules.rdb_compression);
-            reply.bulk(&encoder.dump(value, scope.rules));
+            reply.bulk(&encoder.dump(value));
         }
         None => reply.null(),
     }

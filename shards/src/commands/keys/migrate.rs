@@ -17,7 +17,7 @@ fn sent(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
     let (key, now) = (scope.first(args), scope.now);
     let expiry = scope.keyspace.peek(key, now).and_then(Record::expiry);
     let Some(value) = scope.keyspace.get(key, now) else { return Ok(()) };
-    let payload = Encoder::new(Purpose::Dump, scope.rules.rdb_compression).dump(value, scope.rules);
+    let payload = Encoder::new(Purpose::Dump, scope.rules.rdb_compression).dump(value);
     // 0 is for ever, so what is due at this instant has a moment left.
     let ttl = expiry.map_or(0, |at| at.saturating_sub(now).max(1));
     reply.array(args.len() + 2);

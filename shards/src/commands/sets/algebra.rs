@@ -4,7 +4,7 @@ use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::keyspace::Class;
 use crate::shard::Scope;
-use crate::value::{Item, Kind, Rules, Set};
+use crate::value::{Item, Kind, Rules, Set, SetRef};
 use pinion_io::resp::Reply;
 
 /// What becomes of several sets.
@@ -19,7 +19,7 @@ enum Operation {
 }
 
 /// Sets by the order of their keys; none where there is no such key.
-type Sources<'a> = [Option<&'a Set>];
+type Sources<'a> = [Option<SetRef<'a>>];
 
 /// The members that all sets have, from the smallest set on, `limit` at most.
 fn inter<'a>(rules: &Rules, sources: &Sources<'a>, limit: usize) -> Vec<Item<'a>> {
@@ -35,8 +35,8 @@ fn inter<'a>(rules: &Rules, sources: &Sources<'a>, limit: usize) -> Vec<Item<'a>
 /// The members that the first set has and no other.
 fn diff<'a>(rules: &Rules, sources: &Sources<'a>) -> Vec<Item<'a>> {
     let Some((Some(first), others)) = sources.split_first() else { return Vec::new() };
-    let mut others: Vec<&Set> = others.iter().copied().flatten().collect();
-    if others.iter().any(|other| std::ptr::eq(*other, *first)) {
+    let mut others: Vec<SetRef<'_>> = others.iter().copied().flatten().collect();
+    if others.iter().any(|other| other.is_same(*first)) {
         return Vec::new();
     }
     // The largest is the likeliest to have a member.
@@ -79,7 +79,7 @@ fn show(
         Operation::Union => {
             let result = union(rules, &sources);
             reply.set(result.len());
-            result.iter().for_each(|member| member.write(reply));
+            result.view().iter().for_each(|member| member.write(reply));
             return Ok(());
         }
     };

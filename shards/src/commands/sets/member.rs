@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::keyspace::Class;
 use crate::reading::{Source, Walk};
 use crate::shard::Scope;
-use crate::value::{Kind, Object, Set, Value};
+use crate::value::{Kind, Object, Set, SetRef, Value};
 use pinion_io::resp::{Protocol, Reply};
 
 /// `SADD key member...`
@@ -49,7 +49,7 @@ fn srem(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
 }
 
 /// The set of the first key, to be read.
-fn read<'a>(scope: &'a mut Scope<'_>, args: &Args<'_>) -> Result<Option<&'a Set>, Error> {
+fn read<'a>(scope: &'a mut Scope<'_>, args: &Args<'_>) -> Result<Option<SetRef<'a>>, Error> {
     let (key, now) = (scope.first(args), scope.now);
     scope.keyspace.read::<Set>(key, now)
 }
@@ -81,7 +81,7 @@ fn scard(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
 
 /// `SMEMBERS key`
 fn smembers(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let len = read(scope, args)?.map_or(0, Set::len);
+    let len = read(scope, args)?.map_or(0, SetRef::len);
     reply.set(len);
     if scope.is_long(len) {
         let walk = Walk { left: len, ..Walk::default() };
@@ -99,7 +99,7 @@ fn smembers(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
 fn write_members(walk: &mut Walk, source: &Source<'_>, budget: usize, reply: &mut Reply<'_>) {
     let Ok(set) = source.value.of::<Set>() else { unreachable!("a locked key stays a set") };
     let mut written = 0;
-    let next = set.scan(source.rules, walk.position as u64, budget, |member| {
+    let next = set.scan(walk.position as u64, budget, |member| {
         member.write(reply);
         written += 1;
     });
@@ -110,7 +110,6 @@ fn write_members(walk: &mut Walk, source: &Source<'_>, budget: usize, reply: &mu
 /// `SSCAN key cursor [MATCH pattern] [COUNT count]`
 fn sscan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let position = position(args)?;
-    let rules = scope.rules;
     let set = read(scope, args)?;
     let Some(set) = set else {
         write_scanned(None, 0, &[], reply);
@@ -119,7 +118,7 @@ fn sscan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resul
     let scanning = Scanning::read(args, Scanned::Members)?;
     // How many there are is known only at the end; bulk strings are the same in both protocols.
     let (mut found, mut values) = (Vec::new(), 0);
-    let next = set.scan(rules, position, scanning.count, |member| {
+    let next = set.scan(position, scanning.count, |member| {
         let mut digits = itoa::Buffer::new();
         let text = member.text(&mut digits);
         if scanning.wants(text) {

@@ -7,12 +7,12 @@ use crate::limits::RANDOM_MEMBERS_MAX;
 use crate::random::Random;
 use crate::reading::{Source, Walk};
 use crate::shard::Scope;
-use crate::value::{Kind, Set};
+use crate::value::{Kind, Set, SetRef};
 use pinion_io::resp::Reply;
 use std::collections::HashSet;
 
 /// The text of any member.
-fn pick(set: &Set, random: &mut Random) -> Vec<u8> {
+fn pick(set: SetRef<'_>, random: &mut Random) -> Vec<u8> {
     let member = set.random(|| random.bits()).expect("a set has a member");
     member.text(&mut itoa::Buffer::new()).to_vec()
 }
@@ -31,14 +31,14 @@ fn spop(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
             reply.null();
             return Ok(());
         };
-        let member = pick(&set, &mut random);
+        let member = pick(set.view(), &mut random);
         set.remove(scope.rules, &member);
         set.notify(Class::SET, "spop");
         reply.bulk(&member);
         return Ok(());
     };
     let set = scope.keyspace.peek(key, now).map(|record| record.value().of::<Set>());
-    let len = set.transpose()?.map_or(0, Set::len);
+    let len = set.transpose()?.map_or(0, SetRef::len);
     reply.set(count.min(len));
     if count >= len {
         return pop_all(scope, key, reply);
@@ -75,7 +75,7 @@ fn pop_some(
     let stay = set.len() - count;
     if count <= stay.saturating_mul(4) {
         for _ in 0..count {
-            let member = pick(set, random);
+            let member = pick(set.view(), random);
             set.remove(rules, &member);
             reply.bulk(&member);
         }
@@ -83,12 +83,12 @@ fn pop_some(
     }
     let mut kept = Set::default();
     while kept.len() < stay {
-        let member = pick(set, random);
+        let member = pick(set.view(), random);
         if set.remove(rules, &member) {
             kept.add(rules, &member);
         }
     }
-    set.iter().for_each(|member| member.write(reply));
+    set.view().iter().for_each(|member| member.write(reply));
     *set = kept;
     Ok(())
 }
@@ -168,7 +168,7 @@ fn step(walk: &mut Walk, source: &Source<'_>, budget: usize, reply: &mut Reply<'
 }
 
 /// Writes `count` different members, fewer than there are.
-fn write_distinct(set: &Set, count: usize, random: &mut Random, reply: &mut Reply<'_>) {
+fn write_distinct(set: SetRef<'_>, count: usize, random: &mut Random, reply: &mut Reply<'_>) {
     let len = set.len();
     if count < len / 3 && set.encoding() == "hashtable" {
         let mut seen = HashSet::with_capacity(count);

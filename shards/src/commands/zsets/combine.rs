@@ -6,7 +6,7 @@ use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row, parse_int};
 use crate::error::Error;
 use crate::keyspace::Class;
 use crate::shard::Scope;
-use crate::value::{Item, Kind as _, Rules, Set, SortedSet, Value};
+use crate::value::{Item, Rules, SetRef, SortedSet, SortedSetRef, Value};
 use pinion_io::resp::Reply;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -66,9 +66,9 @@ struct Source<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Kept<'a> {
     Nowhere,
-    Sorted(&'a SortedSet),
+    Sorted(SortedSetRef<'a>),
     /// All members score 1.
-    Plain(&'a Set),
+    Plain(SetRef<'a>),
 }
 
 impl<'a> Kept<'a> {
@@ -109,7 +109,7 @@ impl<'a> Source<'a> {
             Kept::Plain(set) => (None, Some(set)),
         };
         let weight = self.weight;
-        let sorted = sorted.into_iter().flat_map(SortedSet::iter);
+        let sorted = sorted.into_iter().flat_map(SortedSetRef::iter);
         let plain = plain.into_iter().flat_map(|set| set.iter().map(|member| (member, 1.0)));
         let members = sorted.chain(plain);
         members.map(move |(member, score)| (member, zero_for_nan(score * weight)))

@@ -58,7 +58,7 @@ fn take(
     };
     let (len, count) = (set.len(), count.min(set.len()));
     let ranks = if end == End::Min { 0..count } else { len - count..len };
-    let members = set.range(ranks.clone());
+    let members = set.view().range(ranks.clone());
     if end == End::Min {
         write(members, key, shape, reply);
     } else {

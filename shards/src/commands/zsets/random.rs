@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::limits::RANDOM_MEMBERS_MAX;
 use crate::random::Random;
 use crate::shard::Scope;
-use crate::value::{Kind as _, SortedSet};
+use crate::value::SortedSet;
 use pinion_io::resp::Reply;
 use std::collections::BTreeSet;
 

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::keyspace::Class;
 use crate::shard::Scope;
 use crate::value::sorted_set::Bounds;
-use crate::value::{Item, Kind as _, SortedSet};
+use crate::value::{Item, Kind as _, SortedSet, SortedSetRef};
 use pinion_io::resp::Reply;
 use std::ops::Range;
 
@@ -100,7 +100,7 @@ impl<'a> Asked<'a> {
     }
 
     /// The ranks asked for.
-    fn ranks(&self, set: &SortedSet) -> Range<usize> {
+    fn ranks(&self, set: SortedSetRef<'_>) -> Range<usize> {
         let len = set.len();
         let bounds = match self.ends {
             Ends::Ranks(start, stop) => {

@@ -6,12 +6,12 @@ use crate::commands::{Args, Flags, Group, KeySpec, Plan, Row};
 use crate::error::Error;
 use crate::shard::Scope;
 use crate::value::sorted_set::Bounds;
-use crate::value::{Kind as _, SortedSet};
+use crate::value::{SortedSet, SortedSetRef};
 use pinion_io::resp::{Protocol, Reply};
 
 /// The sorted set of the command's first key.
 #[inline]
-fn read<'a>(scope: &'a mut Scope<'_>, args: &Args<'_>) -> Result<Option<&'a SortedSet>, Error> {
+fn read<'a>(scope: &'a mut Scope<'_>, args: &Args<'_>) -> Result<Option<SortedSetRef<'a>>, Error> {
     let key = scope.first(args);
     scope.keyspace.read::<SortedSet>(key, scope.now)
 }

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::keyspace::Class;
 use crate::shard::Scope;
 use crate::value::sorted_set::Bounds;
-use crate::value::{Kind as _, SortedSet};
+use crate::value::{Kind as _, SortedSet, SortedSetRef};
 use pinion_io::resp::Reply;
 use std::ops::Range;
 
@@ -36,21 +36,21 @@ fn zrem(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
 /// `ZREMRANGEBYRANK key start stop`
 fn by_rank(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let (start, stop) = (args.int(2)?, args.int(3)?);
-    let ranks = |set: &SortedSet| rank_range(start, stop, set.len());
+    let ranks = |set: SortedSetRef<'_>| rank_range(start, stop, set.len());
     remove(scope, args, reply, ranks, "zremrangebyrank")
 }
 
 /// `ZREMRANGEBYSCORE key min max`
 fn by_score(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let (min, max) = score_ends(args.at(2), args.at(3))?;
-    let ranks = |set: &SortedSet| set.span(&Bounds::Score(min, max));
+    let ranks = |set: SortedSetRef<'_>| set.span(&Bounds::Score(min, max));
     remove(scope, args, reply, ranks, "zremrangebyscore")
 }
 
 /// `ZREMRANGEBYLEX key min max`
 fn by_lex(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let (min, max) = lex_ends(args.at(2), args.at(3))?;
-    let ranks = |set: &SortedSet| set.span(&Bounds::Lex(min, max));
+    let ranks = |set: SortedSetRef<'_>| set.span(&Bounds::Lex(min, max));
     remove(scope, args, reply, ranks, "zremrangebylex")
 }
 
@@ -58,13 +58,13 @@ fn remove(
     scope: &mut Scope<'_>,
     args: &Args<'_>,
     reply: &mut Reply<'_>,
-    ranks: impl FnOnce(&SortedSet) -> Range<usize>,
+    ranks: impl FnOnce(SortedSetRef<'_>) -> Range<usize>,
     event: &'static str,
 ) -> Result<(), Error> {
     let key = scope.first(args);
     let mut count = 0;
     if let Some(mut set) = scope.keyspace.open::<SortedSet>(key, scope.now)? {
-        let ranks = ranks(&set);
+        let ranks = ranks(set.view());
         count = set.remove_range(ranks, scope.rules);
         if count == 0 {
             set.unchanged();

@@ -4,22 +4,27 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | kind (bits 0-1), EXPIRY, RAW, LONG |
+//! | 1 | kind (bits 0-3), EXPIRY, RAW, LONG |
 //! | 3 | second of the last access, modulo 2^24 |
 //! | 2 | bytes of the value's part of the record |
 //! | 2 | bytes of the key; 0 with LONG |
 //! | 8 | with LONG only: bytes of the key |
 //! | 8 | with EXPIRY only: when, in milliseconds since the Unix epoch |
 //! | n | the key |
-//! | n | the value: text, 8 bytes of an integer, or 8 bytes of the address of an `Object` |
+//! | n | the value: text, 8 bytes of an integer, a listpack, or 8 bytes of the address of an `Object` |
 
 use crate::limits::INLINE_BYTES_MAX;
-use std::alloc::Layout;
 
-const KIND_MASK: u64 = 3;
+const KIND_MASK: u64 = 15;
 pub(crate) const TEXT: u64 = 0;
 pub(crate) const INT: u64 = 1;
 pub(crate) const OBJECT: u64 = 2;
+/// A listpack that is all there is of a hash.
+pub(crate) const HASH: u64 = 3;
+/// The same of a set.
+pub(crate) const SET: u64 = 4;
+/// The same of a sorted set.
+pub(crate) const SORTED_SET: u64 = 5;
 pub(crate) const EXPIRY: u64 = 1 << 4;
 pub(crate) const RAW: u64 = 1 << 5;
 pub(crate) const LONG: u64 = 1 << 6;
@@ -78,10 +83,6 @@ impl Header {
 
     pub(crate) fn total(self) -> usize {
         self.value_at() + self.value_len()
-    }
-
-    pub(crate) fn layout(self) -> Layout {
-        Layout::from_size_align(self.total(), 8).expect("a key is shorter than the address space")
     }
 }
 

@@ -1,10 +1,9 @@
 //! The parts of a record as they are written, and what they own.
 
-use super::header::{Header, INT, LONG, OBJECT, TEXT};
+use super::header::{HASH, Header, INT, LONG, OBJECT, SET, SORTED_SET, TEXT};
 use crate::limits::{INLINE_BYTES_MAX, SPARE_BYTES_MAX};
 use crate::shard::Millis;
-use crate::value::{Content, Object};
-use std::alloc::{Layout, alloc, handle_alloc_error};
+use crate::value::{Content, Object, Packed};
 use std::ptr::{copy_nonoverlapping, with_exposed_provenance_mut};
 
 /// A value's part of a record, ready to be copied in.
@@ -12,6 +11,8 @@ pub(super) enum Payload<'a> {
     Text(&'a [u8]),
     Int([u8; 8]),
     Object(Box<Object>),
+    /// A listpack, with the kind that it is all there is of.
+    Packed(u64, &'a [u8]),
 }
 
 impl<'a> Payload<'a> {
@@ -26,17 +27,39 @@ impl<'a> Payload<'a> {
         }
     }
 
+    /// An object as it lies in a record: itself, if it is small, else its address. What is left of
+    /// a small one comes back.
+    pub(super) fn with_object<T>(
+        object: Object,
+        put: impl FnOnce(Payload<'_>) -> T,
+    ) -> (T, Option<Packed>) {
+        match object.listpack() {
+            Some(listpack) if listpack.bytes() <= INLINE_BYTES_MAX => {
+                let kind = match object {
+                    Object::Hash(_) => HASH,
+                    Object::Set(_) => SET,
+                    Object::SortedSet(_) => SORTED_SET,
+                    _ => unreachable!("of no other type is a listpack all there is"),
+                };
+                let done = put(Payload::Packed(kind, listpack.as_bytes()));
+                (done, object.into_packed())
+            }
+            _ => (put(Payload::Object(Box::new(object))), None),
+        }
+    }
+
     pub(super) fn kind(&self) -> u64 {
         match self {
             Self::Text(_) => TEXT,
             Self::Int(_) => INT,
             Self::Object(_) => OBJECT,
+            Self::Packed(kind, _) => *kind,
         }
     }
 
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Text(bytes) => bytes.len(),
+            Self::Text(bytes) | Self::Packed(_, bytes) => bytes.len(),
             Self::Int(_) | Self::Object(_) => 8,
         }
     }
@@ -52,15 +75,6 @@ pub(super) fn grow_text(text: &mut Vec<u8>, len: usize) {
         text.reserve_exact(len - text.len() + len.min(SPARE_BYTES_MAX));
     }
     text.resize(len, 0);
-}
-
-pub(super) fn allocate(layout: Layout) -> *mut u8 {
-    // SAFETY: a record is never empty: it has a header.
-    let record = unsafe { alloc(layout) };
-    if record.is_null() {
-        handle_alloc_error(layout);
-    }
-    record
 }
 
 /// Writes what stands before the key.
@@ -91,7 +105,9 @@ pub(super) unsafe fn write_payload(record: *mut u8, header: Header, payload: Pay
     unsafe {
         let place = record.add(header.value_at());
         match payload {
-            Payload::Text(bytes) => copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()),
+            Payload::Text(bytes) | Payload::Packed(_, bytes) => {
+                copy_nonoverlapping(bytes.as_ptr(), place, bytes.len())
+            }
             Payload::Int(bytes) => copy_nonoverlapping(bytes.as_ptr(), place, 8),
             Payload::Object(object) => {
                 let address = Box::into_raw(object).expose_provenance();

@@ -1,7 +1,7 @@
 //! Every edit of a record against a plain model of what it should then hold.
 
 use super::*;
-use crate::table::Hasher;
+use crate::table::{Hasher, Heap};
 
 /// A small generator: the tests print its seed.
 struct Random(u64);
@@ -32,6 +32,7 @@ fn check(entry: &Entry, model: &Model) {
 
 #[test]
 fn every_edit_keeps_what_it_should() {
+    let heap = Heap::default();
     for seed in 0..20 {
         println!("seed {seed}");
         let mut random = Random(seed);
@@ -44,7 +45,7 @@ fn every_edit_keeps_what_it_should() {
         };
         let first = len(&mut random);
         let key = key_of(&mut random, first);
-        let mut entry = Entry::new(hasher.hash(&key), &key, Content::Str(b"x"), None, 1);
+        let mut entry = Entry::new(&heap, (hasher.hash(&key), &key), Content::Str(b"x"), None, 1);
         let mut model = Model { key, text: b"x".to_vec(), expiry: None };
         for step in 0..200 {
             check(&entry, &model);
@@ -52,27 +53,27 @@ fn every_edit_keeps_what_it_should() {
                 0 => {
                     model.text = vec![random.below(256) as u8; len(&mut random)];
                     model.expiry = (random.below(2) == 0).then_some(step);
-                    entry.replace(Content::Str(&model.text), model.expiry, step as u32);
+                    entry.replace(&heap, Content::Str(&model.text), model.expiry, step as u32);
                 }
                 1 => {
                     let value = random.below(1 << 40) as i64 - (1 << 39);
                     model.text = value.to_string().into_bytes();
-                    entry.replace(Content::Int(value), model.expiry, 3);
+                    entry.replace(&heap, Content::Int(value), model.expiry, 3);
                 }
                 2 => {
                     model.expiry = (random.below(2) == 0).then_some(step);
-                    entry.set_expiry(model.expiry);
+                    entry.set_expiry(&heap, model.expiry);
                 }
                 3 => {
                     let added = len(&mut random);
-                    let text = entry.grow(model.text.len() + added);
+                    let text = entry.grow(&heap, model.text.len() + added);
                     assert_eq!(text.len(), model.text.len() + added);
                     text[model.text.len()..].fill(7);
                     model.text.resize(model.text.len() + added, 7);
                     assert!(entry.is_raw());
                 }
                 4 => {
-                    let text = entry.grow(0);
+                    let text = entry.grow(&heap, 0);
                     if let Some(byte) = text.first_mut() {
                         *byte = b'!';
                         model.text[0] = b'!';
@@ -81,12 +82,12 @@ fn every_edit_keeps_what_it_should() {
                 5 => {
                     let next = len(&mut random);
                     model.key = key_of(&mut random, next);
-                    entry = entry.rename(hasher.hash(&model.key), &model.key);
+                    entry = entry.rename(&heap, hasher.hash(&model.key), &model.key);
                 }
                 _ => {
                     let raw = entry.is_raw();
                     let hash = hasher.hash(&model.key);
-                    let copy = entry.duplicate(hash, &model.key, 9);
+                    let copy = entry.duplicate(&heap, (hash, &model.key), 9);
                     check(&entry, &model);
                     assert_eq!(copy.is_raw(), raw);
                     entry = copy;
@@ -94,7 +95,7 @@ fn every_edit_keeps_what_it_should() {
             }
             if model.text.len() > 20_000 {
                 model.text = b"short".to_vec();
-                entry.replace(Content::Str(b"short"), model.expiry, 0);
+                entry.replace(&heap, Content::Str(b"short"), model.expiry, 0);
             }
         }
     }
@@ -102,36 +103,39 @@ fn every_edit_keeps_what_it_should() {
 
 #[test]
 fn a_small_record_wastes_nothing() {
-    let entry = Entry::new(0, &[b'k'; 16], Content::Str(&[b'v'; 32]), None, 0);
+    let heap = Heap::default();
+    let entry = Entry::new(&heap, (0, &[b'k'; 16]), Content::Str(&[b'v'; 32]), None, 0);
     assert_eq!(entry.bytes(), 56);
-    let entry = Entry::new(0, &[b'k'; 16], Content::Str(&[b'v'; 32]), Some(1), 0);
+    let entry = Entry::new(&heap, (0, &[b'k'; 16]), Content::Str(&[b'v'; 32]), Some(1), 0);
     assert_eq!(entry.bytes(), 64);
-    let entry = Entry::new(0, &[b'k'; 16], Content::Int(-5), None, 0);
+    let entry = Entry::new(&heap, (0, &[b'k'; 16]), Content::Int(-5), None, 0);
     assert_eq!(entry.bytes(), 32);
 }
 
 #[test]
 fn a_value_of_the_same_size_stays_where_it_is() {
-    let mut entry = Entry::new(0, b"key", Content::Str(b"before"), None, 0);
+    let heap = Heap::default();
+    let mut entry = Entry::new(&heap, (0, b"key"), Content::Str(b"before"), None, 0);
     let address = entry.address();
-    entry.replace(Content::Str(b"after!"), None, 1);
+    entry.replace(&heap, Content::Str(b"after!"), None, 1);
     assert_eq!((entry.address(), entry.value()), (address, Value::Str(b"after!")));
-    entry.replace(Content::Str(&[1; 3000]), None, 1);
+    entry.replace(&heap, Content::Str(&[1; 3000]), None, 1);
     let Value::Str(text) = entry.value() else { panic!() };
     let buffer = text.as_ptr();
-    entry.replace(Content::Str(&[2; 2000]), None, 1);
+    entry.replace(&heap, Content::Str(&[2; 2000]), None, 1);
     let Value::Str(text) = entry.value() else { panic!() };
     assert_eq!((text.as_ptr(), text.len(), text[0]), (buffer, 2000, 2));
 }
 
 #[test]
 fn the_word_keeps_the_top_bits_of_the_hash() {
+    let heap = Heap::default();
     for seed in 0..200 {
         let hash = Hasher::new(seed).hash(b"key");
-        let mut entry = Entry::new(hash, b"key", Content::Int(1), Some(5), 0);
+        let mut entry = Entry::new(&heap, (hash, b"key"), Content::Int(1), Some(5), 0);
         entry.set_displaced(true);
-        entry.set_expiry(None);
-        entry.set_expiry(Some(6));
+        entry.set_expiry(&heap, None);
+        entry.set_expiry(&heap, Some(6));
         assert!(entry.displaced() && entry.expires());
         for bit in 0..TAG_BITS {
             assert_eq!(entry.hash_bit(bit), hash >> (63 - bit) & 1 == 1, "bit {bit}");
@@ -144,7 +148,8 @@ fn the_word_keeps_the_top_bits_of_the_hash() {
 
 #[test]
 fn access_times_are_24_bits_of_seconds() {
-    let mut entry = Entry::new(0, b"k", Content::Int(1), None, 0x1234_5678);
+    let heap = Heap::default();
+    let mut entry = Entry::new(&heap, (0, b"k"), Content::Int(1), None, 0x1234_5678);
     assert_eq!(entry.seconds(), 0x34_5678);
     entry.touch(9);
     assert_eq!((entry.seconds(), entry.value()), (9, Value::Int(1)));

@@ -117,12 +117,11 @@ impl Large {
 
     pub(super) fn scan(
         &self,
-        rules: &Rules,
         position: u64,
         count: usize,
         mut visit: impl FnMut(Pair<'_>),
     ) -> Option<u64> {
-        self.fields.scan(rules, position, count, |field| visit(pair(field)))
+        self.fields.scan(position, count, |field| visit(pair(field)))
     }
 
     /// Any field that is not due, if one is soon found.

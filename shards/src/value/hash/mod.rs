@@ -8,11 +8,13 @@
 mod large;
 mod pairs;
 mod timed;
+mod view;
 
-use super::{Item, Kind, Object, Packed, Rules, Stored, Value};
+use super::{Item, Kind, Listpack, Object, Packed, Rules, Value};
 use crate::shard::Millis;
 use large::Large;
 use timed::Timed;
+pub use view::HashRef;
 
 /// A hash.
 #[derive(Debug)]
@@ -57,19 +59,14 @@ impl Default for Hash {
 }
 
 impl Hash {
-    /// A field that is there and not due.
+    /// The hash, to be read.
     #[inline]
-    pub fn find(&self, rules: &Rules, now: Millis, name: &[u8]) -> Option<Pair<'_>> {
-        let pair = match &self.0 {
-            Form::Pairs(packed) => {
-                let at = pairs::find(packed, name)?;
-                let (name, value) = (packed.at(at.name), packed.at(at.value));
-                return Some(Pair { name, value, expiry: None });
-            }
-            Form::Timed(timed) => timed.find(name),
-            Form::Large(large) => large.find(rules, name),
-        };
-        pair.filter(|pair| !pair.is_due(now))
+    pub fn view(&self) -> HashRef<'_> {
+        match &self.0 {
+            Form::Pairs(packed) => HashRef::of_pairs(packed),
+            Form::Timed(timed) => HashRef::of_timed(timed),
+            Form::Large(large) => HashRef::of_large(large),
+        }
     }
 
     /// Makes ready for `count` fields that will be set, of which no name or value is longer than
@@ -123,7 +120,7 @@ impl Hash {
             return;
         }
         let mut large = Box::new(Large::default());
-        self.each_kept(|pair| large.insert_new(rules, pair));
+        self.view().each_kept(|pair| large.insert_new(rules, pair));
         self.0 = Form::Large(large);
     }
 
@@ -161,105 +158,6 @@ impl Hash {
         }
     }
 
-    /// How many fields are not due. At once, but for those that are due and not yet removed.
-    #[inline]
-    pub fn live(&self, now: Millis) -> usize {
-        self.len() - if self.has_due(now) { self.due(now, usize::MAX) } else { 0 }
-    }
-
-    /// True if a field is due.
-    #[inline]
-    pub fn has_due(&self, now: Millis) -> bool {
-        self.next_due().is_some_and(|at| at < now)
-    }
-
-    /// How many fields are due; counts `most` at most.
-    #[cold]
-    pub fn due(&self, now: Millis, most: usize) -> usize {
-        match &self.0 {
-            Form::Pairs(_) => 0,
-            Form::Timed(timed) => timed.due(now, most),
-            Form::Large(large) => large.due(now, most),
-        }
-    }
-
-    /// Shows every field that is not due.
-    #[inline]
-    pub fn each(&self, now: Millis, mut visit: impl FnMut(Pair<'_>)) {
-        if self.has_due(now) {
-            self.each_kept(|pair| {
-                if !pair.is_due(now) {
-                    visit(pair);
-                }
-            });
-        } else {
-            self.each_kept(visit);
-        }
-    }
-
-    /// Shows every field, those that are due among them.
-    #[inline]
-    fn each_kept<'a>(&'a self, visit: impl FnMut(Pair<'a>)) {
-        match &self.0 {
-            Form::Pairs(packed) => pairs::each(packed, visit),
-            Form::Timed(timed) => timed.iter().for_each(visit),
-            Form::Large(large) => large.iter().for_each(visit),
-        }
-    }
-
-    /// The fields that are not due.
-    pub fn all(&self, now: Millis) -> Vec<Pair<'_>> {
-        let mut all = Vec::with_capacity(self.live(now));
-        self.each_kept(|pair| all.extend((!pair.is_due(now)).then_some(pair)));
-        all
-    }
-
-    /// Shows about `count` fields that are not due, from `position` on (0 is the start), and
-    /// returns where to go on. Every field that is there from the first call to the last is shown,
-    /// once if meanwhile none came or went. A packed hash is shown whole.
-    pub fn scan(
-        &self,
-        rules: &Rules,
-        now: Millis,
-        (position, count): (u64, usize),
-        mut visit: impl FnMut(Pair<'_>),
-    ) -> Option<u64> {
-        let visit = |pair: Pair<'_>| {
-            if !pair.is_due(now) {
-                visit(pair);
-            }
-        };
-        match &self.0 {
-            Form::Large(large) => large.scan(rules, position, count, visit),
-            _ => {
-                self.each_kept(visit);
-                None
-            }
-        }
-    }
-
-    /// Any field that is not due, each about as likely as any other; `random` gives 64 random
-    /// bits at a time.
-    pub fn random(&self, now: Millis, mut random: impl FnMut() -> u64) -> Option<Pair<'_>> {
-        if let Form::Large(large) = &self.0
-            && let Some(pair) = large.random(now, &mut random)
-        {
-            return Some(pair);
-        }
-        let live = self.live(now) as u128;
-        let index = (u128::from(random()) * live) >> 64;
-        let (mut at, mut found) = (0, None);
-        self.each_kept(|pair| {
-            if !pair.is_due(now) {
-                if at == index {
-                    found = Some(pair);
-                }
-                at += 1;
-            }
-        });
-        found
-    }
-
     /// A hash of these names and values in turn, each name of which is there once.
     pub(crate) fn of_pairs(pairs: Packed, rules: &Rules) -> Self {
         let mut hash = Self(Form::Pairs(pairs));
@@ -274,20 +172,6 @@ impl Hash {
         hash.prepare(rules, hash.len(), 0);
         hash
     }
-
-    /// How it lies, for whoever writes it to a file.
-    pub(crate) fn stored(&self) -> Stored<'_> {
-        match &self.0 {
-            Form::Pairs(packed) => Stored::Packed(packed),
-            Form::Timed(timed) => Stored::Timed(timed.packed()),
-            Form::Large(_) => Stored::Large,
-        }
-    }
-
-    /// True if fields are found without walking over others.
-    pub fn is_large(&self) -> bool {
-        matches!(self.0, Form::Large(_))
-    }
 }
 
 /// Bytes of a field in a listpack beside its name and value: the heads and tails of these, and its
@@ -295,9 +179,16 @@ impl Hash {
 const PAIR_EXTRA_BYTES: usize = 32;
 
 impl Kind for Hash {
+    type Ref<'a> = HashRef<'a>;
+
     #[inline]
-    fn of(value: Value<'_>) -> Option<&Self> {
+    fn of(value: Value<'_>) -> Option<HashRef<'_>> {
         if let Value::Hash(it) = value { Some(it) } else { None }
+    }
+
+    #[inline]
+    fn held(object: &Object) -> Option<&Self> {
+        if let Object::Hash(it) = object { Some(it) } else { None }
     }
 
     #[inline]
@@ -310,21 +201,28 @@ impl Kind for Hash {
     }
 
     #[inline]
+    fn listpack(&self) -> Option<&Listpack> {
+        if let Form::Pairs(packed) = &self.0 { Some(packed) } else { None }
+    }
+
+    #[inline]
+    fn of_listpack(packed: Packed) -> Option<Self> {
+        Some(Self(Form::Pairs(packed)))
+    }
+
+    #[inline]
+    fn into_packed(self) -> Option<Packed> {
+        if let Form::Pairs(packed) = self.0 { Some(packed) } else { None }
+    }
+
+    #[inline]
     fn len(&self) -> usize {
-        match &self.0 {
-            Form::Pairs(packed) => packed.count() / 2,
-            Form::Timed(timed) => timed.len(),
-            Form::Large(large) => large.len(),
-        }
+        self.view().len()
     }
 
     #[inline]
     fn is_empty(&self) -> bool {
-        match &self.0 {
-            Form::Pairs(packed) => packed.is_empty(),
-            Form::Timed(timed) => timed.packed().is_empty(),
-            Form::Large(large) => large.len() == 0,
-        }
+        self.view().is_empty()
     }
 
     #[inline]
@@ -337,19 +235,11 @@ impl Kind for Hash {
     }
 
     fn encoding(&self) -> &'static str {
-        match self.0 {
-            Form::Pairs(_) => "listpack",
-            Form::Timed(_) => "listpackex",
-            Form::Large(_) => "hashtable",
-        }
+        self.view().encoding()
     }
 
     fn duplicate(&self) -> Self {
-        Self(match &self.0 {
-            Form::Pairs(packed) => Form::Pairs(packed.clone()),
-            Form::Timed(timed) => Form::Timed(timed.clone()),
-            Form::Large(large) => Form::Large(Box::new(large.duplicate())),
-        })
+        self.view().duplicate()
     }
 
     fn free_some(&mut self, budget: usize) -> bool {
@@ -364,11 +254,7 @@ impl Kind for Hash {
 
     #[inline]
     fn next_due(&self) -> Option<Millis> {
-        match &self.0 {
-            Form::Pairs(_) => None,
-            Form::Timed(timed) => timed.next_due(),
-            Form::Large(large) => large.next_due(),
-        }
+        self.view().next_due()
     }
 
     fn sweep(&mut self, rules: &Rules, now: Millis, budget: usize) -> usize {

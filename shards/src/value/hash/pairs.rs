@@ -1,7 +1,7 @@
 //! Fields without expiry in a listpack: each a name and a value.
 
 use super::Pair;
-use crate::value::{Item, Packed, Pos};
+use crate::value::{Item, Listpack, Packed, Pos};
 
 /// Where a field lies.
 #[derive(Clone, Copy)]
@@ -11,7 +11,7 @@ pub(super) struct At {
 }
 
 #[inline]
-pub(super) fn find(packed: &Packed, name: &[u8]) -> Option<At> {
+pub(super) fn find(packed: &Listpack, name: &[u8]) -> Option<At> {
     let name = packed.find(packed.first()?, name, 2)?;
     Some(At { name, value: packed.next(name).expect("a name has a value") })
 }
@@ -40,14 +40,14 @@ pub(super) fn remove(packed: &mut Packed, name: &[u8]) -> bool {
 }
 
 #[inline]
-pub(super) fn each<'a>(packed: &'a Packed, mut visit: impl FnMut(Pair<'a>)) {
+pub(super) fn each<'a>(packed: &'a Listpack, mut visit: impl FnMut(Pair<'a>)) {
     let mut items = packed.iter();
     while let (Some(name), Some(value)) = (items.next(), items.next()) {
         visit(Pair { name, value, expiry: None });
     }
 }
 
-pub(super) fn recount(packed: &Packed) {
+pub(super) fn recount(packed: &Listpack) {
     assert!(packed.count().is_multiple_of(2), "every name has a value");
     let mut names = Vec::new();
     each(packed, |pair| names.push(name_of(pair.name)));

@@ -1,80 +1,68 @@
-//! The large form of a sorted set: a table from member to score, and a tree in order.
+//! The large form of a sorted set: members in order, and an index from name to leaf.
 //!
-//! Both hold every member, and the same score for it. The tree holds no member's bytes but the
-//! handle of its record in the table, which stays where it is as long as the member is in: scores
-//! are of one size and written in place. So a handle leaves the tree before its record is freed.
+//! A member's bytes and its score lie in a leaf of the order and nowhere else. The index says by
+//! the hash of a name in which leaves to look; what moves from leaf to leaf is noted in it.
 
+use super::index::{Index, mark};
+use super::leaf::Leaf;
 use super::members::Members;
-use super::ranked::Ranked;
+use super::order::{Order, Spot};
 use super::{Bounds, Changed};
-use crate::table::Handle;
-use crate::value::fields::{Field, Fields};
-use crate::value::{Content, Item, Rules, Value};
+use crate::table::Hasher;
+use crate::value::{Item, Rules};
 use std::ops::Range;
 
 /// What finds members by name, by score and by rank.
 #[derive(Debug, Default)]
 pub(super) struct Large {
-    members: Fields,
-    order: Ranked<Handle>,
+    order: Order,
+    index: Index,
 }
 
 /// Members that come from elsewhere, one after the other, before they are put in order.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    large: Large,
-    pairs: Vec<(f64, Handle)>,
+    names: Vec<u8>,
+    /// Scores, and which of the bytes are the name.
+    pairs: Vec<(f64, Range<usize>)>,
 }
 
 impl Gathered {
-    /// Adds a member; false if it is there already.
-    pub(super) fn add(&mut self, member: &[u8], score: f64, rules: &Rules) -> bool {
-        if self.large.members.find(rules, member).is_some() {
-            return false;
-        }
-        let handle = self.large.members.insert_new(rules, member, content(score));
-        self.pairs.push((score, handle));
-        true
+    /// Adds a member.
+    pub(super) fn add(&mut self, member: &[u8], score: f64) {
+        let start = self.names.len();
+        self.names.extend_from_slice(member);
+        self.pairs.push((score, start..self.names.len()));
     }
 
-    /// The set of them. In files they stand in order already, the highest first.
-    pub(super) fn settle(mut self) -> Large {
-        let order = |one: &(f64, Handle), other: &(f64, Handle)| {
+    /// The set of them; none if one came twice. In files they stand in order already, the highest
+    /// first.
+    pub(super) fn settle(mut self, rules: &Rules) -> Option<Large> {
+        let names = &self.names;
+        let order = |one: &(f64, Range<usize>), other: &(f64, Range<usize>)| {
             let scores = one.0.partial_cmp(&other.0).expect("scores have an order");
-            scores.then_with(|| bytes(one.1).cmp(bytes(other.1)))
+            scores.then_with(|| names[one.1.clone()].cmp(&names[other.1.clone()]))
         };
         self.pairs.reverse();
         if !self.pairs.is_sorted_by(|one, other| order(one, other).is_lt()) {
             self.pairs.sort_unstable_by(order);
         }
-        for (score, handle) in self.pairs {
-            self.large.order.push(score, handle);
+        let mut large = Large::default();
+        for (score, range) in self.pairs {
+            let name = &names[range];
+            if large.find(rules.hasher.hash(name), name).is_some() {
+                return None;
+            }
+            large.insert(name, score, rules);
         }
-        self.large
+        Some(large)
     }
 }
 
-/// The bytes of a member in the tree.
-#[inline]
-fn bytes<'m>(handle: Handle) -> &'m [u8] {
-    // SAFETY: called on handles in the tree of a `Large` that is borrowed, and for searches in it,
-    // and on those that are gathered for one; the records of these live, and none is freed before
-    // its handle is out.
-    unsafe { handle.key() }
-}
-
-/// A score as it stands with its member.
-#[inline]
-fn content(score: f64) -> Content<'static> {
-    Content::Int(score.to_bits().cast_signed())
-}
-
-/// The score that stands with a member.
-#[inline]
-fn score_of(field: Field<'_>) -> f64 {
-    match field.value() {
-        Value::Int(bits) => f64::from_bits(bits.cast_unsigned()),
-        _ => unreachable!("a member has a score"),
+/// Notes in the index that the names of a leaf are in another now.
+fn follow<'i>(index: &'i mut Index, hasher: &'i Hasher) -> impl FnMut(&Leaf, u32, u32) + 'i {
+    |leaf, old, new| {
+        (0..leaf.len()).for_each(|at| index.change(hasher.hash(leaf.name(at)), old, new));
     }
 }
 
@@ -85,28 +73,35 @@ impl Large {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.members.bytes() + self.order.bytes()
+        self.order.bytes() + self.index.bytes()
     }
 
-    /// The member of a handle that came from this set's tree.
-    #[inline]
-    pub(super) fn member(&self, handle: Handle) -> &[u8] {
-        bytes(handle)
+    /// The leaf of a member, and its place in that.
+    fn find(&self, hash: u64, member: &[u8]) -> Option<(u32, usize)> {
+        self.index.leaves(hash).find_map(|id| {
+            let at = self.order.leaf(id).find(mark(hash), member)?;
+            Some((id, at))
+        })
     }
 
     pub(super) fn score(&self, member: &[u8], rules: &Rules) -> Option<f64> {
-        self.members.find(rules, member).map(score_of)
+        let (id, at) = self.find(rules.hasher.hash(member), member)?;
+        Some(self.order.leaf(id).score(at))
     }
 
     pub(super) fn rank(&self, member: &[u8], rules: &Rules) -> Option<(usize, f64)> {
         let score = self.score(member, rules)?;
-        Some((self.order.rank(score, member, bytes), score))
+        Some((self.order.rank(self.order.place(score, member)), score))
     }
 
     /// Puts in a member that is not there.
     pub(super) fn insert(&mut self, member: &[u8], score: f64, rules: &Rules) {
-        let handle = self.members.insert_new(rules, member, content(score));
-        self.order.insert(score, handle, bytes);
+        let hash = rules.hasher.hash(member);
+        let spot = self.order.place(score, member);
+        let mut moved = follow(&mut self.index, &rules.hasher);
+        let id = self.order.insert(spot, (score, mark(hash), member), &mut moved);
+        drop(moved);
+        self.index.add(hash, id);
     }
 
     pub(super) fn change<E>(
@@ -115,13 +110,15 @@ impl Large {
         rules: &Rules,
         decide: impl FnOnce(Option<f64>) -> Result<Option<f64>, E>,
     ) -> Result<Changed, E> {
-        let found = self.members.find(rules, member).map(|field| (field.handle(), score_of(field)));
-        let old = found.map(|(_, score)| score);
+        let old = self.score(member, rules);
         let new = decide(old)?;
-        match (found, new) {
-            (Some((handle, old)), Some(new)) if old != new => {
-                self.members.insert(rules, member, content(new), None);
-                self.order.update(old, new, handle, bytes);
+        match (old, new) {
+            (Some(old), Some(new)) if old != new => {
+                let spot = self.order.member(old, member);
+                if !self.order.set_score(spot, new) {
+                    self.remove_at(spot, 1, rules);
+                    self.insert(member, new, rules);
+                }
             }
             (None, Some(new)) => self.insert(member, new, rules),
             _ => {}
@@ -130,41 +127,57 @@ impl Large {
     }
 
     pub(super) fn remove(&mut self, member: &[u8], rules: &Rules) -> Option<f64> {
-        let field = self.members.find(rules, member)?;
-        let (handle, score) = (field.handle(), score_of(field));
-        self.order.remove(score, handle, bytes);
-        self.members.remove(rules, member);
+        let score = self.score(member, rules)?;
+        self.remove_at(self.order.member(score, member), 1, rules);
         Some(score)
     }
 
+    /// Takes out up to `most` members of one leaf; how many.
+    fn remove_at(&mut self, spot: Spot, most: usize, rules: &Rules) -> usize {
+        // Two who change the index, one after the other.
+        let index = std::cell::RefCell::new(&mut self.index);
+        let mut gone = |leaf: &Leaf, id: u32, range: Range<usize>| {
+            for at in range {
+                index.borrow_mut().remove(rules.hasher.hash(leaf.name(at)), id);
+            }
+        };
+        let mut moved = |leaf: &Leaf, old: u32, new: u32| {
+            follow(&mut index.borrow_mut(), &rules.hasher)(leaf, old, new);
+        };
+        self.order.remove(spot, most, &mut gone, &mut moved)
+    }
+
     pub(super) fn remove_range(&mut self, ranks: Range<usize>, rules: &Rules) {
-        let members = &mut self.members;
-        let mut name = Vec::new();
-        self.order.remove_range(ranks, |pair| {
-            // A copy, since the record goes with its name.
-            name.clear();
-            name.extend_from_slice(bytes(pair.handle));
-            members.remove(rules, &name);
-        });
+        let mut left = ranks.len();
+        while left > 0 {
+            left -= self.remove_at(self.order.at(ranks.start), left, rules);
+        }
     }
 
     pub(super) fn span(&self, bounds: &Bounds<'_>) -> Range<usize> {
+        let order = &self.order;
         let (start, end) = match bounds {
             Bounds::Score(min, max) => (
-                self.order.count_before(|pair| min.is_above(pair.score)),
-                self.order.count_before(|pair| max.reaches(pair.score)),
+                order.rank(order.seek(|score, _| min.is_above(score))),
+                order.rank(order.seek(|score, _| max.reaches(score))),
             ),
             Bounds::Lex(min, max) => (
-                self.order.count_before(|pair| min.is_above(bytes(pair.handle))),
-                self.order.count_before(|pair| max.reaches(bytes(pair.handle))),
+                order.rank(order.seek(|_, name| min.is_above(name.bytes()))),
+                order.rank(order.seek(|_, name| max.reaches(name.bytes()))),
             ),
         };
         // Where scores differ, members have no order, and the end may come before the start.
         start..end.max(start)
     }
 
+    /// The leaf with the member of this rank, and the member's place in it.
+    pub(super) fn leaf(&self, rank: usize) -> (&Leaf, usize) {
+        let (_, leaf, at) = self.order.leaf_of(self.order.at(rank));
+        (leaf, at)
+    }
+
     pub(super) fn range(&self, ranks: Range<usize>) -> Members<'_> {
-        Members::of_large(self, self.order.range(ranks))
+        Members::of_large(self, ranks.start.min(self.len())..ranks.end.min(self.len()))
     }
 
     pub(super) fn scan(
@@ -174,42 +187,39 @@ impl Large {
         rules: &Rules,
         mut visit: impl FnMut(Item<'_>, f64),
     ) -> Option<u64> {
-        let visit = |field: Field<'_>| visit(Item::Str(field.name()), score_of(field));
-        self.members.scan(rules, position, count, visit)
+        self.index.scan(position, count, |top, id| {
+            let leaf = self.order.leaf(id);
+            for at in (0..leaf.len()).filter(|&at| leaf.mark(at) == mark(top)) {
+                let name = leaf.name(at);
+                if (rules.hasher.hash(name) ^ top) >> 32 == 0 {
+                    visit(Item::Str(name), leaf.score(at));
+                }
+            }
+        })
     }
 
     pub(super) fn duplicate(&self) -> Self {
-        let members = self.members.duplicate();
-        // A copy has its records in the same places, so that each can be told its twin, and the
-        // order need not be found again.
-        let copies = members.iter().map(Field::handle);
-        let mut twins: Vec<_> = self.members.iter().map(Field::handle).zip(copies).collect();
-        twins.sort_unstable();
-        let mut order = Ranked::new();
-        for pair in self.order.range(0..self.len()) {
-            let twin = twins.binary_search_by_key(&pair.handle, |twin| twin.0);
-            let twin = twin.expect("a member in the tree is in the table");
-            order.push(pair.score, twins[twin].1);
-        }
-        Self { members, order }
+        Self { order: self.order.duplicate(), index: self.index.duplicate() }
     }
 
-    /// The tree first: what is left then holds no handles.
     pub(super) fn free_some(&mut self, budget: usize) -> bool {
-        self.order.free_some(budget) || self.members.free_some(budget)
+        self.order.free_some(budget) || self.index.free_some(budget)
     }
 
     pub(super) fn recount(&self) {
-        self.members.recount();
-        assert_eq!(self.order.recount(bytes), self.order.bytes(), "the tree's memory is counted");
-        assert_eq!(self.members.len(), self.order.len(), "as many members as pairs");
-        let mut pairs: Vec<_> = self.order.range(0..self.len()).collect();
-        pairs.sort_unstable_by_key(|pair| bytes(pair.handle));
-        for field in self.members.iter() {
-            let pair = pairs.binary_search_by_key(&field.name(), |pair| bytes(pair.handle));
-            let pair = pairs[pair.expect("a member has its pair")];
-            assert_eq!(pair.handle, field.handle(), "the tree knows the member's record");
-            assert_eq!(pair.score.to_bits(), score_of(field).to_bits(), "and its score");
-        }
+        self.order.recount();
+        self.index.recount();
+        let mut entries = Vec::new();
+        let end = self.index.scan(0, usize::MAX, |top, id| entries.push((id, mark(top))));
+        assert_eq!(end, None, "a scan without bound sees all");
+        let mut members: Vec<_> = (0..self.len())
+            .map(|rank| {
+                let (id, leaf, at) = self.order.leaf_of(self.order.at(rank));
+                (id, leaf.mark(at))
+            })
+            .collect();
+        entries.sort_unstable();
+        members.sort_unstable();
+        assert_eq!(entries, members, "the index has an entry for each member, with its leaf");
     }
 }

@@ -1,10 +1,9 @@
 //! Goes over the members of a sorted set in either direction.
 
 use super::large::Large;
+use super::leaf::Leaf;
 use super::pairs;
-use super::ranked::Pairs;
-use crate::table::Handle;
-use crate::value::{Item, Packed, PackedIter};
+use crate::value::{Item, Listpack, PackedIter};
 use std::ops::Range;
 
 /// Members of a range of ranks, with their scores.
@@ -19,14 +18,11 @@ enum Form<'a> {
         back: PackedIter<'a>,
         left: usize,
     },
-    Large {
-        large: &'a Large,
-        pairs: Pairs<'a, Handle>,
-    },
+    Large(Leaves<'a>),
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn of_packed(packed: &'a Packed, ranks: Range<usize>) -> Self {
+    pub(super) fn of_packed(packed: &'a Listpack, ranks: Range<usize>) -> Self {
         let left = ranks.end.min(packed.count() / 2).saturating_sub(ranks.start);
         let place = |rank: usize| packed.seek(2 * rank as isize);
         let front = place(ranks.start).map_or_else(|| packed.iter(), |pos| packed.iter_from(pos));
@@ -35,8 +31,56 @@ impl<'a> Members<'a> {
         Self(Form::Packed { front, back, left })
     }
 
-    pub(super) fn of_large(large: &'a Large, pairs: Pairs<'a, Handle>) -> Self {
-        Self(Form::Large { large, pairs })
+    pub(super) fn of_large(large: &'a Large, ranks: Range<usize>) -> Self {
+        Self(Form::Large(Leaves { large, ranks, front: None, back: None }))
+    }
+}
+
+/// Members of a large set.
+///
+/// It holds no way through the leaves: where one ends, the next is found by its rank, which costs
+/// little a member and lets both ends move.
+#[derive(Debug)]
+struct Leaves<'a> {
+    large: &'a Large,
+    /// The ranks that are still to come.
+    ranks: Range<usize>,
+    /// The leaf of the next member, and its place there, as long as the leaf has one.
+    front: Option<(&'a Leaf, usize)>,
+    /// The leaf of the last member, and the place behind it there, as long as the leaf has one.
+    back: Option<(&'a Leaf, usize)>,
+}
+
+impl<'a> Leaves<'a> {
+    #[inline]
+    fn next(&mut self) -> Option<(Item<'a>, f64)> {
+        if self.ranks.is_empty() {
+            return None;
+        }
+        let (leaf, at) = match self.front {
+            Some((leaf, at)) if at < leaf.len() => (leaf, at),
+            _ => self.large.leaf(self.ranks.start),
+        };
+        self.front = Some((leaf, at + 1));
+        self.ranks.start += 1;
+        Some((Item::Str(leaf.name(at)), leaf.score(at)))
+    }
+
+    #[inline]
+    fn next_back(&mut self) -> Option<(Item<'a>, f64)> {
+        if self.ranks.is_empty() {
+            return None;
+        }
+        let (leaf, end) = match self.back {
+            Some((leaf, end)) if end > 0 => (leaf, end),
+            _ => {
+                let (leaf, at) = self.large.leaf(self.ranks.end - 1);
+                (leaf, at + 1)
+            }
+        };
+        self.back = Some((leaf, end - 1));
+        self.ranks.end -= 1;
+        Some((Item::Str(leaf.name(end - 1)), leaf.score(end - 1)))
     }
 }
 
@@ -51,17 +95,14 @@ impl<'a> Iterator for Members<'a> {
                 let member = front.next()?;
                 Some((member, pairs::score_of(front.next()?)))
             }
-            Form::Large { large, pairs } => {
-                let pair = pairs.next()?;
-                Some((Item::Str(large.member(pair.handle)), pair.score))
-            }
+            Form::Large(leaves) => leaves.next(),
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         match &self.0 {
             Form::Packed { left, .. } => (*left, Some(*left)),
-            Form::Large { pairs, .. } => pairs.size_hint(),
+            Form::Large(leaves) => leaves.ranks.size_hint(),
         }
     }
 }
@@ -75,10 +116,7 @@ impl DoubleEndedIterator for Members<'_> {
                 let score = pairs::score_of(back.next_back()?);
                 Some((back.next_back()?, score))
             }
-            Form::Large { large, pairs } => {
-                let pair = pairs.next_back()?;
-                Some((Item::Str(large.member(pair.handle)), pair.score))
-            }
+            Form::Large(leaves) => leaves.next_back(),
         }
     }
 }

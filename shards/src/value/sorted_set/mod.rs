@@ -1,22 +1,25 @@
 //! A sorted set: members, each with a score, in the order of scores.
 //!
-//! A small one is packed, members and scores in turn. A large one is a table from member to score
-//! and a tree of scores and members; OBJECT ENCODING calls it by the name of what Redis has there.
+//! A small one is packed, members and scores in turn. A large one has leaves of members in order,
+//! and an index from member to leaf; OBJECT ENCODING calls it by the name of what Redis has there.
 //! Every range, whether of ranks, of scores or of members, is a range of ranks.
 
 mod bounds;
-#[allow(unsafe_code)] // Room: handles of members in a tree. Model test in `tests.rs`.
+mod index;
 mod large;
+mod leaf;
 mod members;
+mod order;
 mod pairs;
-mod ranked;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use bounds::{Bounds, LexEnd, ScoreEnd};
 pub use members::Members;
+pub use view::SortedSetRef;
 
-use super::{Item, Kind, Object, Packed, Rules, Stored, Value};
+use super::{Kind, Listpack, Object, Packed, Rules, Value};
 use large::{Gathered, Large};
 use std::ops::Range;
 
@@ -40,6 +43,15 @@ pub struct Changed {
 }
 
 impl SortedSet {
+    /// The set, to be read.
+    #[inline]
+    pub fn view(&self) -> SortedSetRef<'_> {
+        match &self.0 {
+            Form::Packed(packed) => SortedSetRef::of_packed(packed),
+            Form::Large(large) => SortedSetRef::of_large(large),
+        }
+    }
+
     /// An empty one, in the form that suits so many members of so many bytes.
     pub fn with_room(count: usize, member_len: usize, rules: &Rules) -> Self {
         if count <= rules.zset_max_listpack_entries && member_len <= rules.zset_max_listpack_value {
@@ -63,7 +75,7 @@ impl SortedSet {
         let mut set = Self(Form::Packed(packed));
         if !sorted {
             let mut other = Self::with_room(count, 0, rules);
-            for (member, score) in set.iter() {
+            for (member, score) in set.view().iter() {
                 other.put(member.text(&mut itoa::Buffer::new()), score, rules);
             }
             set = other;
@@ -87,15 +99,13 @@ impl SortedSet {
         for _ in 0..count {
             member.clear();
             let score = next(&mut member)?;
-            if !gathered.add(&member, score, rules) {
-                return Ok(None);
-            }
+            gathered.add(&member, score);
             longest = longest.max(member.len());
             bytes += member.len() + pairs::PAIR_BYTES_MORE;
         }
         // As Redis: which form it has is settled at the end, so that a negative zero keeps its
         // sign where the large form is what it comes to.
-        let large = gathered.settle();
+        let Some(large) = gathered.settle(rules) else { return Ok(None) };
         let mut set = Self::with_room(count, longest, rules);
         match &mut set.0 {
             Form::Packed(packed) if packed.has_room(bytes) => {
@@ -106,37 +116,6 @@ impl SortedSet {
             form => *form = Form::Large(Box::new(large)),
         }
         Ok(Some(set))
-    }
-
-    /// How it lies, for whoever writes it to a file.
-    pub(crate) fn stored(&self) -> Stored<'_> {
-        match &self.0 {
-            Form::Packed(packed) => Stored::Packed(packed),
-            Form::Large(_) => Stored::Large,
-        }
-    }
-
-    /// True in the small form.
-    pub fn is_packed(&self) -> bool {
-        matches!(self.0, Form::Packed(_))
-    }
-
-    /// The score of a member.
-    pub fn score(&self, member: &[u8], rules: &Rules) -> Option<f64> {
-        match &self.0 {
-            Form::Packed(packed) => {
-                pairs::place(packed, member).map(|pos| pairs::pair(packed, pos).1)
-            }
-            Form::Large(large) => large.score(member, rules),
-        }
-    }
-
-    /// The rank of a member, and its score.
-    pub fn rank(&self, member: &[u8], rules: &Rules) -> Option<(usize, f64)> {
-        match &self.0 {
-            Form::Packed(packed) => pairs::rank(packed, member),
-            Form::Large(large) => large.rank(member, rules),
-        }
     }
 
     /// Asks `decide` for a member's new score, given its old one, and gives it that; none leaves
@@ -196,48 +175,6 @@ impl SortedSet {
         }
     }
 
-    /// The ranks of the members inside.
-    pub fn span(&self, bounds: &Bounds<'_>) -> Range<usize> {
-        if bounds.is_void() {
-            return 0..0;
-        }
-        let packed = match &self.0 {
-            Form::Packed(packed) => packed,
-            Form::Large(large) => return large.span(bounds),
-        };
-        let mut digits = itoa::Buffer::new();
-        let mut count_while = |inside: &dyn Fn(&[u8], f64) -> bool, from: usize| {
-            let outside = pairs::each(packed)
-                .skip(from)
-                .find(|&(_, _, member, score)| !inside(member.text(&mut digits), score));
-            outside.map_or(packed.count() / 2, |(rank, ..)| rank)
-        };
-        match bounds {
-            Bounds::Score(min, max) => {
-                let start = count_while(&|_, score| min.is_above(score), 0);
-                start..count_while(&|_, score| max.reaches(score), start)
-            }
-            Bounds::Lex(min, max) => {
-                let start = count_while(&|member, _| min.is_above(member), 0);
-                start..count_while(&|member, _| max.reaches(member), start)
-            }
-        }
-    }
-
-    /// The members of these ranks with their scores, in either direction. Ranks that are not
-    /// there are left out.
-    pub fn range(&self, ranks: Range<usize>) -> Members<'_> {
-        match &self.0 {
-            Form::Packed(packed) => Members::of_packed(packed, ranks),
-            Form::Large(large) => large.range(ranks),
-        }
-    }
-
-    /// All members with their scores.
-    pub fn iter(&self) -> Members<'_> {
-        self.range(0..self.len())
-    }
-
     /// Takes out the members of these ranks; how many they were.
     pub fn remove_range(&mut self, ranks: Range<usize>, rules: &Rules) -> usize {
         let ranks = ranks.start.min(self.len())..ranks.end.min(self.len());
@@ -246,23 +183,6 @@ impl SortedSet {
             Form::Large(large) => large.remove_range(ranks.clone(), rules),
         }
         ranks.len()
-    }
-
-    /// Shows members from `position` on, about `count` or all of a packed set; where to go on.
-    pub fn scan(
-        &self,
-        position: u64,
-        count: usize,
-        rules: &Rules,
-        mut visit: impl FnMut(Item<'_>, f64),
-    ) -> Option<u64> {
-        match &self.0 {
-            Form::Packed(packed) => {
-                pairs::each(packed).for_each(|(_, _, member, score)| visit(member, score));
-                None
-            }
-            Form::Large(large) => large.scan(position, count, rules, visit),
-        }
     }
 
     fn grow(&mut self, rules: &Rules) {
@@ -283,7 +203,13 @@ impl Default for SortedSet {
 }
 
 impl Kind for SortedSet {
-    fn of(value: Value<'_>) -> Option<&Self> {
+    type Ref<'a> = SortedSetRef<'a>;
+
+    fn held(object: &Object) -> Option<&Self> {
+        if let Object::SortedSet(it) = object { Some(it) } else { None }
+    }
+
+    fn of(value: Value<'_>) -> Option<SortedSetRef<'_>> {
         if let Value::SortedSet(set) = value { Some(set) } else { None }
     }
 
@@ -296,11 +222,23 @@ impl Kind for SortedSet {
     }
 
     #[inline]
+    fn listpack(&self) -> Option<&Listpack> {
+        if let Form::Packed(packed) = &self.0 { Some(packed) } else { None }
+    }
+
+    #[inline]
+    fn of_listpack(packed: Packed) -> Option<Self> {
+        Some(Self(Form::Packed(packed)))
+    }
+
+    #[inline]
+    fn into_packed(self) -> Option<Packed> {
+        if let Form::Packed(packed) = self.0 { Some(packed) } else { None }
+    }
+
+    #[inline]
     fn len(&self) -> usize {
-        match &self.0 {
-            Form::Packed(packed) => packed.count() / 2,
-            Form::Large(large) => large.len(),
-        }
+        self.view().len()
     }
 
     fn bytes(&self) -> usize {
@@ -311,17 +249,11 @@ impl Kind for SortedSet {
     }
 
     fn encoding(&self) -> &'static str {
-        match &self.0 {
-            Form::Packed(_) => "listpack",
-            Form::Large(_) => "skiplist",
-        }
+        self.view().encoding()
     }
 
     fn duplicate(&self) -> Self {
-        Self(match &self.0 {
-            Form::Packed(packed) => Form::Packed(packed.clone()),
-            Form::Large(large) => Form::Large(Box::new(large.duplicate())),
-        })
+        self.view().duplicate()
     }
 
     fn free_some(&mut self, budget: usize) -> bool {

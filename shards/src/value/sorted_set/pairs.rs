@@ -3,7 +3,7 @@
 //! A score is kept as the text that replies have, of which the listpack keeps whole numbers as
 //! integers. This is how Redis's files have it; a negative zero loses its sign.
 
-use crate::value::{Item, Packed, Pos};
+use crate::value::{Item, Listpack, Packed, Pos};
 use pinion_io::resp::write_double;
 use std::cmp::Ordering;
 
@@ -25,7 +25,7 @@ pub(super) fn score_of(item: Item<'_>) -> f64 {
 }
 
 /// True if members and scores from elsewhere are in order; none if a score is no number.
-pub(super) fn are_sorted(packed: &Packed) -> Option<bool> {
+pub(super) fn are_sorted(packed: &Listpack) -> Option<bool> {
     let (mut items, mut sorted) = (packed.iter(), true);
     let mut last: Option<(Item<'_>, f64)> = None;
     while let (Some(member), Some(score)) = (items.next(), items.next()) {
@@ -56,13 +56,13 @@ fn with_text(score: f64, put: impl FnOnce(&[u8])) {
 
 /// The member at `pos` and its score.
 #[inline]
-pub(super) fn pair(packed: &Packed, pos: Pos) -> (Item<'_>, f64) {
+pub(super) fn pair(packed: &Listpack, pos: Pos) -> (Item<'_>, f64) {
     let score = packed.next(pos).expect("a member has a score");
     (packed.at(pos), score_of(packed.at(score)))
 }
 
 /// Members from the first on: rank, place, and pair.
-pub(super) fn each(packed: &Packed) -> impl Iterator<Item = (usize, Pos, Item<'_>, f64)> {
+pub(super) fn each(packed: &Listpack) -> impl Iterator<Item = (usize, Pos, Item<'_>, f64)> {
     let next = |&pos: &Pos| packed.next(packed.next(pos)?);
     let places = std::iter::successors(packed.first(), next);
     places.enumerate().map(|(rank, pos)| {
@@ -72,13 +72,13 @@ pub(super) fn each(packed: &Packed) -> impl Iterator<Item = (usize, Pos, Item<'_
 }
 
 /// A member's rank and score.
-pub(super) fn rank(packed: &Packed, member: &[u8]) -> Option<(usize, f64)> {
+pub(super) fn rank(packed: &Listpack, member: &[u8]) -> Option<(usize, f64)> {
     let found = each(packed).find(|&(_, _, item, _)| item.is(member))?;
     Some((found.0, found.3))
 }
 
 /// Where a member stands.
-pub(super) fn place(packed: &Packed, member: &[u8]) -> Option<Pos> {
+pub(super) fn place(packed: &Listpack, member: &[u8]) -> Option<Pos> {
     packed.find(packed.first()?, member, 2)
 }
 

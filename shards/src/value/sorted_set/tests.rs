@@ -17,7 +17,7 @@ impl Random {
 type Model = Vec<(f64, Vec<u8>)>;
 
 fn members(set: &SortedSet, ranks: Range<usize>) -> Model {
-    let pairs = set.range(ranks);
+    let pairs = set.view().range(ranks);
     pairs.map(|(item, score)| (score, item.text(&mut itoa::Buffer::new()).to_vec())).collect()
 }
 
@@ -28,19 +28,19 @@ fn check(set: &SortedSet, model: &Model, rules: &Rules, random: &mut Random) {
     let len = model.len() as u64 + 1;
     let (one, other) = (random.below(len) as usize, random.below(len) as usize);
     let ranks = one.min(other)..one.max(other);
-    assert_eq!(set.range(ranks.clone()).len(), ranks.len());
+    assert_eq!(set.view().range(ranks.clone()).len(), ranks.len());
     let mut back: Model = model[ranks.clone()].to_vec();
     back.reverse();
-    let pairs = set.range(ranks).rev();
+    let pairs = set.view().range(ranks).rev();
     let found: Model =
         pairs.map(|(item, score)| (score, item.text(&mut itoa::Buffer::new()).to_vec())).collect();
     assert_eq!(found, back);
     for (rank, (score, member)) in model.iter().enumerate() {
-        assert_eq!(set.rank(member, rules), Some((rank, *score)));
-        assert_eq!(set.score(member, rules), Some(*score));
+        assert_eq!(set.view().rank(member, rules), Some((rank, *score)));
+        assert_eq!(set.view().score(member, rules), Some(*score));
     }
-    assert_eq!(set.score(b"nobody", rules), None);
-    assert_eq!(set.rank(b"nobody", rules), None);
+    assert_eq!(set.view().score(b"nobody", rules), None);
+    assert_eq!(set.view().rank(b"nobody", rules), None);
     for _ in 0..20 {
         let mut end =
             || ScoreEnd { score: random.below(12) as f64 / 2.0 - 1.0, open: random.below(2) == 1 };
@@ -50,12 +50,12 @@ fn check(set: &SortedSet, model: &Model, rules: &Rules, random: &mut Random) {
                 && (score < max.score || (!max.open && score == max.score))
         };
         let wanted: Model = model.iter().filter(|pair| inside(pair.0)).cloned().collect();
-        let span = set.span(&Bounds::Score(min, max));
+        let span = set.view().span(&Bounds::Score(min, max));
         assert_eq!(members(set, span), wanted, "{min:?} {max:?}");
     }
     let mut seen = 0;
     let mut position = 0;
-    while let Some(next) = set.scan(position, 10, rules, |_, _| seen += 1) {
+    while let Some(next) = set.view().scan(position, 10, rules, |_, _| seen += 1) {
         position = next;
     }
     assert_eq!(seen, set.len());
@@ -154,7 +154,44 @@ fn members_of_one_score_have_ranges() {
             (LexEnd::Closed(b"b"), LexEnd::Closed(b"b"), 3..4),
             (LexEnd::Closed(b"x"), LexEnd::Greatest, 7..7),
         ] {
-            assert_eq!(set.span(&Bounds::Lex(min, max)), span, "{min:?} {max:?}");
+            assert_eq!(set.view().span(&Bounds::Lex(min, max)), span, "{min:?} {max:?}");
         }
+    }
+}
+
+#[test]
+fn names_of_any_length_stand_in_leaves() {
+    for seed in 1..4 {
+        println!("seed {seed}");
+        let mut random = Random(seed);
+        let mut rules = Rules::new(seed);
+        rules.encodings.zset_max_listpack_entries = 0;
+        let (mut set, mut model) = (SortedSet::default(), Model::new());
+        for _ in 0..1500 {
+            let name = random.below(400);
+            let len = [3, 60, 700, 5000, 70_000][(name % 13).min(4) as usize];
+            let member = format!("{name}{}", "x".repeat(len)).into_bytes();
+            let old = model.iter().position(|pair| pair.1 == member);
+            if let Some(old) = old.filter(|_| random.below(3) == 0) {
+                assert_eq!(set.remove(&member, &rules), Some(model.remove(old).0));
+                continue;
+            }
+            let score = random.below(5) as f64;
+            assert_eq!(set.put(&member, score, &rules), old.map(|old| model.remove(old).0));
+            let at = model.partition_point(|pair| (pair.0, &pair.1) < (score, &member));
+            model.insert(at, (score, member));
+            set.recount();
+            assert_eq!(set.len(), model.len());
+        }
+        check(&set, &model, &rules, &mut random);
+        check(&set.duplicate(), &model, &rules, &mut random);
+        while !model.is_empty() {
+            let start = random.below(model.len() as u64) as usize;
+            let end = (start + random.below(60) as usize).min(model.len());
+            set.remove_range(start..end, &rules);
+            model.drain(start..end);
+            set.recount();
+        }
+        assert_eq!(set.len(), 0);
     }
 }

@@ -32,6 +32,12 @@ pub struct Stream {
 impl Kind for Stream {
     const STAYS_EMPTY: bool = true;
 
+    type Ref<'a> = &'a Self;
+
+    fn held(object: &Object) -> Option<&Self> {
+        if let Object::Stream(it) = object { Some(it) } else { None }
+    }
+
     fn of(value: Value<'_>) -> Option<&Self> {
         if let Value::Stream(it) = value { Some(it) } else { None }
     }

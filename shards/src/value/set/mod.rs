@@ -1,6 +1,10 @@
 //! Sets: sorted integers, else a listpack, else a table. When which is used is Redis's own choice.
 
-use super::{Content, Fields, IntSet, Item, Kind, Object, Packed, Rules, Stored, Value};
+mod view;
+
+pub use view::SetRef;
+
+use super::{Content, Fields, IntSet, Item, Kind, Listpack, Object, Packed, Rules, Value};
 use crate::commands::parse_int;
 
 /// A set of texts.
@@ -24,6 +28,16 @@ impl Default for Set {
 }
 
 impl Set {
+    /// The set, to be read.
+    #[inline]
+    pub fn view(&self) -> SetRef<'_> {
+        match &self.0 {
+            Form::Ints(ints) => SetRef::of_ints(ints),
+            Form::Packed(packed) => SetRef::of_packed(packed),
+            Form::Table(table) => SetRef::of_table(table),
+        }
+    }
+
     /// An empty set for about `count` members, of which `first` is one.
     pub fn with_room(rules: &Rules, first: &[u8], count: usize) -> Self {
         Self(if parse_int(first).is_some() && count <= rules.set_max_intset_entries {
@@ -51,7 +65,7 @@ impl Set {
     fn grow(&mut self, rules: &Rules) {
         let mut table = Box::<Fields>::default();
         let mut digits = itoa::Buffer::new();
-        for member in self.iter() {
+        for member in self.view().iter() {
             table.insert_new(rules, member.text(&mut digits), Content::Str(b""));
         }
         self.0 = Form::Table(table);
@@ -128,69 +142,6 @@ impl Set {
         }
     }
 
-    /// True if it holds `member`.
-    #[inline]
-    pub fn contains(&self, rules: &Rules, member: &[u8]) -> bool {
-        match &self.0 {
-            Form::Ints(ints) => parse_int(member).is_some_and(|value| ints.contains(value)),
-            Form::Table(table) => table.find(rules, member).is_some(),
-            Form::Packed(packed) => {
-                packed.first().is_some_and(|first| packed.find(first, member, 1).is_some())
-            }
-        }
-    }
-
-    /// True if it holds a member of another set.
-    #[inline]
-    pub fn contains_item(&self, rules: &Rules, member: Item<'_>) -> bool {
-        match (&self.0, member) {
-            (Form::Ints(ints), Item::Int(value)) => ints.contains(value),
-            _ => self.contains(rules, member.text(&mut itoa::Buffer::new())),
-        }
-    }
-
-    /// Every member: integers in order, others in none.
-    pub fn iter(&self) -> impl Iterator<Item = Item<'_>> {
-        let (mut ints, mut packed, mut table) = (None, None, None);
-        match &self.0 {
-            Form::Ints(own) => ints = Some(own.iter().map(Item::Int)),
-            Form::Packed(own) => packed = Some(own.iter()),
-            Form::Table(own) => table = Some(own.iter().map(|field| Item::Str(field.name()))),
-        }
-        let ints = ints.into_iter().flatten();
-        ints.chain(packed.into_iter().flatten()).chain(table.into_iter().flatten())
-    }
-
-    /// Shows members from `position` on (0 is the start), about `count` or all of a compact set;
-    /// where to go on, or none at the end.
-    pub fn scan(
-        &self,
-        rules: &Rules,
-        position: u64,
-        count: usize,
-        mut visit: impl FnMut(Item<'_>),
-    ) -> Option<u64> {
-        if let Form::Table(table) = &self.0 {
-            return table.scan(rules, position, count, |field| visit(Item::Str(field.name())));
-        }
-        self.iter().for_each(visit);
-        None
-    }
-
-    /// Any member, each as likely as any other; `random` gives 64 random bits at a time.
-    pub fn random(&self, mut random: impl FnMut() -> u64) -> Option<Item<'_>> {
-        let mut below = |count: usize| (((random() >> 32) * count as u64) >> 32) as usize;
-        match &self.0 {
-            Form::Ints(ints) if ints.is_empty() => None,
-            Form::Ints(ints) => Some(Item::Int(ints.at(below(ints.len())))),
-            Form::Packed(packed) => {
-                let at = packed.seek(below(packed.count()) as isize)?;
-                Some(packed.at(at))
-            }
-            Form::Table(table) => Some(Item::Str(table.random(random)?.name())),
-        }
-    }
-
     /// A set of these integers.
     pub(crate) fn of_ints(ints: IntSet, rules: &Rules) -> Self {
         let count = ints.len();
@@ -205,15 +156,6 @@ impl Set {
         let mut set = Self(Form::Packed(members));
         set.make_room(rules, count);
         set
-    }
-
-    /// How it lies, for whoever writes it to a file.
-    pub(crate) fn stored(&self) -> Stored<'_> {
-        match &self.0 {
-            Form::Ints(ints) => Stored::Ints(ints),
-            Form::Packed(packed) => Stored::Packed(packed),
-            Form::Table(_) => Stored::Large,
-        }
     }
 
     /// Goes back to sorted integers where all members are such: a result of other sets does.
@@ -237,7 +179,13 @@ fn fits(rules: &Rules, packed: &Packed, member: &[u8]) -> bool {
 }
 
 impl Kind for Set {
-    fn of(value: Value<'_>) -> Option<&Self> {
+    type Ref<'a> = SetRef<'a>;
+
+    fn held(object: &Object) -> Option<&Self> {
+        if let Object::Set(it) = object { Some(it) } else { None }
+    }
+
+    fn of(value: Value<'_>) -> Option<SetRef<'_>> {
         if let Value::Set(set) = value { Some(set) } else { None }
     }
 
@@ -249,12 +197,24 @@ impl Kind for Set {
         Object::Set(self)
     }
 
+    #[inline]
+    fn listpack(&self) -> Option<&Listpack> {
+        if let Form::Packed(packed) = &self.0 { Some(packed) } else { None }
+    }
+
+    #[inline]
+    fn of_listpack(packed: Packed) -> Option<Self> {
+        Some(Self(Form::Packed(packed)))
+    }
+
+    #[inline]
+    fn into_packed(self) -> Option<Packed> {
+        if let Form::Packed(packed) = self.0 { Some(packed) } else { None }
+    }
+
+    #[inline]
     fn len(&self) -> usize {
-        match &self.0 {
-            Form::Ints(ints) => ints.len(),
-            Form::Packed(packed) => packed.count(),
-            Form::Table(table) => table.len(),
-        }
+        self.view().len()
     }
 
     fn bytes(&self) -> usize {
@@ -266,19 +226,11 @@ impl Kind for Set {
     }
 
     fn encoding(&self) -> &'static str {
-        match &self.0 {
-            Form::Ints(_) => "intset",
-            Form::Packed(_) => "listpack",
-            Form::Table(_) => "hashtable",
-        }
+        self.view().encoding()
     }
 
     fn duplicate(&self) -> Self {
-        Self(match &self.0 {
-            Form::Ints(ints) => Form::Ints(ints.clone()),
-            Form::Packed(packed) => Form::Packed(packed.clone()),
-            Form::Table(table) => Form::Table(Box::new(table.duplicate())),
-        })
+        self.view().duplicate()
     }
 
     fn free_some(&mut self, budget: usize) -> bool {
@@ -301,7 +253,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn texts(set: &Set) -> BTreeSet<Vec<u8>> {
-        set.iter().map(|member| member.text(&mut itoa::Buffer::new()).to_vec()).collect()
+        set.view().iter().map(|member| member.text(&mut itoa::Buffer::new()).to_vec()).collect()
     }
 
     #[test]
@@ -330,15 +282,17 @@ mod tests {
                     assert_eq!(set.add(&rules, member), model.insert(member.to_vec()), "{text}");
                 }
                 assert_eq!(
-                    (set.len(), set.contains(&rules, member)),
+                    (set.len(), set.view().contains(&rules, member)),
                     (model.len(), model.contains(member))
                 );
                 if step % 100 == 0 {
                     set.recount();
                     assert_eq!(texts(&set), model);
                     assert_eq!(texts(&set.duplicate()), model);
-                    let any =
-                        set.random(&mut random).map(|m| m.text(&mut itoa::Buffer::new()).to_vec());
+                    let any = set
+                        .view()
+                        .random(&mut random)
+                        .map(|m| m.text(&mut itoa::Buffer::new()).to_vec());
                     assert_eq!(any.is_some(), any.is_some_and(|any| model.contains(&any)));
                 }
             }
