@@ -3,8 +3,8 @@
 use crate::acl::{Denied, Directory, User};
 use crate::commands::{FindError, Found};
 use crate::config::SnapshotSettings;
+use crate::server::Server;
 use crate::session::Session;
-use crate::snapshot::Saves;
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Flags, Row};
 
@@ -21,6 +21,8 @@ pub enum Refusal {
     Denied(&'static Row, Denied),
     /// Its user may not have SORT read all keys, as this option does.
     Sort(&'static Row, &'static str),
+    /// It may need memory, and there is none.
+    Memory(&'static Row),
     /// What it would change could not be saved.
     Unsaved(&'static Row),
     /// The client subscribes, in a protocol that allows nothing else meanwhile.
@@ -38,7 +40,7 @@ pub fn guard(
     found: Result<Found, FindError>,
     args: &Args<'_>,
     session: &Session,
-    (saves, settings): (&Saves, &SnapshotSettings),
+    (server, settings): (&Server, &SnapshotSettings),
 ) -> Result<Found, Refusal> {
     let found = found.map_err(Refusal::Unknown)?;
     let row = found.row();
@@ -48,7 +50,10 @@ pub fn guard(
     if session.login.is_limited() {
         check(row, args, session)?;
     }
-    if saves.has_failed() && is_unsaved(row, settings) {
+    if server.ledger.refuses() && needs_memory(row, session) {
+        return Err(Refusal::Memory(row));
+    }
+    if server.saves.has_failed() && is_unsaved(row, settings) {
         return Err(Refusal::Unsaved(row));
     }
     if session.is_bound() {
@@ -57,12 +62,21 @@ pub fn guard(
     Ok(found)
 }
 
+/// What is said where there is no memory, in Redis's words, which its clients know.
+pub const NO_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+
 /// What follows `MISCONF` where nothing may be written, in Redis's words, which its clients know.
 pub const UNSAVED: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently \
     unable to persist to disk. Commands that may modify the data set are disabled, because this \
     instance is configured to report errors during writes if RDB snapshotting fails \
     (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB \
     error.";
+
+/// True if a request may need memory, or what it has run.
+#[cold]
+fn needs_memory(row: &'static Row, session: &Session) -> bool {
+    row.flags.has(Flags::DENYOOM) || row.name == "exec" && session.queues(Flags::DENYOOM)
+}
 
 /// True if a command is refused while the last snapshot has failed. PING tells those who look after
 /// the server.
@@ -158,7 +172,8 @@ impl Refusal {
             Self::Arity(row) | Self::Auth(row) | Self::Listening(row) | Self::Monitor(row) => {
                 Some(row)
             }
-            Self::Denied(row, _) | Self::Sort(row, _) | Self::Unsaved(row) => Some(row),
+            Self::Denied(row, _) | Self::Sort(row, _) => Some(row),
+            Self::Memory(row) | Self::Unsaved(row) => Some(row),
         }
     }
 
@@ -177,6 +192,7 @@ impl Refusal {
                 let error = pinion_shards::error::Error::Arity(row.name);
                 reply.error(error.text().as_bytes());
             }
+            Self::Memory(_) => reply.error(NO_MEMORY.as_bytes()),
             Self::Unsaved(_) => reply.error(UNSAVED.as_bytes()),
             Self::Monitor(_) => reply.error(b"ERR Replica can't interact with the keyspace"),
             Self::Listening(row) => {

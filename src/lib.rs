@@ -13,6 +13,7 @@ pub mod errand;
 pub mod histogram;
 pub mod hop;
 pub mod http;
+pub mod ledger;
 pub mod log;
 pub mod memcached;
 pub mod pause;

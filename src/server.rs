@@ -4,6 +4,7 @@ use crate::acl::Acl;
 use crate::census::Census;
 use crate::config::Config;
 use crate::core::Quiet;
+use crate::ledger::Ledger;
 use crate::process::allocated;
 use crate::slow::Numbers;
 use crate::snapshot::Saves;
@@ -15,7 +16,7 @@ use pinion_shards::Millis;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The version of Redis whose behaviour this server follows, and which it tells clients.
 pub const REDIS_VERSION: &str = "8.0.6";
@@ -66,6 +67,8 @@ pub struct Server {
     pub tickets: Tickets,
     /// The numbers of entries in the logs of slow commands.
     pub log_numbers: Numbers,
+    /// The memory that the shards share.
+    pub ledger: Arc<Ledger>,
     /// Bytes that each core's clients take.
     client_bytes: Box<[AtomicU64]>,
     next_client_id: AtomicU64,
@@ -84,7 +87,10 @@ impl Server {
         for byte in random {
             write!(run_id, "{byte:02x}").expect("writing to memory does not fail");
         }
+        let ledger = Arc::new(Ledger::new(cores));
+        ledger.follow(&config.settings(), now);
         Self {
+            ledger,
             acl: Acl::new(&config.settings().password),
             config,
             started: now,

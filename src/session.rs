@@ -304,6 +304,12 @@ impl Session {
         rows.any(|row| row.flags.has(Flags::WRITE) || row.name == "pfcount")
     }
 
+    /// True if a queued command has one of these flags.
+    pub fn queues(&self, flags: Flags) -> bool {
+        let queue = self.transaction.as_ref().and_then(|transaction| transaction.queue.as_ref());
+        queue.into_iter().flatten().any(|queued| queued.found.row().flags.has(flags))
+    }
+
     /// Ends the queuing, and gives what was queued.
     pub fn take_queue(&mut self) -> Vec<Queued> {
         let Some(transaction) = &mut self.transaction else { return Vec::new() };

@@ -77,7 +77,7 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
     }
     server.port.store(port.unwrap_or(0), Ordering::Relaxed);
     server.tls_port.store(tls_port.unwrap_or(0), Ordering::Relaxed);
-    let shards = (0..cores).map(|index| Shard::new(index, cores, databases, random.1)).collect();
+    let shards = make_shards(&server, databases, random.1);
     let posts =
         mesh::connect::<Shard, Parcel>(shards, LANE_LEN).map_err(failed("connect the cores"))?;
     let doorbells: Vec<_> = posts.iter().map(|post| Arc::clone(&post.doorbell)).collect();
@@ -177,6 +177,16 @@ fn look_into(settings: &SnapshotSettings) -> bool {
 /// Descriptors besides those of clients: of each core, and of the rest of the process.
 const DESCRIPTORS_A_CORE: u64 = 16;
 const DESCRIPTORS_OTHER: u64 = 32;
+
+/// A shard for each core, which share the server's memory.
+fn make_shards(server: &Server, databases: u16, seed: u64) -> Vec<Shard> {
+    let shard = |index| {
+        let mut shard = Shard::new(index, server.cores, databases, seed);
+        shard.set_bank(Arc::clone(&server.ledger) as _);
+        shard
+    };
+    (0..server.cores).map(shard).collect()
+}
 
 /// Has the process open a descriptor for each client there may be, or says that it may not.
 fn see_to_descriptors(clients_max: u64, cores: usize) {

@@ -8,6 +8,7 @@
 mod checkers;
 
 mod simulation {
+    pub(crate) mod limits;
     pub(crate) mod mesh;
     pub(crate) mod readers;
     pub(crate) mod source;

@@ -42,6 +42,14 @@ pub const TICKS_PER_SECOND: u32 = 10;
 pub const SWEEP_KEYS_MAX: usize = 512;
 /// Segments that one sweep passes over because nothing in them expires.
 pub const SWEEP_SEGMENTS_MAX: usize = 4096;
+/// Keys of which it is remembered, from one eviction to the next, that they might go.
+pub const EVICT_CANDIDATES: usize = 16;
+/// Looks at some keys for one that can go, before it is said that there is none.
+pub const EVICT_LOOKS_MAX: usize = 16;
+/// Keys that one command evicts before it runs, at the usual tenacity.
+pub const EVICT_PER_COMMAND: usize = 64;
+/// Keys that one turn of the loop evicts besides.
+pub const EVICT_PER_TURN: usize = 256;
 /// Segments of a flushed database that one tick frees, with the records in them.
 pub const FREE_SEGMENTS_PER_TICK: usize = 4;
 /// Elements of a value that is freed in the command that removes it; more are freed in steps.

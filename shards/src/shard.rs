@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::glob;
 use crate::keyspace::{Class, Key, Keyspace};
 use crate::reading::{self, Readings};
+use crate::room::Room;
 use crate::route::{self, Route};
 use crate::saving::Saves;
 use crate::snapshot::Loader;
@@ -77,6 +78,7 @@ pub struct Shard {
     /// Commands of a transaction run: nobody is served between them.
     pub(crate) in_part: bool,
     pub(crate) rules: Rules,
+    pub(crate) room: Room,
     reading: Option<reading::Plan>,
     outgoing: Vec<Carried>,
     meter: Meter,
@@ -112,6 +114,8 @@ pub struct ShardStats {
     pub expired_keys: u64,
     /// Fields of hashes removed because their time had come.
     pub expired_fields: u64,
+    /// Keys removed for want of memory.
+    pub evicted_keys: u64,
     /// Reads that found their key.
     pub keyspace_hits: u64,
     /// Reads that did not.
@@ -164,6 +168,7 @@ impl Shard {
             in_part: false,
             reading: None,
             rules: Rules::new(seed),
+            room: Room::default(),
             outgoing: Vec::new(),
             meter: || 0,
             paused: false,
@@ -227,6 +232,7 @@ impl Shard {
     /// Runs a command and writes its reply, or its error instead.
     #[inline]
     pub fn run(&mut self, now: Millis, call: &Call<'_>, reply: &mut Reply<'_>) -> Ran {
+        self.make_room_for(call.task.row(), now);
         if self.keyspace.is_saving() {
             self.save_before_call(call);
         }
@@ -428,6 +434,7 @@ impl Shard {
             changes: counters.changes,
             expired_keys: counters.expired_keys,
             expired_fields: counters.expired_parts,
+            evicted_keys: counters.evicted_keys,
             keyspace_hits: counters.hits,
             keyspace_misses: counters.misses,
             memory_bytes: self.keyspace.memory_bytes() as u64,

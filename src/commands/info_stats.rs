@@ -28,13 +28,12 @@ pub(super) fn stats(lines: &mut Lines, report: &Report<'_>) {
     lines.add("expired_stale_perc", "0.00");
     lines.add("expired_time_cap_reached_count", 0);
     lines.add("expire_cycle_cpu_milliseconds", sum(|core| core.stats.expiry_ns) / 1_000_000);
-    lines.add("evicted_keys", 0);
+    lines.add("evicted_keys", sum(|core| core.shard.evicted_keys));
     lines.add("evicted_clients", sum(|core| core.stats.clients_evicted));
-    for name in
-        ["evicted_scripts", "total_eviction_exceeded_time", "current_eviction_exceeded_time"]
-    {
-        lines.add(name, 0);
-    }
+    lines.add("evicted_scripts", 0);
+    let (total, current) = report.at.server.ledger.exceeded_ms(report.at.now);
+    lines.add("total_eviction_exceeded_time", total);
+    lines.add("current_eviction_exceeded_time", current);
     subjects(lines, report);
     for name in [
         "latest_fork_usec",

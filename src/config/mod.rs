@@ -3,6 +3,7 @@
 mod file;
 mod flag;
 mod kept;
+mod memory;
 mod operation;
 mod rewrite;
 mod settings;

@@ -7,9 +7,12 @@ use crate::commands::{FindError, Found, Renames, find};
 use crate::slow::Kind;
 use pinion_shards::Shard;
 use pinion_shards::commands::Args;
-use pinion_shards::keyspace::Class;
+use pinion_shards::keyspace::{Class, Policy};
 use pinion_shards::value::Encodings;
 use std::collections::BTreeMap;
+
+/// A memory limit below this leaves nothing for keys.
+const MEMORY_BYTES_LEAST: u64 = 1 << 20;
 
 /// Whether serving threads stay on their cores.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -161,6 +164,14 @@ pub struct Settings {
     pub memory_bytes_max: u64,
     /// What to do at the memory limit.
     pub memory_policy: String,
+    /// Keys looked at for each that is evicted.
+    pub eviction_samples: u64,
+    /// How tenacious evictions are, from 0 to 100.
+    pub eviction_tenacity: u64,
+    /// How slowly counts of use rise.
+    pub lfu_log_factor: u64,
+    /// Minutes after which a count of use falls by one, 0 for never.
+    pub lfu_decay_minutes: u64,
     /// What the logs of slow and large commands keep: slow, large requests, large replies.
     pub command_logs: [LogSetting; 3],
     /// Milliseconds from which an event is a spike, 0 for never.
@@ -232,6 +243,20 @@ impl Settings {
         shard.set_encodings(&self.encodings);
         shard.set_notify(self.notify);
         shard.set_tracked_max(self.tracked_keys_max);
+        let limited = self.memory_bytes_max > 0;
+        shard.set_memory_policy(&self.eviction(), limited, self.eviction_tenacity as u32);
+    }
+
+    /// What is evicted at the memory limit.
+    pub fn eviction(&self) -> Policy {
+        let (choice, volatile) = Policy::parse(&self.memory_policy).unwrap_or_default();
+        Policy {
+            choice,
+            volatile,
+            samples: self.eviction_samples as u32,
+            lfu_log_factor: self.lfu_log_factor as u32,
+            lfu_decay_minutes: self.lfu_decay_minutes as u32,
+        }
     }
 
     /// Bytes that clients may take together, if that is bounded.
@@ -254,17 +279,12 @@ impl Settings {
         }
     }
 
-    /// What was asked for and is only reported so far, one sentence each, for the log.
+    /// What was asked for and is probably not what was meant, one sentence each, for the log.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.memory_bytes_max > 0 {
+        if (1..MEMORY_BYTES_LEAST).contains(&self.memory_bytes_max) {
             let limit = self.memory_bytes_max;
-            warnings
-                .push(format!("maxmemory is {limit} bytes, and this build does not enforce it"));
-        }
-        if self.memory_policy != "noeviction" {
-            let policy = &self.memory_policy;
-            warnings.push(format!("maxmemory_policy is {policy}, and this build evicts nothing"));
+            warnings.push(format!("maxmemory is {limit} bytes, which the server itself needs"));
         }
         warnings
     }

@@ -2,7 +2,7 @@
 
 use super::flag::{Flag, Refusal, Value, parse_bytes};
 use super::settings::{BufferLimit, Pin, Settings};
-use super::{kept, operation, snapshots, tls};
+use super::{kept, memory, operation, snapshots, tls};
 use crate::commands::Renames;
 use pinion_shards::keyspace::Class;
 use pinion_shards::limits::{DATABASES_MAX, SHARDS_MAX, STRING_BYTES_MAX};
@@ -15,7 +15,8 @@ const SIZE_MAX: usize = i64::MAX as usize;
 /// Every setting, by subject.
 pub static FLAGS: &[Flag] = &join::<FLAG_COUNT>(TABLES);
 
-const TABLES: &[&[Flag]] = &[TABLE, tls::TABLE, snapshots::TABLE, operation::TABLE, kept::TABLE];
+const TABLES: &[&[Flag]] =
+    &[TABLE, memory::TABLE, tls::TABLE, snapshots::TABLE, operation::TABLE, kept::TABLE];
 const FLAG_COUNT: usize = count(TABLES);
 
 const fn count(tables: &[&[Flag]]) -> usize {
@@ -190,21 +191,6 @@ const TABLE: &[Flag] = &[
         "Databases",
     )
     .config("databases"),
-    Flag::new(
-        "maxmemory",
-        Value::Bytes(|settings| &mut settings.memory_bytes_max, 0, u64::MAX),
-        "0",
-        "Memory limit; reported, and not enforced yet",
-    )
-    .live(),
-    Flag::new(
-        "maxmemory_policy",
-        Value::Choice(|settings| &mut settings.memory_policy, POLICIES),
-        "noeviction",
-        "What to do at the memory limit; reported, and not followed yet",
-    )
-    .config("maxmemory-policy")
-    .live(),
     Flag::new("appendonly", Value::Constant("no"), "no", "An append-only file; not in this build")
         .hidden()
         .live(),
@@ -405,17 +391,6 @@ const TABLE: &[Flag] = &[
 ];
 
 static CHANNELS: &[&str] = &["allchannels", "resetchannels"];
-
-static POLICIES: &[&str] = &[
-    "volatile-lru",
-    "volatile-lfu",
-    "volatile-random",
-    "volatile-ttl",
-    "allkeys-lru",
-    "allkeys-lfu",
-    "allkeys-random",
-    "noeviction",
-];
 
 fn set_port(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     let port = text.parse().ok().filter(|port| (-1..=65_535).contains(port));

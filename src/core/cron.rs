@@ -167,6 +167,10 @@ impl Core {
         self.cron.next = now + if more { PERIOD_BUSY } else { PERIOD };
         self.work.stats.sample(self.work.now);
         self.work.evict_clients();
+        if self.work.settings.memory_bytes_max == 0 {
+            // What is used is known when a limit is set.
+            self.work.owner.value().settle_memory(self.work.now);
+        }
         self.work.server.saves.note_changes(self.work.index, self.work.owner.value().changes());
         if self.work.index == 0 {
             self.work.flush_when_due();

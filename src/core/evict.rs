@@ -1,5 +1,7 @@
-//! Closes the largest clients when all together take more memory than `maxmemory-clients`.
+//! Keeps memory within its limits: evicts keys, and closes the largest clients.
 //!
+//! Where keys take more than `maxmemory` leaves, each core looks in every turn whether those of its
+//! shard should go (`pinion_shards::Bank`). When clients take more than `maxmemory-clients`:
 //! Each core counts its own clients ten times a second and tells the others the sum; where all are
 //! too much, each closes its largest until its share fits. One that is too large by itself is
 //! closed at once.
@@ -15,6 +17,20 @@ fn bytes_of(connection: &Connection) -> u64 {
 }
 
 impl Work {
+    /// Keeps the shard to its share of memory; true if there is more to evict at once.
+    #[inline]
+    pub(super) fn keep_to_limit(&mut self) -> bool {
+        if self.settings.memory_bytes_max == 0 {
+            return false;
+        }
+        self.server.ledger.sample_when_due(self.now);
+        let more = self.owner.value().settle_memory(self.now);
+        if self.owner.value().has_late() {
+            self.bring_late();
+        }
+        more
+    }
+
     /// Counts what clients take, and closes the largest if that is too much.
     pub(super) fn evict_clients(&mut self) {
         let Some(limit) = self.settings.clients_bytes_max() else { return };

@@ -291,6 +291,7 @@ impl Core {
             self.work.hops.is_congested() || self.work.is_save_behind() || self.work.is_quiet;
         let more = self.run_inbox(if congested { 0 } else { inbox::TICK_REQUESTS_MAX });
         self.start_jobs();
+        let evicting = self.work.keep_to_limit();
         self.flush();
         let leaving = std::mem::take(&mut self.work.leaving);
         let waits = !self.postponed.is_empty()
@@ -300,7 +301,7 @@ impl Core {
             || self.work.migrations.is_stirred()
             || self.work.emptied.is_new()
             || self.work.populating.is_stirred() && !self.work.is_quiet;
-        let again = self.run_cron() | more | leaving | reading | waits;
+        let again = self.run_cron() | more | leaving | reading | waits | evicting;
         self.work.stats.turned(nanos().saturating_sub(began));
         Ok(match (again, busy) {
             (true, _) => Tick::Again,
@@ -455,6 +456,7 @@ impl Work {
             self.settings_version = version;
             self.strained_bytes = flush::strained_bytes(&self.settings);
             self.settings.tell(self.owner.value());
+            self.server.ledger.follow(&self.settings, self.now);
             self.slow.follow(&self.settings);
             self.stats.latencies.enabled = self.settings.latency_tracking;
         }

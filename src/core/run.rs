@@ -93,8 +93,8 @@ impl Work {
                 return true;
             }
         };
-        let snapshots = (&self.server.saves, &self.settings.snapshots);
-        match dispatch::guard(found, args, &connection.session, snapshots) {
+        let server = (&*self.server, &self.settings.snapshots);
+        match dispatch::guard(found, args, &connection.session, server) {
             Err(refusal) => {
                 connection.session.spoil_queue();
                 self.refuse(request, args, refusal);

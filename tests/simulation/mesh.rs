@@ -8,12 +8,14 @@ use super::source::Source;
 use pinion_io::resp::{Protocol, Reply};
 use pinion_shards::batch::{Batch, Order};
 use pinion_shards::commands::{Args, Plan, Row, Words, find};
+use pinion_shards::keyspace::Policy;
 use pinion_shards::route::Route;
 use pinion_shards::transaction::{
     Asked, Begin, Coordinator, Finished, Message, Part, Request, Tickets, TransactionId, Wanted,
 };
-use pinion_shards::{Call, Late, LateCall, Ran, Retire, Sender, Shard, Task, Waiter};
+use pinion_shards::{Bank, Call, Late, LateCall, Ran, Retire, Sender, Shard, Task, Waiter};
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 /// A request, by a number that is never used again.
 pub(crate) type Ticket = u64;
@@ -173,6 +175,26 @@ impl Mesh {
         self.cores.len()
     }
 
+    /// Has all shards share what memory there is.
+    pub(crate) fn limit(&mut self, bank: &(impl Bank + Clone + 'static), policy: Policy) {
+        for core in &mut self.cores {
+            core.shard.set_bank(Arc::new(bank.clone()));
+            core.shard.set_memory_policy(&policy, true, 10);
+        }
+    }
+
+    /// Bytes that all shards hold, and that they use; keys that they have evicted.
+    pub(crate) fn memory(&mut self) -> (usize, usize, u64) {
+        let now = self.now;
+        let each = self.cores.iter_mut().map(|core| {
+            while core.shard.tick(now) {}
+            core.shard.settle_memory(now);
+            let stats = core.shard.stats();
+            (core.shard.held_bytes(), stats.memory_bytes as usize, stats.evicted_keys)
+        });
+        each.fold((0, 0, 0), |all, own| (all.0 + own.0, all.1 + own.1, all.2 + own.2))
+    }
+
     /// Sends a request from a client of a core, which watches keys under the number `watcher`.
     pub(crate) fn ask(&mut self, core: usize, ticket: Ticket, watcher: u64, ask: Ask) {
         self.cores[core].asked.push_back((ticket, watcher, ask));
@@ -251,6 +273,7 @@ impl Mesh {
         self.pump(at);
         let shard = &mut self.cores[at].shard;
         shard.tick(now);
+        shard.settle_memory(now);
         shard.read_on(now);
         self.bring_late(at, at);
         for to in 0..self.cores.len() {

@@ -1,5 +1,6 @@
 //! What clients do in a simulated mesh, and what must come of it.
 
+use super::limits::run_limits;
 use super::mesh::{Ask, Heard, Planted};
 use super::readers::{run_long, run_streams};
 use super::source::Source;
@@ -27,6 +28,7 @@ pub(crate) const ALL: &[Workload] = &[
     ("whole", run_whole),
     ("streams", run_streams),
     ("long", run_long),
+    ("limits", run_limits),
 ];
 
 /// Lists that are appended to and read, alone and in transactions.

@@ -1,6 +1,6 @@
 //! Values that come from outside whole: from a file, or from RESTORE.
 
-use super::{Change, Class, Key, Keyspace, seconds};
+use super::{Change, Class, Key, Keyspace};
 use crate::shard::Millis;
 use crate::snapshot::Decoded;
 use crate::table::{Entry, Heap};
@@ -13,6 +13,8 @@ pub struct Aside {
     pub expiry: Option<Millis>,
     /// For how many seconds it was not used.
     pub idle_seconds: u64,
+    /// How often it was used, on a logarithmic scale.
+    pub frequency: Option<u8>,
 }
 
 impl Keyspace {
@@ -29,7 +31,8 @@ impl Keyspace {
         if table.find(key.hash, key.bytes).is_some() {
             return false;
         }
-        if let Some(entry) = entry(&self.heap, key, (now, value, aside)) {
+        let used = self.uses.told(now, aside.idle_seconds, aside.frequency);
+        if let Some(entry) = entry(&self.heap, key, (used, value, aside.expiry)) {
             self.due.moved(key, None, entry.object().and_then(Object::next_due));
             self.insert(key, entry);
         }
@@ -39,7 +42,8 @@ impl Keyspace {
     /// Gives a key a value that came from elsewhere, whatever it had, and notes that as `restore`.
     pub(crate) fn restore(&mut self, key: Key<'_>, now: Millis, value: Decoded<'_>, aside: Aside) {
         self.remove(key, now);
-        let Some(entry) = entry(&self.heap, key, (now, value, aside)) else { return };
+        let used = self.uses.told(now, aside.idle_seconds, aside.frequency);
+        let Some(entry) = entry(&self.heap, key, (used, value, aside.expiry)) else { return };
         self.due.moved(key, None, entry.object().and_then(Object::next_due));
         self.insert(key, entry);
         self.touched(key.db, key.bytes, Change::Value);
@@ -51,11 +55,8 @@ impl Keyspace {
 fn entry(
     heap: &Heap,
     key: Key<'_>,
-    (now, value, aside): (Millis, Decoded<'_>, Aside),
+    (used, value, expiry): (u32, Decoded<'_>, Option<Millis>),
 ) -> Option<Entry> {
-    let Aside { expiry, idle_seconds } = aside;
-    // The clock of accesses goes round after 194 days.
-    let used = seconds(now).wrapping_sub(idle_seconds.min(IDLE_SECONDS_MAX) as u32);
     let name = (key.hash, key.bytes);
     match value {
         Decoded::Text(text) => Some(Entry::new(heap, name, Content::of(text), expiry, used)),
@@ -63,6 +64,3 @@ fn entry(
         Decoded::Nothing => None,
     }
 }
-
-/// The longest time without use that can be told.
-const IDLE_SECONDS_MAX: u64 = 0xff_ffff;

@@ -10,6 +10,7 @@ mod awaited;
 mod cursor;
 mod due;
 mod events;
+mod evict;
 mod graves;
 mod loading;
 mod marks;
@@ -17,12 +18,14 @@ mod open;
 mod saving;
 mod strings;
 mod sweep;
+mod uses;
 mod walk;
 mod watches;
 mod whole;
 
 pub use cursor::Cursor;
 pub use events::{Class, Event};
+pub use evict::{Choice, Policy};
 pub use loading::Aside;
 pub use open::Open;
 pub(crate) use saving::Step;
@@ -36,10 +39,12 @@ use crate::value::{Content, Kind, Object, Value};
 use awaited::Awaited;
 use due::Due;
 use events::Events;
+use evict::Evictor;
 use graves::Graves;
 use marks::Marks;
 use saving::Saving;
 use sweep::Sweep;
+use uses::{Uses, idle_seconds};
 use watches::Watches;
 
 /// The databases of one shard.
@@ -68,6 +73,8 @@ pub struct Keyspace {
     /// Reads do not count as use of a key.
     silent: bool,
     random: Random,
+    uses: Uses,
+    evictor: Evictor,
     counters: Counters,
 }
 
@@ -89,6 +96,8 @@ pub struct Counters {
     pub expired_keys: u64,
     /// Parts of values (fields of hashes) removed because their time had come, by sweeps.
     pub expired_parts: u64,
+    /// Keys removed for want of memory.
+    pub evicted_keys: u64,
     /// Reads that found their key.
     pub hits: u64,
     /// Reads that did not.
@@ -156,7 +165,7 @@ impl<'a> Record<'a> {
 
     /// Seconds since it was last used, modulo 194 days.
     pub fn idle_seconds(self, now: Millis) -> u32 {
-        seconds(now).wrapping_sub(self.entry.seconds()) & 0xff_ffff
+        idle_seconds(self.entry.seconds(), now)
     }
 
     /// The name OBJECT ENCODING gives to how it is kept.
@@ -183,12 +192,6 @@ impl<'a> Record<'a> {
 
 /// Longest string that Redis calls `embstr`.
 const EMBSTR_BYTES_MAX: usize = 44;
-
-/// The clock of accesses: seconds, of which a record keeps the low 24 bits.
-#[inline]
-fn seconds(now: Millis) -> u32 {
-    (now / 1000) as u32
-}
 
 impl Keyspace {
     /// Empty databases, hashing with `seed`.
@@ -217,6 +220,8 @@ impl Keyspace {
             still: false,
             silent: false,
             random: Random(seed),
+            uses: Uses::new(!seed),
+            evictor: Evictor::default(),
             counters: Counters::default(),
         }
     }
@@ -261,11 +266,8 @@ impl Keyspace {
             return None;
         };
         self.counters.hits += 1;
-        let table = &mut self.databases[usize::from(key.db)];
-        if !self.silent {
-            table.touch(place, seconds(now));
-        }
-        Some(table.entry(place).value())
+        self.note_read(key.db, place, now);
+        Some(self.databases[usize::from(key.db)].entry(place).value())
     }
 
     /// What is known of a key a client asks about: counts a hit or a miss, but no access.
@@ -319,8 +321,9 @@ impl Keyspace {
             return self.add_entry(key, now, content, expiry);
         }
         self.before_change(key.db, place);
+        let used = self.used_by_change(key.db, place, now);
         let (table, heap) = (&mut self.databases[usize::from(key.db)], &self.heap);
-        table.edit(place, |entry| entry.replace(heap, content, expiry, seconds(now)));
+        table.edit(place, |entry| entry.replace(heap, content, expiry, used));
         self.touched(key.db, key.bytes, Change::Value);
     }
 
@@ -336,8 +339,8 @@ impl Keyspace {
         content: Content<'_>,
         expiry: Option<Millis>,
     ) {
-        let name = (key.hash, key.bytes);
-        self.insert(key, Entry::new(&self.heap, name, content, expiry, seconds(now)));
+        let (name, used) = ((key.hash, key.bytes), self.uses.new_key(now));
+        self.insert(key, Entry::new(&self.heap, name, content, expiry, used));
         self.touched(key.db, key.bytes, Change::Value);
     }
 
@@ -364,8 +367,12 @@ impl Keyspace {
             return self.remove(key, now);
         }
         self.before_change(key.db, place);
+        let used = self.used_by_change(key.db, place, now);
         let (table, heap) = (&mut self.databases[usize::from(key.db)], &self.heap);
-        table.edit(place, |entry| entry.set_expiry(heap, expiry));
+        table.edit(place, |entry| {
+            entry.touch(used);
+            entry.set_expiry(heap, expiry);
+        });
         self.touched(key.db, key.bytes, Change::Expiry);
         true
     }
@@ -379,8 +386,9 @@ impl Keyspace {
         }
         let entry = self.take(from, place);
         self.touched(from.db, from.bytes, Change::Removed);
-        let entry = entry.rename(&self.heap, to.hash, to.bytes);
-        self.put(to, now, entry);
+        let mut renamed = entry.rename(&self.heap, to.hash, to.bytes);
+        renamed.touch(self.uses.new_key(now));
+        self.put(to, now, renamed);
         self.notify(Class::NEW, "new", to);
         true
     }
@@ -395,8 +403,10 @@ impl Keyspace {
         if from.db == to.db && from.bytes == to.bytes {
             return true;
         }
+        self.note_read(from.db, place, now);
         let entry = self.databases[usize::from(from.db)].entry(place);
-        let copy = entry.duplicate(&self.heap, (to.hash, to.bytes), seconds(now));
+        let used = self.uses.new_key(now);
+        let copy = entry.duplicate(&self.heap, (to.hash, to.bytes), used);
         self.put(to, now, copy);
         self.notify(Class::NEW, "new", to);
         true
@@ -457,8 +467,20 @@ impl Keyspace {
 
     /// Bytes of memory in records, objects and tables, those being freed among them.
     pub fn memory_bytes(&self) -> usize {
-        let tables: usize = self.databases.iter().map(|table| table.sums().bytes).sum();
+        let used = self.databases.iter().filter(|table| table.segments() > 0);
+        let tables: usize = used.map(|table| table.sums().bytes).sum();
         tables + self.graves.bytes() + self.retired_bytes()
+    }
+
+    /// Bytes that would be free without all keys, and without those that have an expiry, about.
+    pub(crate) fn evictable_bytes(&self) -> (usize, usize) {
+        let each = self.databases.iter().map(|table| {
+            let (sums, records) = (table.sums(), table.record_bytes());
+            let volatile =
+                (records as u128 * sums.expires as u128).div_ceil(sums.keys.max(1) as u128);
+            (records, volatile as usize)
+        });
+        each.fold((0, 0), |all, own| (all.0 + own.0, all.1 + own.1))
     }
 
     /// Where a key lies, unless its time has come: then it is removed.

@@ -1,6 +1,6 @@
 //! Values of the richer types: read, opened for change, replaced.
 
-use super::{Change, Class, Expiry, Key, Keyspace, seconds};
+use super::{Change, Class, Expiry, Key, Keyspace};
 use crate::error::Error;
 use crate::limits::INLINE_BYTES_MAX;
 use crate::shard::Millis;
@@ -57,7 +57,8 @@ impl Keyspace {
         if let Some(place) = self.live(key, now) {
             return self.open_at(key, now, place, false);
         }
-        let entry = self.of_object(key, T::default().into_object(), None, seconds(now));
+        let (object, used) = (T::default().into_object(), self.uses.new_key(now));
+        let entry = self.of_object(key, object, None, used);
         self.insert(key, entry);
         let table = &mut self.databases[usize::from(key.db)];
         let place = table.find(key.hash, key.bytes).expect("what was put in is found");
@@ -76,9 +77,11 @@ impl Keyspace {
             return Err(Error::WrongType);
         }
         self.before_change(key.db, place);
+        let used =
+            if new { self.uses.new_key(now) } else { self.used_by_change(key.db, place, now) };
         let entry = self.databases[usize::from(key.db)].entry_mut(place);
         let before = entry.bytes();
-        entry.touch(seconds(now));
+        entry.touch(used);
         let lifted = entry.listpack().and_then(|listpack| {
             let buffer = std::mem::take(&mut self.buffer);
             T::of_listpack(Packed::in_buffer(listpack, buffer))
@@ -139,7 +142,8 @@ impl Keyspace {
             self.set(key, now, Content::Raw(&bytes), Expiry::Clear);
         } else {
             let object = Object::Str(bytes);
-            let entry = self.of_object(key, object, None, seconds(now));
+            let used = self.uses.new_key(now);
+            let entry = self.of_object(key, object, None, used);
             self.put_entry(key, now, entry);
         }
         self.notify(Class::STRING, "set", key);
@@ -171,7 +175,8 @@ impl Keyspace {
             let expiry = expiry.map_or(Expiry::Clear, Expiry::At);
             return self.set(key, now, Content::of(bytes), expiry);
         }
-        let entry = self.of_object(key, object, expiry, seconds(now));
+        let used = self.uses.new_key(now);
+        let entry = self.of_object(key, object, expiry, used);
         self.put_entry(key, now, entry);
     }
 

@@ -1,6 +1,6 @@
 //! Strings that are changed where they are: counted up, written into, edited.
 
-use super::{Change, Class, Expiry, Key, Keyspace, seconds};
+use super::{Change, Class, Expiry, Key, Keyspace};
 use crate::commands::parse_int;
 use crate::error::Error;
 use crate::limits::STRING_BYTES_MAX;
@@ -27,9 +27,10 @@ impl Keyspace {
         };
         let new = old.checked_add(step).ok_or(Error::Overflow)?;
         self.before_change(key.db, place);
+        let used = self.used_by_change(key.db, place, now);
         let (table, heap) = (&mut self.databases[usize::from(key.db)], &self.heap);
         table.edit(place, |entry| {
-            entry.replace(heap, Content::Int(new), entry.expiry(), seconds(now));
+            entry.replace(heap, Content::Int(new), entry.expiry(), used);
         });
         self.touched(key.db, key.bytes, Change::Value);
         Ok(new)
@@ -87,15 +88,17 @@ impl Keyspace {
         }
         let new = place.is_none();
         let place = place.unwrap_or_else(|| {
-            let text = Content::Raw(b"");
-            self.insert(key, Entry::new(&self.heap, (key.hash, key.bytes), text, None, 0));
+            let (text, used) = (Content::Raw(b""), self.uses.new_key(now));
+            self.insert(key, Entry::new(&self.heap, (key.hash, key.bytes), text, None, used));
             let table = &self.databases[usize::from(key.db)];
             table.find(key.hash, key.bytes).expect("what was put in is found")
         });
         self.before_change(key.db, place);
+        let used =
+            if new { self.uses.new_key(now) } else { self.used_by_change(key.db, place, now) };
         let (table, heap) = (&mut self.databases[usize::from(key.db)], &self.heap);
         let (outcome, changed) = table.edit(place, |entry| {
-            entry.touch(seconds(now));
+            entry.touch(used);
             edit(entry.grow(heap, len))
         });
         let changed = changed || len > old;

@@ -118,6 +118,11 @@ impl Keyspace {
         self.graves.free_some()
     }
 
+    /// True if something that was flushed or removed is not yet freed.
+    pub(crate) fn has_graves(&self) -> bool {
+        !self.graves.is_empty()
+    }
+
     /// True if nothing here waits: no key has an expiry that a sweep would look at, and nothing
     /// flushed is left to free.
     pub fn is_still(&self) -> bool {

@@ -37,26 +37,30 @@ pub struct Head {
     kind: u8,
     expiry: Option<i64>,
     idle: Option<u64>,
+    frequency: Option<u8>,
     at: u64,
 }
 
 impl Head {
     /// Bytes of one.
-    pub const BYTES: usize = 26;
+    pub const BYTES: usize = 27;
 
     /// That of a record.
     pub fn of(record: &Record<'_>) -> Self {
-        Self { kind: record.kind, expiry: record.expiry, idle: record.idle, at: record.at }
+        let Record { at, kind, expiry, idle, frequency, .. } = *record;
+        Self { kind, expiry, idle, frequency, at }
     }
 
-    /// As bytes: the type, which of the two numbers there are, and these, and the offset.
+    /// As bytes: the type, which of the three numbers there are, and these, and the offset.
     pub fn bytes(&self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
         bytes[0] = self.kind;
         bytes[1] = u8::from(self.expiry.is_some()) | u8::from(self.idle.is_some()) << 1;
+        bytes[1] |= u8::from(self.frequency.is_some()) << 2;
         bytes[2..10].copy_from_slice(&self.expiry.unwrap_or(0).to_le_bytes());
         bytes[10..18].copy_from_slice(&self.idle.unwrap_or(0).to_le_bytes());
-        bytes[18..].copy_from_slice(&self.at.to_le_bytes());
+        bytes[18..26].copy_from_slice(&self.at.to_le_bytes());
+        bytes[26] = self.frequency.unwrap_or(0);
         bytes
     }
 
@@ -70,6 +74,7 @@ impl Head {
             kind: bytes[0],
             expiry: has(1).then(|| number(2) as i64),
             idle: has(2).then(|| number(10)),
+            frequency: has(4).then(|| bytes[26]),
             at: number(18),
         }
     }
@@ -92,9 +97,8 @@ impl Shard {
             _ => Box::new(Loader::new(origin)),
         };
         let (key, object) = (call.args.at(0), call.args.at(2));
-        let Head { kind, expiry, idle, at } = head;
-        let record =
-            Record { at, key, kind, object, expiry, idle, frequency: None, next_key: None };
+        let Head { kind, expiry, idle, frequency, at } = head;
+        let record = Record { at, key, kind, object, expiry, idle, frequency, next_key: None };
         match loader.load(self, call.db, &record, now) {
             Ok(Loaded::In) => reply.int(0),
             Ok(Loaded::Expired) => reply.int(1),
@@ -145,7 +149,8 @@ impl Loader {
             return Ok(Loaded::Expired);
         }
         let key = Key { db, hash: shard.keyspace.hash(record.key), bytes: record.key };
-        let aside = Aside { expiry, idle_seconds: record.idle.unwrap_or(0) };
+        let (idle_seconds, frequency) = (record.idle.unwrap_or(0), record.frequency);
+        let aside = Aside { expiry, idle_seconds, frequency };
         let new = shard.keyspace.load(key, now, value, aside);
         if new { Ok(Loaded::In) } else { Err(Fault::KeyTwice) }
     }

@@ -13,6 +13,7 @@ mod hash;
 pub(crate) mod prefetch;
 #[allow(unsafe_code)] // Room: tagged pointers to records. Model test in `record/tests.rs`.
 mod record;
+mod sample;
 mod segment;
 #[allow(unsafe_code)] // Room: memory for records. Model test at its foot.
 mod slab;
@@ -100,6 +101,11 @@ impl Table {
             sums.expires += usize::from(found.expires);
         }
         sums
+    }
+
+    /// Bytes of records and objects.
+    pub(crate) fn record_bytes(&self) -> usize {
+        self.record_bytes
     }
 
     #[inline]

@@ -331,6 +331,17 @@ impl Segment {
         }
     }
 
+    /// The first place of the bucket in which place number `index` is.
+    pub(crate) fn line_spot(index: usize) -> Spot {
+        Spot { bucket: (index / SLOTS) as u8, slot: 0 }
+    }
+
+    /// All places, from one on and round.
+    pub(crate) fn spots_from(&self, first: Spot) -> impl Iterator<Item = Spot> + use<> {
+        let start = usize::from(first.bucket) * SLOTS + usize::from(first.slot);
+        (start..start + PLACES).map(|index| Self::spot(index % PLACES))
+    }
+
     /// The place number `index` of `PLACES`.
     pub(crate) fn spot(index: usize) -> Spot {
         Spot { bucket: (index / SLOTS) as u8, slot: (index % SLOTS) as u8 }

@@ -163,6 +163,9 @@ impl Shard {
             return Some(part);
         };
         let mut wanted = begin.wanted;
+        for piece in &part.pieces {
+            self.make_room_for(piece.task.row(), now);
+        }
         if self.keyspace.is_saving() {
             self.save_before_part(&wanted);
         }

@@ -86,7 +86,8 @@ fn restore(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Res
         scope.keyspace.delete(key, now);
     } else {
         let idle_seconds = options.idle.unwrap_or(0).unsigned_abs();
-        scope.keyspace.restore(key, now, value, Aside { expiry, idle_seconds });
+        let frequency = options.frequency.and_then(|count| u8::try_from(count).ok());
+        scope.keyspace.restore(key, now, value, Aside { expiry, idle_seconds, frequency });
     }
     reply.ok();
     Ok(())

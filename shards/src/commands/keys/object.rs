@@ -11,6 +11,11 @@ const NO_FREQUENCY: Error = Error::Text(
      when switching between policies at runtime LRU and LFU data will take some time to adjust.",
 );
 
+const NO_IDLE_TIME: Error = Error::Text(
+    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when \
+     switching between policies at runtime LRU and LFU data will take some time to adjust.",
+);
+
 /// The key after the subcommand, looked at without an access; a null is answered for none.
 pub(super) fn look<'a>(
     scope: &'a mut Scope<'_>,
@@ -33,15 +38,27 @@ fn encoding(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
     Ok(())
 }
 
-/// `OBJECT FREQ key`: no policy that counts accesses exists yet.
+/// `OBJECT FREQ key`.
 fn freq(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    look(scope, args, reply).map_or(Ok(()), |_| Err(NO_FREQUENCY))
+    if look(scope, args, reply).is_none() {
+        return Ok(());
+    }
+    if !scope.keyspace.counts_uses() {
+        return Err(NO_FREQUENCY);
+    }
+    let key = Key { db: scope.db, hash: scope.hash, bytes: args.at(2) };
+    let frequency = scope.keyspace.frequency(key, scope.now);
+    reply.int(frequency.unwrap_or(0).into());
+    Ok(())
 }
 
 /// `OBJECT IDLETIME key`.
 fn idletime(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let now = scope.now;
+    let (now, counts) = (scope.now, scope.keyspace.counts_uses());
     if let Some(record) = look(scope, args, reply) {
+        if counts {
+            return Err(NO_IDLE_TIME);
+        }
         reply.int(i64::from(record.idle_seconds(now)));
     }
     Ok(())
