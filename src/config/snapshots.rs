@@ -80,9 +80,16 @@ pub(super) const TABLE: &[Flag] = &[
     .live(),
     Flag::new(
         "snapshot_cron",
-        Value::Parsed { set: set_schedule, show: show_schedule },
+        Value::Parsed { set: set_schedule, show: |settings| show_schedule(settings, false) },
         "",
         "Take a snapshot at these minutes: five fields as of cron, in universal time",
+    )
+    .live(),
+    Flag::new(
+        "save_schedule",
+        Value::Parsed { set: set_daily, show: |settings| show_schedule(settings, true) },
+        "",
+        "The same as a pattern of HH:MM, such as 04:30 or *:00; the later of the two holds",
     )
     .live(),
     Flag::new(
@@ -197,15 +204,35 @@ fn set_save_points(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
 }
 
 fn set_schedule(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
-    settings.snapshots.schedule = match text.trim() {
+    let schedule = match text.trim() {
         "" => None,
         text => Some(Schedule::parse(text).ok_or("argument must be five fields as of cron")?),
     };
+    take_schedule(settings, schedule, false);
     Ok(())
 }
 
-fn show_schedule(settings: &Settings) -> String {
+fn set_daily(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let schedule = match text.trim() {
+        "" => None,
+        text => Some(Schedule::parse_daily(text).ok_or("argument must be a pattern of HH:MM")?),
+    };
+    take_schedule(settings, schedule, true);
+    Ok(())
+}
+
+/// Takes a schedule, or the end of the one that was written in this form.
+fn take_schedule(settings: &mut Settings, schedule: Option<Schedule>, is_daily: bool) {
+    let own = settings.snapshots.schedule.as_ref();
+    if schedule.is_some() || own.is_some_and(|own| own.is_daily() == is_daily) {
+        settings.snapshots.schedule = schedule;
+    }
+}
+
+/// The schedule, if it was written in this form.
+fn show_schedule(settings: &Settings, is_daily: bool) -> String {
     let schedule = settings.snapshots.schedule.as_ref();
+    let schedule = schedule.filter(|schedule| schedule.is_daily() == is_daily);
     schedule.map_or(String::new(), |schedule| schedule.text().to_owned())
 }
 

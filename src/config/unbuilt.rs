@@ -61,7 +61,7 @@ pub(super) static VALUES: &[&str] = &[
     "replica_announce_ip", "replica_priority", "replication_acks_interval",
     "replication_dispatch_threshold", "replication_stream_output_limit", "replication_timeout",
     "request_cache_limit", "restricted_commands", "rss_oom_deny_ratio", "s3_endpoint",
-    "save_schedule", "scheduler_background_budget", "scheduler_background_sleep_prob",
+    "scheduler_background_budget", "scheduler_background_sleep_prob",
     "scheduler_background_warrant", "search_query_string_bytes", "send_timeout",
     "serialization_max_chunk_size", "shard_repl_backlog_len", "shard_repl_backlog_max_bytes",
     "shard_repl_backlog_time_ms", "shard_round_robin_prefix", "shard_thread_busy_polling_usec",

@@ -288,7 +288,7 @@ impl Work {
         self.release(exec.socket);
     }
 
-    /// Has the next request go unanswered, and no more, if one of these commands has asked for that.
+    /// Has the next request go unanswered, and no more, if one of these commands has asked for it.
     fn end_skip(&mut self, socket: SocketId) {
         let Some(connection) = self.connection(socket) else { return };
         let mode = &mut connection.session.reply_mode;

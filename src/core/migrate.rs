@@ -35,6 +35,10 @@ const SLICE_KEYS_MAX: usize = 1024;
 /// Keys that a turn of the loop sends for one migration.
 const KEYS_PER_TURN: usize = 16;
 
+/// How long cores that are to be quiet wait for other servers: a client may be more patient than
+/// who stops this one.
+const QUIET_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What MIGRATE has begun on this core.
 #[derive(Debug)]
 pub(super) struct Migrations {
@@ -42,6 +46,8 @@ pub(super) struct Migrations {
     under_way: Slab<Migration>,
     /// One of them may go on.
     stirred: bool,
+    /// Since when no more requests are run.
+    quiet_since: Option<Duration>,
     doorbell: Arc<Doorbell>,
     /// Where threads may run.
     processors: Arc<[usize]>,
@@ -94,7 +100,7 @@ enum Step {
 impl Migrations {
     pub(super) fn new(doorbell: Arc<Doorbell>, processors: Arc<[usize]>) -> Self {
         let (waiting, under_way) = (VecDeque::new(), Slab::new());
-        Self { waiting, under_way, stirred: false, doorbell, processors }
+        Self { waiting, under_way, stirred: false, quiet_since: None, doorbell, processors }
     }
 
     /// True if there is something to look after.
@@ -128,6 +134,7 @@ impl Core {
     /// Goes on with migrations.
     pub(super) fn tend_migrations(&mut self) {
         self.work.migrations.stirred = false;
+        self.work.give_up_migrations();
         while self.work.migrations.under_way.len() < UNDER_WAY_MAX
             && let Some((asker, order)) = self.work.migrations.waiting.pop_front()
         {
@@ -168,6 +175,18 @@ impl Core {
 }
 
 impl Work {
+    /// Has those end that would keep this core from being quiet.
+    fn give_up_migrations(&mut self) {
+        let since = &mut self.migrations.quiet_since;
+        *since = self.is_quiet.then(|| since.unwrap_or(self.steady));
+        if since.is_some_and(|since| self.steady.saturating_sub(since) > QUIET_PATIENCE) {
+            for (_, migration) in &mut self.migrations.under_way {
+                migration.hear();
+                migration.failure.get_or_insert(Failure::Read);
+            }
+        }
+    }
+
     /// Does the next thing that there is to do for a migration.
     fn step_migration(&mut self, key: usize) -> Step {
         let migration = &mut self.migrations.under_way[key];

@@ -4,9 +4,11 @@
 //! ends Sunday; or names). A field is a list with commas of `*`, `a`, `a-b`, each perhaps with a
 //! step behind it (`/n`). As everywhere, a day fits by either of its two fields if both say
 //! something. Times are universal.
+//!
+//! Another form, which Dragonfly had first, gives only times of the day, as a pattern of `HH:MM`.
 
 use crate::calendar::Date;
-use pinion_shards::Millis;
+use pinion_shards::{Millis, glob};
 
 /// So many changes, after so many seconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,6 +27,8 @@ pub struct Schedule {
     fields: [u64; 5],
     /// True if the field of days says nothing, and the same of days of the week.
     any_day: [bool; 2],
+    /// It was written as times of the day.
+    is_daily: bool,
 }
 
 /// The least and greatest value of each field.
@@ -49,7 +53,28 @@ impl Schedule {
             fields[4] |= 1;
         }
         let any_day = [words[2].starts_with('*'), words[4].starts_with('*')];
-        Some(Self { text: words.join(" "), fields, any_day })
+        Some(Self { text: words.join(" "), fields, any_day, is_daily: false })
+    }
+
+    /// Reads times of the day: a pattern of the hour and one of the minute, two digits each.
+    pub fn parse_daily(text: &str) -> Option<Self> {
+        let (hour, minute) = text.split_once(':')?;
+        let bits = |pattern: &str, index: usize| {
+            let (least, greatest) = BOUNDS[index];
+            let fit = (least..=greatest).filter(|value| {
+                glob::is_match(pattern.as_bytes(), format!("{value:02}").as_bytes())
+            });
+            let bits = fit.fold(0, |bits: u64, value| bits | 1 << value);
+            (bits != 0).then_some(bits)
+        };
+        let mut fields = [u64::MAX; 5];
+        (fields[0], fields[1]) = (bits(minute, 0)?, bits(hour, 1)?);
+        Some(Self { text: text.to_owned(), fields, any_day: [true; 2], is_daily: true })
+    }
+
+    /// True if it was written as times of the day.
+    pub fn is_daily(&self) -> bool {
+        self.is_daily
     }
 
     /// As it was written.
@@ -173,6 +198,27 @@ mod tests {
             "*/2 * * * *",
         ] {
             assert!(!fits(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_of_the_day_are_patterns() {
+        for (text, fits) in [
+            ("08:49", true),
+            ("*:*", true),
+            ("*:49", true),
+            ("0?:4*", true),
+            ("[01]*:*9", true),
+            ("08:50", false),
+            ("8:49", false),
+            ("*:1*", false),
+            ("20:*", false),
+        ] {
+            let schedule = Schedule::parse_daily(text);
+            assert_eq!(schedule.is_some_and(|it| it.is_daily() && it.fits(SUNDAY)), fits, "{text}");
+        }
+        for text in ["", "*", "24:00", "00:60", "8:49", "08:49:00", ":"] {
+            assert_eq!(Schedule::parse_daily(text), None, "{text}");
         }
     }
 

@@ -173,6 +173,17 @@ fn a_server_that_says_nothing_is_given_up_and_others_are_served_meanwhile() {
 }
 
 #[test]
+fn who_stops_the_server_waits_for_no_other() {
+    let (mut here, mut client) = serve(2, &["--save=3600 1"]);
+    assert_eq!(say(&mut client, "MSET a 1 b 2"), "OK");
+    let silent = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = silent.local_addr().expect("its own").port().to_string();
+    client.send(&["MIGRATE", "127.0.0.1", &port, "a", "0", "600000"]).expect("sent");
+    let (_stream, _) = silent.accept().expect("it connects");
+    assert!(here.stop(Duration::from_secs(10)).expect("it ends").success());
+}
+
+#[test]
 fn what_was_taken_before_it_broke_is_gone_and_all_else_stays() {
     let (_here, mut client) = serve(2, &[]);
     assert_eq!(say(&mut client, "MSET a 1 b 2 c 3"), "OK");
