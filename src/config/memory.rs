@@ -21,7 +21,7 @@ pub(super) const TABLE: &[Flag] = &[
         "maxmemory_policy",
         Value::Choice(|settings| &mut settings.memory_policy, POLICIES),
         "noeviction",
-        "What goes at the memory limit: noeviction, or allkeys- or volatile- with lru, lfu, ...",
+        "What goes at the memory limit: noeviction, or as allkeys-lru, volatile-ttl",
     )
     .config("maxmemory-policy")
     .live(),

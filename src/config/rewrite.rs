@@ -156,6 +156,8 @@ fn lines(flag: &Flag, settings: &mut Settings) -> Vec<String> {
     }
     let value = match flag.value {
         Value::Bytes(..) | Value::Kept(_, Form::Bytes(..)) => with_unit(&text),
+        // An amount too, that may be given as a share.
+        Value::Parsed { .. } if flag.name == "maxmemory" => with_unit(&text),
         Value::Text(_) | Value::Kept(_, Form::Text) => quoted(text.as_bytes()),
         _ if text.is_empty() => quoted(text.as_bytes()),
         _ => text,

@@ -14,6 +14,7 @@ mod events;
 mod evict;
 mod graves;
 mod loading;
+mod locks;
 mod marks;
 mod open;
 mod saving;
@@ -527,22 +528,6 @@ impl Keyspace {
         self.counters.expired_keys += 1;
         self.touched(db, &bytes, Change::Expired);
         self.notify(Class::EXPIRED, "expired", key);
-    }
-
-    /// Keeps a key as it is until `unlock`: nothing but commands changes it, and these ask.
-    pub(crate) fn lock(&mut self, hash: u64) {
-        self.locks.push(hash);
-    }
-
-    /// Takes back one `lock`.
-    pub(crate) fn unlock(&mut self, hash: u64) {
-        let at = self.locks.iter().position(|lock| *lock == hash);
-        self.locks.swap_remove(at.expect("what is locked is unlocked once"));
-    }
-
-    #[inline]
-    pub(crate) fn is_locked(&self, hash: u64) -> bool {
-        !self.locks.is_empty() && self.locks.contains(&hash)
     }
 
     /// The one place that every change of a key passes.

@@ -11,7 +11,7 @@
 //! | 8 | with LONG only: bytes of the key |
 //! | 8 | with EXPIRY only: when, in milliseconds since the Unix epoch |
 //! | n | the key |
-//! | n | the value: text, 8 bytes of an integer, a listpack, or 8 bytes of the address of an `Object` |
+//! | n | the value: text, an integer's 8 bytes, a listpack, or the 8 of an `Object`'s address |
 
 use crate::limits::INLINE_BYTES_MAX;
 

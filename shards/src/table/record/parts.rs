@@ -106,7 +106,7 @@ pub(super) unsafe fn write_payload(record: *mut u8, header: Header, payload: Pay
         let place = record.add(header.value_at());
         match payload {
             Payload::Text(bytes) | Payload::Packed(_, bytes) => {
-                copy_nonoverlapping(bytes.as_ptr(), place, bytes.len())
+                copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
             }
             Payload::Int(bytes) => copy_nonoverlapping(bytes.as_ptr(), place, 8),
             Payload::Object(object) => {
