@@ -55,23 +55,44 @@ impl Client {
 
     /// Sets the keys `key:` and twelve digits, from `range`, to 32 bytes.
     pub(crate) fn fill(&mut self, range: std::ops::Range<u64>) -> Result<(), String> {
-        let mut out = Vec::new();
         let mut next = range.start;
         while next < range.end {
             let end = range.end.min(next + PIPELINE);
-            out.clear();
-            for key in next..end {
-                out.extend_from_slice(b"*3\r\n$3\r\nSET\r\n$16\r\nkey:");
-                out.extend_from_slice(format!("{key:012}\r\n$32\r\n{key:032}\r\n").as_bytes());
-            }
-            self.send(&out)?;
-            for _ in next..end {
-                let reply = self.read()?;
-                if reply != "OK" {
-                    return Err(format!("SET: {reply}"));
-                }
-            }
+            self.set(&(next..end).collect::<Vec<_>>())?;
             next = end;
+        }
+        Ok(())
+    }
+
+    /// Sets some such keys at once.
+    pub(crate) fn set(&mut self, keys: &[u64]) -> Result<(), String> {
+        let mut out = Vec::new();
+        for key in keys {
+            out.extend_from_slice(b"*3\r\n$3\r\nSET\r\n$16\r\nkey:");
+            out.extend_from_slice(format!("{key:012}\r\n$32\r\n{key:032}\r\n").as_bytes());
+        }
+        self.send(&out)?;
+        for _ in keys {
+            let reply = self.read()?;
+            if reply != "OK" {
+                return Err(format!("SET: {reply}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gets some such keys at once, and adds those that are not there to `missed`.
+    pub(crate) fn find(&mut self, keys: &[u64], missed: &mut Vec<u64>) -> Result<(), String> {
+        let mut out = Vec::new();
+        for key in keys {
+            let request = format!("*2\r\n$3\r\nGET\r\n$16\r\nkey:{key:012}\r\n");
+            out.extend_from_slice(request.as_bytes());
+        }
+        self.send(&out)?;
+        for key in keys {
+            if self.read()?.is_empty() {
+                missed.push(*key);
+            }
         }
         Ok(())
     }
@@ -179,6 +200,7 @@ impl Client {
         let Some(len) = line.strip_prefix('$') else {
             return Ok(line.get(1..).unwrap_or("").to_owned());
         };
+        // The null of a key that is not there has the length -1.
         let Ok(len) = len.parse::<usize>() else { return Ok(String::new()) };
         let mut text = vec![0; len + 2];
         self.stream.read_exact(&mut text).map_err(failed)?;

@@ -44,6 +44,7 @@ static CASES: &[(&str, &str, Run)] = &[
         "the longest pause while a huge hash is read, deleted and expires",
         cases::stall::run,
     ),
+    ("hits", "what a cache of a tenth of the keys has, policy by policy", cases::hits::run),
     ("snapshot", "BGSAVE and load: time, latency meanwhile, memory", cases::snapshot::run),
 ];
 

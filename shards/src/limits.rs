@@ -52,6 +52,8 @@ pub const SWEEP_SEGMENTS_MAX: usize = 4096;
 pub const EVICT_CANDIDATES: usize = 16;
 /// Looks at some keys for one that can go, before it is said that there is none.
 pub const EVICT_LOOKS_MAX: usize = 16;
+/// Bytes in which a shard remembers evicted keys in cache mode, at least.
+pub const GHOSTS_MIN: usize = 1024;
 /// Keys that one command evicts before it runs, at the usual tenacity.
 pub const EVICT_PER_COMMAND: usize = 64;
 /// Keys that one turn of the loop evicts besides.

@@ -186,6 +186,7 @@ impl Shard {
             Choice::Never | Choice::Random => u64::MAX,
             Choice::Lru | Choice::Lrm => 1 + coldest / 8,
             Choice::Lfu => 2,
+            Choice::Cache => 1 << 16,
             Choice::Ttl => 1000,
         };
         bank.has_colder(self.index(), coldest.saturating_add(margin))

@@ -26,6 +26,13 @@ pub(super) const TABLE: &[Flag] = &[
     .config("maxmemory-policy")
     .live(),
     Flag::new(
+        "cache_mode",
+        Value::Switch(|settings| &mut settings.cache_mode),
+        "no",
+        "At the memory limit, evict as a cache does that scans do not sweep out",
+    )
+    .live(),
+    Flag::new(
         "maxmemory_samples",
         Value::Count(|settings| &mut settings.eviction_samples, 1, 64),
         "5",

@@ -7,7 +7,7 @@ use crate::commands::{FindError, Found, Renames, find};
 use crate::slow::Kind;
 use pinion_shards::Shard;
 use pinion_shards::commands::Args;
-use pinion_shards::keyspace::{Class, Policy};
+use pinion_shards::keyspace::{Choice, Class, Policy};
 use pinion_shards::value::Encodings;
 use std::collections::BTreeMap;
 
@@ -164,6 +164,8 @@ pub struct Settings {
     pub memory_bytes_max: u64,
     /// What to do at the memory limit.
     pub memory_policy: String,
+    /// Evict as a cache does that scans do not sweep out, whatever the policy says.
+    pub cache_mode: bool,
     /// Keys looked at for each that is evicted.
     pub eviction_samples: u64,
     /// How tenacious evictions are, from 0 to 100.
@@ -249,7 +251,10 @@ impl Settings {
 
     /// What is evicted at the memory limit.
     pub fn eviction(&self) -> Policy {
-        let (choice, volatile) = Policy::parse(&self.memory_policy).unwrap_or_default();
+        let (choice, volatile) = match self.cache_mode {
+            true => (Choice::Cache, false),
+            false => Policy::parse(&self.memory_policy).unwrap_or_default(),
+        };
         Policy {
             choice,
             volatile,

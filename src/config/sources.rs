@@ -363,14 +363,14 @@ mod tests {
         let file = File::new(
             "layers",
             "# a comment\n\n--port=2\n  --timeout 20\n--requirepass=with two spaces\n\
-             --cache_mode=true\n-maxclients=44\n--nologtostderr\n",
+             --version_check=true\n-maxclients=44\n--nologtostderr\n",
         );
         let variables = [("DFLY_port", "1"), ("PINION_port", "4"), ("DFLY_tcp_keepalive", "9")];
         let (settings, warnings) = serve(&[&file.flag(), "--port=3"], &variables);
         assert_eq!((settings.port, settings.timeout, settings.tcp_keepalive), (3, 20, 9));
         assert_eq!((settings.password.as_str(), settings.clients_max), ("with two spaces", 44));
         assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].contains("--cache_mode"), "{warnings:?}");
+        assert!(warnings[0].contains("--version_check"), "{warnings:?}");
         assert_eq!(serve(&[&file.flag()], &variables).0.port, 2);
         assert_eq!(serve(&[], &variables).0.port, 4);
         let path = file.0.display().to_string();
@@ -420,7 +420,7 @@ mod tests {
     #[test]
     fn dragonflys_flags_are_accepted_and_named_once() {
         let words =
-            ["--cluster_mode", "yes", "--jsonpathv2", "--nojsonpathv2", "--cache_mode=true"];
+            ["--cluster_mode", "yes", "--jsonpathv2", "--nojsonpathv2", "--version_check=true"];
         let (_, warnings) = serve(&words, &[]);
         assert_eq!(warnings.len(), 3, "{warnings:?}");
         let twice = FLAGS.iter().find(|f| SWITCHES.contains(&f.name) || VALUES.contains(&f.name));

@@ -5,7 +5,7 @@
 pub(super) static SWITCHES: &[&str] = &[
     "admin_nopass", "alsologtostderr", "always_flush_pipeline", "background_debug_jobs",
     "background_heartbeat", "background_snapshotting", "backing_file_direct",
-    "break_replication_on_master_restart", "cache_mode", "cluster_flush_decommit_memory",
+    "break_replication_on_master_restart", "cluster_flush_decommit_memory",
     "cluster_search", "conn_use_incoming_cpu", "deserialize_hnsw_index",
     "disable_json_defragmentation", "enable_heartbeat_eviction", "enable_heartbeat_rss_eviction",
     "enable_memcache_io_loop_v2", "enable_pipeline_squashing_v2", "enable_resp_io_loop_v2",

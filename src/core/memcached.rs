@@ -12,7 +12,7 @@ use pinion_io::resp::Range;
 use pinion_io::ring::SocketId;
 use pinion_shards::Task;
 use pinion_shards::commands::memcached::{find as memcached_row, instant};
-use pinion_shards::commands::{Args, Group, Plan, Row, find};
+use pinion_shards::commands::{Args, Flags, Group, Plan, Row, find};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -148,6 +148,10 @@ impl Core {
     ) -> bool {
         let Plan::One(run) = row.plan else { unreachable!("a row of memcached's has one key") };
         if self.denies(socket, row, args, quiet) {
+            return true;
+        }
+        if row.flags.has(Flags::DENYOOM) && self.work.server.ledger.refuses() {
+            self.tell(socket, quiet, b"SERVER_ERROR out of memory storing object\r\n");
             return true;
         }
         let key = args.at(1);

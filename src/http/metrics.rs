@@ -165,6 +165,7 @@ fn keyspace(text: &mut Text, cores: &[CoreFigures]) {
         ("expired_keys_total", "Keys removed because their time had come", |core| {
             core.shard.expired_keys
         }),
+        ("evicted_keys_total", "Keys removed for want of memory", |core| core.shard.evicted_keys),
         ("expired_fields_total", "Fields of hashes removed for that", |core| {
             core.shard.expired_fields
         }),

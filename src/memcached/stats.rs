@@ -45,7 +45,7 @@ pub fn stats(cores: &[CoreFigures], at_home: &Context<'_>) -> String {
     add("threads", &cores.len());
     add("bytes", &Memory::now().used);
     add("curr_items", &sum(keys));
-    add("evictions", &0);
+    add("evictions", &sum(|core| core.shard.evicted_keys));
     add("expired_unfetched", &sum(|core| core.shard.expired_keys));
     text.push_str("END\r\n");
     text

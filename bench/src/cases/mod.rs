@@ -1,6 +1,7 @@
 //! The cases, and what two of them have in common: closed loops, round after round.
 
 pub(crate) mod fanout;
+pub(crate) mod hits;
 pub(crate) mod idle;
 pub(crate) mod keys;
 pub(crate) mod large;

@@ -27,6 +27,9 @@ pub enum Choice {
     Random,
     /// What expires soonest.
     Ttl,
+    /// Least used first, of what has not just come, by what is also remembered of evicted keys: a
+    /// cache that scans do not sweep out.
+    Cache,
 }
 
 /// What happens where memory is short.
@@ -136,6 +139,11 @@ fn score(uses: &Uses, choice: Choice, (kept, expiry): (u32, Option<Millis>), now
         Choice::Lru | Choice::Lrm => u64::from(idle_seconds(kept, now)),
         Choice::Lfu => u64::from(255 - uses.count(kept, now)),
         Choice::Ttl => u64::MAX - expiry.unwrap_or(u64::MAX),
+        Choice::Cache => match uses.turns(kept) {
+            // What has just come is given time to be asked for.
+            0 => 0,
+            turns => u64::from(255 - uses.halved(kept)) << 16 | u64::from(turns),
+        },
         Choice::Random | Choice::Never => 0,
     }
 }
@@ -148,8 +156,10 @@ impl Keyspace {
         }
         self.evictor.policy = *policy;
         self.evictor.candidates.clear();
+        self.ghosts.forget();
         self.uses.kept = match policy.choice {
             Choice::Lfu => Kept::Frequency,
+            Choice::Cache => Kept::Turns,
             Choice::Lrm => Kept::Changed,
             Choice::Never | Choice::Lru | Choice::Random | Choice::Ttl => Kept::Used,
         };
@@ -164,7 +174,7 @@ impl Keyspace {
 
     /// True if it is counted how often keys are used, and not kept when.
     pub(crate) fn counts_uses(&self) -> bool {
-        self.uses.kept == Kept::Frequency
+        matches!(self.uses.kept, Kept::Frequency | Kept::Turns)
     }
 
     /// How often a key is used, on a logarithmic scale, where that is counted.
@@ -188,18 +198,25 @@ impl Keyspace {
         })
     }
 
-    /// Chooses where a later look goes, and returns where the next one does.
+    /// Chooses where a later look goes, and returns where the next one does. At first, and where
+    /// nothing was found, several are chosen.
     fn next_look(&mut self, expiring: bool) -> Option<(u16, Place)> {
-        let look = self.drawn_database(expiring).and_then(|db| {
-            let random = self.random_bits();
-            Some((db, self.databases[usize::from(db)].sample_place(random, expiring)?))
-        });
-        let [first, second] = std::mem::replace(&mut self.evictor.ahead, [None, look]);
-        self.evictor.ahead[0] = second;
-        if let Some((db, place)) = second {
-            self.databases[usize::from(db)].prefetch_sample(place);
-        }
-        first.or_else(|| self.evictor.ahead[0].take()).or_else(|| self.evictor.ahead[1].take())
+        let policy = &self.evictor.policy;
+        // Of any that may go, one is as good as another: what is kept of them is not read.
+        let reads = policy.choice != Choice::Random;
+        let samples = if reads { policy.samples as usize } else { 0 };
+        (0..=self.evictor.ahead.len()).find_map(|_| {
+            let look = self.drawn_database(expiring).and_then(|db| {
+                let random = self.random_bits();
+                Some((db, self.databases[usize::from(db)].sample_place(random, expiring)?))
+            });
+            let [first, second] = self.evictor.ahead;
+            self.evictor.ahead = [second, look];
+            if let Some((db, place)) = second {
+                self.databases[usize::from(db)].prefetch_sample(place, samples);
+            }
+            first
+        })
     }
 
     /// Looks at some entries, of which the best become candidates.
@@ -222,7 +239,10 @@ impl Keyspace {
         policy: &Policy,
         now: Millis,
     ) {
-        let (kept, expiry) = (entry.seconds(), entry.expiry());
+        let (kept, expiry) = match policy.choice {
+            Choice::Random => (0, None),
+            _ => (entry.seconds(), entry.expiry()),
+        };
         let score = score(&self.uses, policy.choice, (kept, expiry), now);
         let full = evictor.candidates.len() == EVICT_CANDIDATES;
         if !full || evictor.candidates[0].score < score {
@@ -273,6 +293,11 @@ impl Keyspace {
         let key = Key { db: candidate.db, hash: candidate.hash, bytes: &bytes };
         let goes = self.save_first(key);
         if goes {
+            if self.evictor.policy.choice == Choice::Cache {
+                let kept = self.databases[usize::from(key.db)].entry(place).seconds();
+                let keys = (0..self.databases()).map(|db| self.len(db)).sum();
+                self.ghosts.remember(key.hash, self.uses.halved(kept), keys);
+            }
             self.bury(key, place);
             self.counters.evicted_keys += 1;
             self.touched(key.db, key.bytes, Change::Removed);
@@ -280,6 +305,17 @@ impl Keyspace {
         }
         self.evictor.key = bytes;
         goes
+    }
+
+    /// Bytes that would be free without all keys, and without those that have an expiry, about.
+    pub(crate) fn evictable_bytes(&self) -> (usize, usize) {
+        let each = self.databases.iter().map(|table| {
+            let (sums, records) = (table.sums(), table.record_bytes());
+            let volatile =
+                (records as u128 * sums.expires as u128).div_ceil(sums.keys.max(1) as u128);
+            (records, volatile as usize)
+        });
+        each.fold((0, 0), |all, own| (all.0 + own.0, all.1 + own.1))
     }
 
     /// How soon the next key of this shard would go, to be compared with that of others. Looks

@@ -12,6 +12,7 @@ mod cursor;
 mod due;
 mod events;
 mod evict;
+mod ghosts;
 mod graves;
 mod loading;
 mod locks;
@@ -43,6 +44,7 @@ use compact::Compact;
 use due::Due;
 use events::Events;
 use evict::Evictor;
+use ghosts::Ghosts;
 use graves::Graves;
 use marks::Marks;
 use saving::Saving;
@@ -79,6 +81,7 @@ pub struct Keyspace {
     random: Random,
     uses: Uses,
     evictor: Evictor,
+    ghosts: Ghosts,
     counters: Counters,
 }
 
@@ -227,6 +230,7 @@ impl Keyspace {
             random: Random(seed),
             uses: Uses::new(!seed),
             evictor: Evictor::default(),
+            ghosts: Ghosts::default(),
             counters: Counters::default(),
         }
     }
@@ -344,7 +348,7 @@ impl Keyspace {
         content: Content<'_>,
         expiry: Option<Millis>,
     ) {
-        let (name, used) = ((key.hash, key.bytes), self.uses.new_key(now));
+        let (name, used) = ((key.hash, key.bytes), self.new_use(key.hash, now));
         self.insert(key, Entry::new(&self.heap, name, content, expiry, used));
         self.touched(key.db, key.bytes, Change::Value);
     }
@@ -392,7 +396,7 @@ impl Keyspace {
         let entry = self.take(from, place);
         self.touched(from.db, from.bytes, Change::Removed);
         let mut renamed = entry.rename(&self.heap, to.hash, to.bytes);
-        renamed.touch(self.uses.new_key(now));
+        renamed.touch(self.new_use(to.hash, now));
         self.put(to, now, renamed);
         self.notify(Class::NEW, "new", to);
         true
@@ -409,8 +413,8 @@ impl Keyspace {
             return true;
         }
         self.note_read(from.db, place, now);
+        let used = self.new_use(to.hash, now);
         let entry = self.databases[usize::from(from.db)].entry(place);
-        let used = self.uses.new_key(now);
         let copy = entry.duplicate(&self.heap, (to.hash, to.bytes), used);
         self.put(to, now, copy);
         self.notify(Class::NEW, "new", to);
@@ -474,18 +478,7 @@ impl Keyspace {
     pub fn memory_bytes(&self) -> usize {
         let used = self.databases.iter().filter(|table| table.segments() > 0);
         let tables: usize = used.map(|table| table.sums().bytes).sum();
-        tables + self.graves.bytes() + self.retired_bytes()
-    }
-
-    /// Bytes that would be free without all keys, and without those that have an expiry, about.
-    pub(crate) fn evictable_bytes(&self) -> (usize, usize) {
-        let each = self.databases.iter().map(|table| {
-            let (sums, records) = (table.sums(), table.record_bytes());
-            let volatile =
-                (records as u128 * sums.expires as u128).div_ceil(sums.keys.max(1) as u128);
-            (records, volatile as usize)
-        });
-        each.fold((0, 0), |all, own| (all.0 + own.0, all.1 + own.1))
+        tables + self.graves.bytes() + self.retired_bytes() + self.ghosts.bytes()
     }
 
     /// Where a key lies, unless its time has come: then it is removed.

@@ -57,7 +57,7 @@ impl Keyspace {
         if let Some(place) = self.live(key, now) {
             return self.open_at(key, now, place, false);
         }
-        let (object, used) = (T::default().into_object(), self.uses.new_key(now));
+        let (object, used) = (T::default().into_object(), self.new_use(key.hash, now));
         let entry = self.of_object(key, object, None, used);
         self.insert(key, entry);
         let table = &mut self.databases[usize::from(key.db)];
@@ -78,7 +78,7 @@ impl Keyspace {
         }
         self.before_change(key.db, place);
         let used =
-            if new { self.uses.new_key(now) } else { self.used_by_change(key.db, place, now) };
+            if new { self.new_use(key.hash, now) } else { self.used_by_change(key.db, place, now) };
         let entry = self.databases[usize::from(key.db)].entry_mut(place);
         let before = entry.bytes();
         entry.touch(used);
@@ -142,7 +142,7 @@ impl Keyspace {
             self.set(key, now, Content::Raw(&bytes), Expiry::Clear);
         } else {
             let object = Object::Str(bytes);
-            let used = self.uses.new_key(now);
+            let used = self.new_use(key.hash, now);
             let entry = self.of_object(key, object, None, used);
             self.put_entry(key, now, entry);
         }
@@ -175,7 +175,7 @@ impl Keyspace {
             let expiry = expiry.map_or(Expiry::Clear, Expiry::At);
             return self.set(key, now, Content::of(bytes), expiry);
         }
-        let used = self.uses.new_key(now);
+        let used = self.new_use(key.hash, now);
         let entry = self.of_object(key, object, expiry, used);
         self.put_entry(key, now, entry);
     }

@@ -88,14 +88,14 @@ impl Keyspace {
         }
         let new = place.is_none();
         let place = place.unwrap_or_else(|| {
-            let (text, used) = (Content::Raw(b""), self.uses.new_key(now));
+            let (text, used) = (Content::Raw(b""), self.new_use(key.hash, now));
             self.insert(key, Entry::new(&self.heap, (key.hash, key.bytes), text, None, used));
             let table = &self.databases[usize::from(key.db)];
             table.find(key.hash, key.bytes).expect("what was put in is found")
         });
         self.before_change(key.db, place);
         let used =
-            if new { self.uses.new_key(now) } else { self.used_by_change(key.db, place, now) };
+            if new { self.new_use(key.hash, now) } else { self.used_by_change(key.db, place, now) };
         let (table, heap) = (&mut self.databases[usize::from(key.db)], &self.heap);
         let (outcome, changed) = table.edit(place, |entry| {
             entry.touch(used);

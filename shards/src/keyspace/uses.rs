@@ -5,15 +5,23 @@
 //! | none, lru, random, ttl | the second of the last access, modulo 2^24 |
 //! | lrm | the second of the last change |
 //! | lfu | 16 bits: the minute of the last count; 8 bits: how often, on a logarithmic scale |
+//! | cache | 16 bits: the turn of the last use; 8 bits: how often |
 //!
 //! The scale is that of Redis: a key begins at 5, counts up with a chance of one in `(count - 5) *
-//! factor + 1`, and down by one for every so many minutes. Where the policy changes, what was kept
-//! under the old one is read as if it were of the new, as in Redis; use puts it right.
+//! factor + 1`, and down by one for every so many minutes.
+//!
+//! In cache mode time is what comes in: a turn is over when a 64th of the keys are new. A key
+//! counts up with each use, and halves after 640 turns without one, when all keys may have changed
+//! ten times. One that comes again after it was evicted goes on from what it had (`ghosts`). So
+//! what is used often stays whatever else comes by once, and does not stay for ever.
+//!
+//! Where the policy changes, what was kept under the old one is read as if it were of the new, as
+//! in Redis; use puts it right.
 
 use super::Keyspace;
 use crate::random::Random;
 use crate::shard::Millis;
-use crate::table::Place;
+use crate::table::{Place, Table};
 
 /// The count of a key that is new.
 const COUNT_NEW: u32 = 5;
@@ -34,7 +42,16 @@ pub(super) enum Kept {
     Changed,
     /// How often it is used.
     Frequency,
+    /// How often it is used, by the turns of a cache.
+    Turns,
 }
+
+/// Turns of a cache are kept modulo 2^16.
+const TURN_MASK: u32 = 0xffff;
+/// Turns in which as many keys come as there are.
+const TURNS_A_ROUND: usize = 64;
+/// Turns after which a count halves.
+const TURNS_HALVING: u32 = 640;
 
 /// How use is noted.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +60,10 @@ pub(super) struct Uses {
     pub(super) log_factor: u32,
     pub(super) decay_minutes: u32,
     random: Random,
+    /// The turn, modulo 2^16.
+    turn: u32,
+    /// New keys until the next.
+    left: usize,
 }
 
 /// The clock of accesses in seconds, of which a record keeps the low 24 bits.
@@ -59,7 +80,8 @@ fn minutes(now: Millis) -> u32 {
 
 impl Uses {
     pub(super) fn new(seed: u64) -> Self {
-        Self { kept: Kept::Used, log_factor: 10, decay_minutes: 1, random: Random(seed) }
+        let random = Random(seed);
+        Self { kept: Kept::Used, log_factor: 10, decay_minutes: 1, random, turn: 0, left: 0 }
     }
 
     /// What is kept of a key that was read, and had `old`.
@@ -68,6 +90,7 @@ impl Uses {
         match self.kept {
             Kept::Used => seconds(now),
             Kept::Changed => old,
+            Kept::Turns => self.used_again(old),
             Kept::Frequency => self.counted(old, now),
         }
     }
@@ -77,6 +100,7 @@ impl Uses {
     pub(super) fn changed(&mut self, old: u32, now: Millis) -> u32 {
         match self.kept {
             Kept::Used | Kept::Changed => seconds(now),
+            Kept::Turns => self.used_again(old),
             Kept::Frequency => self.counted(old, now),
         }
     }
@@ -87,7 +111,38 @@ impl Uses {
         match self.kept {
             Kept::Used | Kept::Changed => seconds(now),
             Kept::Frequency => minutes(now) << 8 | COUNT_NEW,
+            Kept::Turns => self.turn << 8 | 1,
         }
+    }
+
+    /// What is kept of a key that is new to a cache of so many keys, and of which so much is
+    /// remembered.
+    fn new_to_cache(&mut self, remembered: u32, keys: impl FnOnce() -> usize) -> u32 {
+        if self.left == 0 {
+            self.turn = (self.turn + 1) & TURN_MASK;
+            self.left = keys() / TURNS_A_ROUND;
+        } else {
+            self.left -= 1;
+        }
+        self.turn << 8 | (remembered + 1)
+    }
+
+    /// The same for one that is there and is used.
+    #[inline]
+    fn used_again(&self, old: u32) -> u32 {
+        self.turn << 8 | (self.halved(old) + 1).min(COUNT_MAX)
+    }
+
+    /// Turns since the last use of a key of which `kept` is kept.
+    #[inline]
+    pub(super) fn turns(&self, kept: u32) -> u32 {
+        self.turn.wrapping_sub(kept >> 8) & TURN_MASK
+    }
+
+    /// How often a key counts as used of which `kept` is kept, in cache mode.
+    #[inline]
+    pub(super) fn halved(&self, kept: u32) -> u32 {
+        (kept & COUNT_MAX) >> (self.turns(kept) / TURNS_HALVING).min(31)
     }
 
     /// What is kept of a key that comes from elsewhere, where it was not used for so many seconds,
@@ -95,7 +150,7 @@ impl Uses {
     pub(super) fn told(&self, now: Millis, idle_seconds: u64, count: Option<u8>) -> u32 {
         match (self.kept, count) {
             (Kept::Frequency, Some(count)) => minutes(now) << 8 | u32::from(count),
-            (Kept::Frequency, None) => self.new_key(now),
+            (Kept::Frequency | Kept::Turns, _) => self.new_key(now),
             // The clock goes round after 194 days.
             _ => seconds(now).wrapping_sub(idle_seconds.min(CLOCK_MASK.into()) as u32),
         }
@@ -103,6 +158,9 @@ impl Uses {
 
     /// The count of a key of which `kept` is kept.
     pub(super) fn count(&self, kept: u32, now: Millis) -> u32 {
+        if self.kept == Kept::Turns {
+            return self.halved(kept);
+        }
         let (minute, count) = (kept >> 8 & MINUTE_MASK, kept & COUNT_MAX);
         let passed = minutes(now).wrapping_sub(minute) & MINUTE_MASK;
         count.saturating_sub(passed.checked_div(self.decay_minutes).unwrap_or(0))
@@ -124,6 +182,17 @@ pub(super) fn idle_seconds(kept: u32, now: Millis) -> u32 {
 }
 
 impl Keyspace {
+    /// What is kept of a key that is new.
+    #[inline]
+    pub(super) fn new_use(&mut self, hash: u64, now: Millis) -> u32 {
+        if self.uses.kept != Kept::Turns {
+            return self.uses.new_key(now);
+        }
+        let remembered = self.ghosts.recall(hash);
+        let databases = &self.databases;
+        self.uses.new_to_cache(remembered, || databases.iter().map(Table::len).sum())
+    }
+
     /// Notes that a key was read.
     #[inline]
     pub(super) fn note_read(&mut self, db: u16, place: Place, now: Millis) {
@@ -167,6 +236,28 @@ mod tests {
             kept = uses.changed(kept, 0);
         }
         assert_eq!(uses.count(kept, 0), 255);
+    }
+
+    #[test]
+    fn a_cache_counts_and_halves() {
+        let mut uses = Uses { kept: Kept::Turns, ..Uses::new(7) };
+        let mut kept = uses.new_to_cache(3, || 0);
+        assert_eq!(uses.count(kept, 0), 4);
+        for _ in 0..4 {
+            kept = uses.read(kept, 0);
+        }
+        assert_eq!((uses.count(kept, 0), uses.turns(kept)), (8, 0));
+        for _ in 0..TURNS_HALVING {
+            uses.new_to_cache(0, || 0);
+        }
+        assert_eq!((uses.count(kept, 0), uses.turns(kept)), (4, TURNS_HALVING));
+        kept = uses.changed(kept, 0);
+        assert_eq!(uses.count(kept, 0), 5);
+        let turn = uses.turn;
+        for _ in 0..=10 {
+            uses.new_to_cache(0, || 640);
+        }
+        assert_eq!(uses.turn, turn + 1, "a turn is a 64th of the keys");
     }
 
     #[test]

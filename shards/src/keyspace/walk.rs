@@ -81,7 +81,7 @@ impl Keyspace {
             assert_eq!(table.recount(), table.sums(), "what is counted is what is there");
         }
         let kept: usize = self.databases.iter().map(|table| table.recount().bytes).sum();
-        let all = kept + self.graves.recount() + self.retired_bytes();
+        let all = kept + self.graves.recount() + self.retired_bytes() + self.ghosts.bytes();
         assert_eq!(all, self.memory_bytes(), "memory counted is memory recounted");
         self.recount_due();
         self.recount_epochs();

@@ -5,6 +5,10 @@ use super::{Entry, Place, Table, prefetch};
 
 /// Segments that are passed over at most because nothing in them is asked for.
 const SEGMENTS_PASSED_MAX: usize = 4096;
+/// Buckets that are loaded ahead, each a line: most samples lie in two.
+const LINES_AHEAD: usize = 2;
+const LINE_BYTES: usize = 64;
+const SPOTS_A_LINE: usize = 7;
 
 impl Table {
     /// A place from which to sample, any as likely as any other, or the next one behind it in whose
@@ -21,19 +25,17 @@ impl Table {
         let segment = { round }.find(is_asked)?;
         let index = (((random & 0xffff_ffff) * PLACES as u64) >> 32) as usize;
         let place = Place { segment: segment as u32, spot: Segment::line_spot(index) };
-        prefetch::line(std::ptr::from_ref(self.entry(place)).addr());
+        let address = std::ptr::from_ref(self.entry(place)).addr();
+        (0..LINES_AHEAD).for_each(|line| prefetch::line(address + line * LINE_BYTES));
         Some(place)
     }
 
-    /// Begins to load what entries at such a place, and right behind it, point at.
-    pub(crate) fn prefetch_sample(&self, place: Place) {
+    /// Begins to load what the first `count` entries from such a place on point at.
+    pub(crate) fn prefetch_sample(&self, place: Place, count: usize) {
         let Some(segment) = self.segments.get(place.segment as usize) else { return };
-        for spot in segment.spots_from(place.spot).take(SPOTS_AHEAD) {
-            let entry = segment.entry(spot);
-            if !entry.is_empty() {
-                prefetch::line(entry.address());
-            }
-        }
+        let spots = segment.spots_from(place.spot).take(LINES_AHEAD * SPOTS_A_LINE);
+        let entries = spots.map(|spot| segment.entry(spot)).filter(|entry| !entry.is_empty());
+        entries.take(count).for_each(|entry| prefetch::line(entry.address()));
     }
 
     /// Shows up to `count` entries from a place on, as far as its segment goes, round; only those
@@ -51,6 +53,3 @@ impl Table {
         asked.take(count).for_each(visit);
     }
 }
-
-/// Places of which the records are loaded ahead: one bucket.
-const SPOTS_AHEAD: usize = 7;
