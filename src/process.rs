@@ -3,7 +3,9 @@
 use pinion_shards::limits::SHARDS_MAX;
 use std::fs::read_to_string;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tikv_jemalloc_ctl::{Access as _, AsName as _, arenas, epoch, stats};
+use tikv_jemalloc_ctl::{
+    Access as _, AsName as _, arenas, background_thread, epoch, max_background_threads, stats,
+};
 
 /// Ticks a second of the processor times in /proc: fixed by the kernel's interface.
 const PROC_TICKS_PER_SECOND: f64 = 100.0;
@@ -56,6 +58,15 @@ pub(crate) fn note_idle(shard: usize, bytes: usize) {
 
 fn idle() -> u64 {
     IDLE.iter().map(|bytes| bytes.load(Ordering::Relaxed)).sum()
+}
+
+/// Has a thread of the allocator's own give pages back that nobody has used for some seconds: it
+/// runs where the system puts it, and not in the turns of those who serve.
+pub(crate) fn purge_in_background() {
+    let begun = max_background_threads::write(1).and_then(|()| background_thread::write(true));
+    if let Err(error) = begun {
+        tracing::warn!("memory is given back only by MEMORY PURGE and in passing: {error}");
+    }
 }
 
 /// Gives pages that are not in use back to the system: the allocator does so with what is older

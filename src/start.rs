@@ -5,6 +5,7 @@ use crate::connection::{Door, Wire};
 use crate::core::{self, Start};
 use crate::hop::Parcel;
 use crate::server::Server;
+use crate::process::purge_in_background;
 use crate::snapshot::forgotten;
 use pinion_io::clock::Clock;
 use pinion_io::limits::LANE_LEN;
@@ -50,6 +51,7 @@ fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
 pub fn serve(mut settings: Settings) -> Result<(), StartError> {
     let signals = StopSignals::block().map_err(failed("block signals"))?;
     let processors = processors(&settings)?;
+    purge_in_background();
     let cores = if settings.threads == 0 { processors.len() } else { settings.threads as usize };
     if cores > SHARDS_MAX {
         let source = io::Error::other(format!("there are {SHARDS_MAX} at most"));

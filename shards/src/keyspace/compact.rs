@@ -35,7 +35,7 @@ impl Keyspace {
             let Compact { db, segment, .. } = self.compact;
             let table = &mut self.databases[usize::from(db)];
             if segment < table.segments() {
-                if table.join(segment) {
+                if table.join(segment, &self.hasher) {
                     // Looked at again: it may join once more, or another has its number.
                     self.compact.gained += 1;
                     continue;

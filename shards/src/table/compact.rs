@@ -1,5 +1,6 @@
 //! A table of which little is left gives memory back: segments join, records move together.
 
+use super::hash::Hasher;
 use super::record::Entry;
 use super::segment::PLACES;
 use super::slab::Heap;
@@ -18,7 +19,7 @@ impl Table {
 
     /// Lets a segment join the one that it was split from, if that leaves room; true if it did.
     /// Another segment may have its number then.
-    pub(crate) fn join(&mut self, segment: usize) -> bool {
+    pub(crate) fn join(&mut self, segment: usize, hasher: &Hasher) -> bool {
         let Some(&Counts { keys, depth, prefix, .. }) = self.counts.get(segment) else {
             return false;
         };
@@ -39,7 +40,7 @@ impl Table {
             let run = self.run(prefix, depth);
             self.directory[run].fill(gone as u32);
         }
-        self.segments[kept].absorb(absorbed);
+        self.segments[kept].absorb(absorbed, hasher);
         let own = &mut self.counts[kept];
         own.keys += counts.keys;
         own.expires += counts.expires;

@@ -272,19 +272,23 @@ impl Segment {
         let stash = |segment: &Self| (HOMES..BUCKETS).map(|at| held(segment, at)).sum::<usize>();
         let both = |bucket| held(self, bucket) + held(other, bucket);
         let too_many: usize = (0..HOMES).map(|bucket| both(bucket).saturating_sub(SLOTS)).sum();
-        stash(other) == 0 && stash(self) + 2 * too_many <= STASHES * SLOTS / 2
+        stash(self) + stash(other) + 2 * too_many <= STASHES * SLOTS / 2
     }
 
     /// Takes all entries of another, for which it has room.
-    pub(crate) fn absorb(&mut self, mut other: Box<Self>) {
-        for bucket in 0..HOMES {
+    pub(crate) fn absorb(&mut self, mut other: Box<Self>, hasher: &Hasher) {
+        for bucket in 0..BUCKETS {
             for slot in 0..SLOTS as u8 {
                 if other.buckets[bucket].entries[usize::from(slot)].is_empty() {
                     continue;
                 }
                 let fingerprint = other.buckets[bucket].fingerprint(slot);
                 let mut entry = other.buckets[bucket].take(slot);
-                let home = if entry.displaced() { before(bucket) } else { bucket };
+                let home = match bucket {
+                    HOMES.. => home_of(hasher.hash(entry.key())),
+                    bucket if entry.displaced() => before(bucket),
+                    bucket => bucket,
+                };
                 entry.set_displaced(false);
                 self.put_near(home, fingerprint, entry).expect("there is room for all");
             }
