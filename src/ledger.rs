@@ -240,12 +240,11 @@ mod tests {
             [("noeviction", true), ("volatile-lru", true), ("allkeys-random", false)]
         {
             let ledger = limited(1 << 40, policy);
-            let drawn = (1 << 40) + 2 * PATIENCE_BYTES_MAX as u64;
-            ledger.draw(drawn, true);
+            ledger.draw((1 << 40) + (8 << 20), true);
             ledger.offer(1, Offer { bytes: 1 << 41, volatile_bytes: 100, coldest: 5 });
             assert_eq!(ledger.refuses(), refuses, "{policy}");
             assert!(!ledger.has_colder(1, 0) && !ledger.has_colder(0, 4), "too much is out");
-            ledger.give(drawn);
+            ledger.give((1 << 40) + (8 << 20));
             assert!(
                 ledger.has_colder(0, 4) && !ledger.has_colder(0, 5) && !ledger.has_colder(1, 4)
             );

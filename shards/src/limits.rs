@@ -44,8 +44,11 @@ pub const SPARE_BYTES_MAX: usize = 1024 * 1024;
 pub const DIRECTORY_DEPTH_MAX: u8 = 28;
 /// Calls of `Shard::tick` a second, where it does not ask for more.
 pub const TICKS_PER_SECOND: u32 = 10;
-/// Keys with an expiry that one sweep looks at, before it stops at the next segment's end.
-pub const SWEEP_KEYS_MAX: usize = 512;
+/// Keys with an expiry that one sweep looks at, before it stops at the next segment's end, as long
+/// as few are found due.
+pub const SWEEP_KEYS_MIN: usize = 512;
+/// The most of that: some hundred microseconds.
+pub const SWEEP_KEYS_MAX: usize = 4096;
 /// Segments that one sweep passes over because nothing in them expires.
 pub const SWEEP_SEGMENTS_MAX: usize = 4096;
 /// Keys of which it is remembered, from one eviction to the next, that they might go.

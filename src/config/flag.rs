@@ -1,6 +1,7 @@
 //! One setting as the table tells it: its names, its bounds, and how its text becomes a value.
 
 use super::kept::Form;
+use super::memory::parse_memory;
 use super::settings::Settings;
 use std::borrow::Cow;
 
@@ -21,6 +22,8 @@ pub enum Value {
     /// An amount of memory within bounds: a number, and perhaps `b`, `k`, `kb`, `m`, `mb`, `g` or
     /// `gb`.
     Bytes(fn(&mut Settings) -> &mut u64, u64, u64),
+    /// The same without bounds, or percent of the machine's memory.
+    Memory(fn(&mut Settings) -> &mut u64),
     /// Any text.
     Text(fn(&mut Settings) -> &mut String),
     /// One of these words.
@@ -185,6 +188,7 @@ impl Flag {
                 let bytes = parse_bytes(text).ok_or("argument must be a memory value")?;
                 *at(settings) = within(bytes, min, max)?;
             }
+            Value::Memory(at) => *at(settings) = parse_memory(text)?,
             Value::Text(at) => text.clone_into(at(settings)),
             Value::Choice(at, words) => {
                 let Some(word) = words.iter().find(|word| word.eq_ignore_ascii_case(text)) else {
@@ -212,6 +216,7 @@ impl Flag {
         match self.value {
             Value::Switch(at) => (if *at(settings) { "yes" } else { "no" }).to_owned(),
             Value::Count(at, ..) | Value::Bytes(at, ..) => at(settings).to_string(),
+            Value::Memory(at) => at(settings).to_string(),
             Value::Size(at, ..) => at(settings).to_string(),
             Value::Signed(at, ..) => at(settings).to_string(),
             Value::Text(at) | Value::Choice(at, _) => at(settings).clone(),

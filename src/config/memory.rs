@@ -1,7 +1,6 @@
 //! Settings of the memory limit, and of what happens there.
 
 use super::flag::{Flag, Refusal, Value, parse_bytes};
-use super::settings::Settings;
 use crate::process::system_memory;
 
 const I32_MAX: u64 = i32::MAX as u64;
@@ -9,10 +8,7 @@ const I32_MAX: u64 = i32::MAX as u64;
 pub(super) const TABLE: &[Flag] = &[
     Flag::new(
         "maxmemory",
-        Value::Parsed {
-            set: set_memory_limit,
-            show: |settings| settings.memory_bytes_max.to_string(),
-        },
+        Value::Memory(|settings| &mut settings.memory_bytes_max),
         "0",
         "Memory limit: bytes, as 2gb, or percent of the machine's memory, as 75%; 0 for none",
     )
@@ -21,7 +17,7 @@ pub(super) const TABLE: &[Flag] = &[
         "maxmemory_policy",
         Value::Choice(|settings| &mut settings.memory_policy, POLICIES),
         "noeviction",
-        "What goes at the memory limit: noeviction, or as allkeys-lru, volatile-ttl",
+        "What goes there: noeviction, or allkeys- or volatile- with lru, lrm, lfu, random, ttl",
     )
     .config("maxmemory-policy")
     .live(),
@@ -83,18 +79,16 @@ static POLICIES: &[&str] = &[
     "noeviction",
 ];
 
-fn set_memory_limit(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
-    settings.memory_bytes_max = match text.strip_suffix('%') {
-        Some(percent) => {
-            let percent: u64 = percent.parse().map_err(|_| "argument must be a memory value")?;
-            if percent > 100 {
-                return Err("percentage argument must be less or equal to 100".into());
-            }
-            (u128::from(system_memory()) * u128::from(percent) / 100) as u64
-        }
-        None => parse_bytes(text).ok_or("argument must be a memory value")?,
+/// An amount of memory, perhaps in percent of the machine's.
+pub(super) fn parse_memory(text: &str) -> Result<u64, Refusal> {
+    let Some(percent) = text.strip_suffix('%') else {
+        return parse_bytes(text).ok_or("argument must be a memory value".into());
     };
-    Ok(())
+    let percent: u64 = percent.parse().map_err(|_| "argument must be a memory value")?;
+    if percent > 100 {
+        return Err("percentage argument must be less or equal to 100".into());
+    }
+    Ok((u128::from(system_memory()) * u128::from(percent) / 100) as u64)
 }
 
 #[cfg(test)]
@@ -103,15 +97,12 @@ mod tests {
 
     #[test]
     fn limits_are_bytes_or_percent_of_the_machine() {
-        let mut settings = Settings::initial();
         for (text, bytes) in [("0", 0), ("3k", 3000), ("2gb", 2 << 30)] {
-            assert_eq!(set_memory_limit(&mut settings, text), Ok(()));
-            assert_eq!(settings.memory_bytes_max, bytes);
+            assert_eq!(parse_memory(text), Ok(bytes));
         }
-        assert_eq!(set_memory_limit(&mut settings, "50%"), Ok(()));
-        assert!(settings.memory_bytes_max.abs_diff(system_memory() / 2) < 2);
+        assert!(parse_memory("50%").unwrap().abs_diff(system_memory() / 2) < 2);
         for bad in ["", "x", "101%", "%", "-1"] {
-            assert!(set_memory_limit(&mut settings, bad).is_err(), "{bad}");
+            assert!(parse_memory(bad).is_err(), "{bad}");
         }
     }
 

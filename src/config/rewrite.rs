@@ -155,9 +155,7 @@ fn lines(flag: &Flag, settings: &mut Settings) -> Vec<String> {
         return words.chunks(part).map(|part| format!("{name} {}", part.join(" "))).collect();
     }
     let value = match flag.value {
-        Value::Bytes(..) | Value::Kept(_, Form::Bytes(..)) => with_unit(&text),
-        // An amount too, that may be given as a share.
-        Value::Parsed { .. } if flag.name == "maxmemory" => with_unit(&text),
+        Value::Bytes(..) | Value::Memory(_) | Value::Kept(_, Form::Bytes(..)) => with_unit(&text),
         Value::Text(_) | Value::Kept(_, Form::Text) => quoted(text.as_bytes()),
         _ if text.is_empty() => quoted(text.as_bytes()),
         _ => text,

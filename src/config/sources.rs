@@ -268,7 +268,7 @@ fn built(flag: &Flag) -> Vec<Arg> {
             return vec![on.help(help).hide(flag.hidden), off];
         }
         Value::Count(..) | Value::Size(..) | Value::Signed(..) => "NUMBER",
-        Value::Bytes(..) => "BYTES",
+        Value::Bytes(..) | Value::Memory(_) => "BYTES",
         Value::Choice(..) => "WORD",
         Value::Text(_) | Value::Parsed { .. } | Value::Kept(..) | Value::Constant(_) => "VALUE",
     };

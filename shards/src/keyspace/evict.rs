@@ -81,6 +81,13 @@ impl Policy {
         Some((choice, volatile))
     }
 
+    /// Keys to look at for each that goes: a few more in cache mode, which a loop over somewhat
+    /// more keys than there is room for needs.
+    fn looks_at(&self) -> usize {
+        let more = if self.choice == Choice::Cache { 3 } else { 0 };
+        self.samples as usize + more
+    }
+
     /// True if a key may go at all.
     #[inline]
     pub fn evicts(&self) -> bool {
@@ -204,7 +211,7 @@ impl Keyspace {
         let policy = &self.evictor.policy;
         // Of any that may go, one is as good as another: what is kept of them is not read.
         let reads = policy.choice != Choice::Random;
-        let samples = if reads { policy.samples as usize } else { 0 };
+        let samples = if reads { policy.looks_at() } else { 0 };
         (0..=self.evictor.ahead.len()).find_map(|_| {
             let look = self.drawn_database(expiring).and_then(|db| {
                 let random = self.random_bits();
@@ -224,7 +231,7 @@ impl Keyspace {
         let policy = self.evictor.policy;
         let Some((db, place)) = self.next_look(policy.volatile) else { return };
         let mut evictor = std::mem::take(&mut self.evictor);
-        let samples = policy.samples as usize;
+        let samples = policy.looks_at();
         let table = &self.databases[usize::from(db)];
         table.sample(place, samples, policy.volatile, &mut |entry| {
             self.offer(&mut evictor, (db, entry), &policy, now);

@@ -5,13 +5,15 @@
 //! record of a key without one, and no segment without such a key.
 
 use super::Keyspace;
-use crate::limits::{SWEEP_KEYS_MAX, SWEEP_SEGMENTS_MAX};
+use crate::limits::{SWEEP_KEYS_MAX, SWEEP_KEYS_MIN, SWEEP_SEGMENTS_MAX};
 use crate::shard::Millis;
 
 /// Where the sweep stands.
 #[derive(Debug)]
 pub(super) struct Sweep {
     enabled: bool,
+    /// Keys with an expiry that the next sweep looks at: the more, the more were due lately.
+    keys: usize,
     db: u16,
     segment: usize,
     /// By database, the mean of the remaining milliseconds that a sweep saw; 0 where none did.
@@ -29,7 +31,8 @@ pub struct Swept {
 
 impl Default for Sweep {
     fn default() -> Self {
-        Self { enabled: true, db: 0, segment: 0, ttl_ms_means: Vec::new() }
+        let keys = SWEEP_KEYS_MIN;
+        Self { enabled: true, keys, db: 0, segment: 0, ttl_ms_means: Vec::new() }
     }
 }
 
@@ -61,9 +64,9 @@ impl Keyspace {
         self.sweep.enabled = enabled;
     }
 
-    /// Removes keys due at `now`: looks at `SWEEP_KEYS_MAX` with an expiry and the rest of their
-    /// segment. Bounded, so that a million keys due at once cost many short ticks, not one long
-    /// stall.
+    /// Removes keys due at `now`: looks at `SWEEP_KEYS_MAX` at most with an expiry, and the rest of
+    /// their segment. Bounded, so that a million keys due at once cost many short ticks, not one
+    /// long stall.
     pub fn sweep(&mut self, now: Millis) -> Swept {
         if !self.sweep.enabled || (0..self.databases()).all(|db| self.expires(db) == 0) {
             return Swept::default();
@@ -71,7 +74,7 @@ impl Keyspace {
         let (mut seen, mut removed, mut passed) = (0, 0, 0);
         // Every round passes segments or a database; all databases are passed once at most.
         let mut turns = self.databases();
-        while seen < SWEEP_KEYS_MAX && passed < SWEEP_SEGMENTS_MAX && turns > 0 {
+        while seen < self.sweep.keys && passed < SWEEP_SEGMENTS_MAX && turns > 0 {
             let table = &self.databases[usize::from(self.sweep.db)];
             let skipped = if table.expires() == 0 {
                 table.segments()
@@ -93,8 +96,15 @@ impl Keyspace {
                 passed += 1;
             }
         }
-        // As long as more than one in ten seen was due, there is much to do; so it is with Redis.
-        Swept { removed: removed as u32, more: removed * 10 > seen }
+        // As long as more than one in fifty seen was due, there is much to do. Redis goes on above
+        // one in ten, and by more than that keys outstay their time.
+        let more = removed * 50 > seen;
+        if removed * 25 > seen {
+            self.sweep.keys = (self.sweep.keys * 2).min(SWEEP_KEYS_MAX);
+        } else if !more {
+            self.sweep.keys = SWEEP_KEYS_MIN;
+        }
+        Swept { removed: removed as u32, more }
     }
 
     /// Sweeps the segment where the sweep stands and goes on to the next: how many keys with an

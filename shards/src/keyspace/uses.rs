@@ -10,8 +10,8 @@
 //! The scale is that of Redis: a key begins at 5, counts up with a chance of one in `(count - 5) *
 //! factor + 1`, and down by one for every so many minutes.
 //!
-//! In cache mode time is what comes in: a turn is over when a 64th of the keys are new. A key
-//! counts up with each use, and halves after 640 turns without one, when all keys may have changed
+//! In cache mode time is what comes in: a turn is over when a 128th of the keys is new. A key
+//! counts up with each use, and halves after 1280 turns without one, when all keys may have changed
 //! ten times. One that comes again after it was evicted goes on from what it had (`ghosts`). So
 //! what is used often stays whatever else comes by once, and does not stay for ever.
 //!
@@ -49,9 +49,9 @@ pub(super) enum Kept {
 /// Turns of a cache are kept modulo 2^16.
 const TURN_MASK: u32 = 0xffff;
 /// Turns in which as many keys come as there are.
-const TURNS_A_ROUND: usize = 64;
+const TURNS_A_ROUND: usize = 128;
 /// Turns after which a count halves.
-const TURNS_HALVING: u32 = 640;
+const TURNS_HALVING: u32 = 1280;
 
 /// How use is noted.
 #[derive(Clone, Copy, Debug)]
@@ -255,9 +255,9 @@ mod tests {
         assert_eq!(uses.count(kept, 0), 5);
         let turn = uses.turn;
         for _ in 0..=10 {
-            uses.new_to_cache(0, || 640);
+            uses.new_to_cache(0, || 1280);
         }
-        assert_eq!(uses.turn, turn + 1, "a turn is a 64th of the keys");
+        assert_eq!(uses.turn, turn + 1, "a turn is a 128th of the keys");
     }
 
     #[test]

@@ -376,7 +376,14 @@ impl Table {
     /// the sum of the milliseconds that those not due still have.
     pub(crate) fn due(&self, segment: usize, now: Millis, due: &mut Vec<Place>) -> (usize, u64) {
         let (mut seen, mut left) = (0, 0);
-        for spot in (0..PLACES).map(Segment::spot) {
+        for index in 0..PLACES {
+            let spot = Segment::spot(index);
+            if index + SPOTS_AHEAD < PLACES {
+                let ahead = self.segments[segment].entry(Segment::spot(index + SPOTS_AHEAD));
+                if ahead.expires() {
+                    prefetch::line(ahead.address());
+                }
+            }
             let entry = self.segments[segment].entry(spot);
             let Some(expiry) = entry.expiry() else { continue };
             seen += 1;
@@ -406,6 +413,9 @@ impl Table {
         !self.segments.is_empty()
     }
 }
+
+/// Places of a segment of which the records are loaded ahead, where many are read.
+const SPOTS_AHEAD: usize = 14;
 
 /// How far a scan has come: a prefix of `DIRECTORY_DEPTH_MAX` bits, and a home in its segment, with
 /// the bits that segment's keys shared then.

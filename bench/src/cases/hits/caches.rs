@@ -21,7 +21,7 @@ pub(super) type Make = fn(usize) -> Box<dyn Cache>;
 pub(super) const ALL: &[(&str, Make)] = &[
     ("lru, 5 samples", |size| Box::new(Sampled::new(size, 5, Kind::Lru))),
     ("lfu, 5 samples", |size| Box::new(Sampled::new(size, 5, Kind::Lfu))),
-    ("cache mode", |size| Box::new(Sampled::new(size, 5, Kind::Turns))),
+    ("cache mode", |size| Box::new(Sampled::new(size, 8, Kind::Turns))),
     ("sieve", |size| Box::new(Sieve { size, ..Sieve::default() })),
     ("s3-fifo", |size| Box::new(S3Fifo { size, ..S3Fifo::default() })),
     ("2q", |size| Box::new(TwoQ { size, ..TwoQ::default() })),
@@ -52,7 +52,7 @@ struct Sampled {
     places: HashMap<u64, usize>,
     keys: Vec<Known>,
     candidates: Vec<(u64, u64)>,
-    /// Requests, or turns of a 64th of the keys.
+    /// Requests, or turns of a 128th of the keys.
     now: u64,
     new: usize,
     /// A byte for each key: five bits of its hash, three of its count.
@@ -60,7 +60,7 @@ struct Sampled {
 }
 
 const CANDIDATES: usize = 16;
-const TURNS_HALVING: u64 = 640;
+const TURNS_HALVING: u64 = 1280;
 const COUNTS: [u64; 8] = [0, 1, 2, 3, 5, 7, 11, 15];
 
 impl Sampled {
@@ -163,7 +163,7 @@ impl Cache for Sampled {
             self.evict();
         }
         self.new += 1;
-        if self.kind == Kind::Turns && self.new >= self.size / 64 {
+        if self.kind == Kind::Turns && self.new >= self.size / 128 {
             (self.new, self.now) = (0, self.now + 1);
         }
         let (ghost, mark) = self.ghost(key);
