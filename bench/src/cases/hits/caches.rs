@@ -328,9 +328,9 @@ impl Cache for S3Fifo {
         }
         self.used.insert(key, 0);
         if self.gone.has(key) {
-            self.large.push_back(key)
+            self.large.push_back(key);
         } else {
-            self.small.push_back(key)
+            self.small.push_back(key);
         }
         false
     }
