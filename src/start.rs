@@ -44,6 +44,16 @@ fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
     move |source| StartError { doing, source }
 }
 
+/// How many threads serve: as many as asked for, or one on each processor.
+fn threads(settings: &Settings, processors: usize) -> Result<usize, StartError> {
+    let threads = if settings.threads == 0 { processors } else { settings.threads as usize };
+    if threads > SHARDS_MAX {
+        let source = io::Error::other(format!("there are {SHARDS_MAX} at most"));
+        return Err(failed(format!("serve on {threads} threads"))(source));
+    }
+    Ok(threads)
+}
+
 /// Serves with `settings` until SIGTERM, SIGINT or SHUTDOWN.
 ///
 /// # Errors
@@ -52,11 +62,7 @@ pub fn serve(mut settings: Settings) -> Result<(), StartError> {
     let signals = StopSignals::block().map_err(failed("block signals"))?;
     let processors = processors(&settings)?;
     purge_in_background();
-    let cores = if settings.threads == 0 { processors.len() } else { settings.threads as usize };
-    if cores > SHARDS_MAX {
-        let source = io::Error::other(format!("there are {SHARDS_MAX} at most"));
-        return Err(failed(format!("serve on {cores} threads"))(source));
-    }
+    let cores = threads(&settings, processors.len())?;
     let warnings = settings.tls.load();
     for warning in warnings.map_err(|error| failed("speak TLS")(io::Error::other(error)))? {
         tracing::warn!("{warning}");
