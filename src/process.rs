@@ -3,9 +3,8 @@
 use pinion_shards::limits::SHARDS_MAX;
 use std::fs::read_to_string;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tikv_jemalloc_ctl::{
-    Access as _, AsName as _, arenas, background_thread, epoch, max_background_threads, stats,
-};
+use std::time::Duration;
+use tikv_jemalloc_ctl::{Access as _, AsName as _, arenas, epoch, stats};
 
 /// Ticks a second of the processor times in /proc: fixed by the kernel's interface.
 const PROC_TICKS_PER_SECOND: f64 = 100.0;
@@ -60,11 +59,31 @@ fn idle() -> u64 {
     IDLE.iter().map(|bytes| bytes.load(Ordering::Relaxed)).sum()
 }
 
-/// Has a thread of the allocator's own give pages back that nobody has used for some seconds: it
-/// runs where the system puts it, and not in the turns of those who serve.
+/// From one look at the pages that the allocator holds to the next.
+const PAGES_LOOK: Duration = Duration::from_secs(5);
+/// Bytes of unused pages, and the share of those in use, from which on they are given back.
+const PAGES_SPARE_MIN: u64 = 32 << 20;
+const PAGES_SPARE_SHARE: u64 = 8;
+
+/// Has a thread of its own give pages back that lie unused at two looks in a row.
+///
+/// The allocator does so in passing, where it is used: a server that nobody asks would keep what
+/// was freed last. Threads of the allocator would keep large buffers, which else go back at once.
 pub(crate) fn purge_in_background() {
-    let begun = max_background_threads::write(1).and_then(|()| background_thread::write(true));
-    if let Err(error) = begun {
+    let look = || {
+        let mut had_spare = false;
+        loop {
+            std::thread::sleep(PAGES_LOOK);
+            let Memory { active, resident, .. } = Memory::now();
+            let spare = resident.saturating_sub(active);
+            let has_spare = spare > PAGES_SPARE_MIN.max(active / PAGES_SPARE_SHARE);
+            if has_spare && had_spare {
+                purge();
+            }
+            had_spare = has_spare && !had_spare;
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("pages".to_owned()).spawn(look) {
         tracing::warn!("memory is given back only by MEMORY PURGE and in passing: {error}");
     }
 }
