@@ -35,9 +35,9 @@ impl Keyspace {
             let Compact { db, segment, .. } = self.compact;
             let table = &mut self.databases[usize::from(db)];
             if segment < table.segments() {
-                if table.join(segment, &self.hasher) {
-                    // Looked at again: it may join once more, or another has its number.
-                    self.compact.gained += 1;
+                if let Some(joined) = table.join(segment, &self.hasher) {
+                    // The pass may be past these; and what has the number now is looked at again.
+                    self.compact.gained += 1 + table.move_records(joined, &self.heap);
                     continue;
                 }
                 self.compact.gained += table.move_records(segment, &self.heap);

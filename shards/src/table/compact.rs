@@ -17,21 +17,19 @@ impl Table {
         self.segments.len() > 1 && self.keys * 100 < self.segments.len() * PLACES * SPARSE_PERCENT
     }
 
-    /// Lets a segment join the one that it was split from, if that leaves room; true if it did.
-    /// Another segment may have its number then.
-    pub(crate) fn join(&mut self, segment: usize, hasher: &Hasher) -> bool {
-        let Some(&Counts { keys, depth, prefix, .. }) = self.counts.get(segment) else {
-            return false;
-        };
+    /// Lets a segment join the one that it was split from, if that leaves room; the number of both
+    /// together then. Another segment may have the number that is left over.
+    pub(crate) fn join(&mut self, segment: usize, hasher: &Hasher) -> Option<usize> {
+        let &Counts { keys, depth, prefix, .. } = self.counts.get(segment)?;
         if depth == 0 {
-            return false;
+            return None;
         }
         let other = self.directory[self.run(prefix ^ 1, depth).start] as usize;
         let theirs = self.counts[other];
         let fits = theirs.depth == depth && keys + theirs.keys <= JOINED_MAX;
         let (kept, gone) = (segment.min(other), segment.max(other));
         if !fits || !self.segments[kept].can_take(&self.segments[gone]) {
-            return false;
+            return None;
         }
         let absorbed = self.segments.swap_remove(gone);
         let counts = self.counts.swap_remove(gone);
@@ -47,7 +45,7 @@ impl Table {
         (own.depth, own.prefix) = (depth - 1, prefix >> 1);
         let run = self.run(prefix >> 1, depth - 1);
         self.directory[run].fill(kept as u32);
-        true
+        Some(kept)
     }
 
     /// The places of the directory that name the segment with this prefix.
