@@ -4,7 +4,7 @@ use super::hash::Hasher;
 use super::record::Entry;
 use super::segment::PLACES;
 use super::slab::Heap;
-use super::{Counts, Table, prefetch};
+use super::{Counts, Table};
 
 /// Entries of a segment that two join to, at most: far from where it would be split again.
 const JOINED_MAX: u16 = (PLACES * 9 / 20) as u16;
@@ -59,7 +59,6 @@ impl Table {
     pub(crate) fn move_records(&mut self, segment: usize, heap: &Heap) -> usize {
         let mut moved = 0;
         let Some(segment) = self.segments.get_mut(segment) else { return 0 };
-        segment.each(|entry| prefetch::line(entry.address()));
         segment.each_mut(&mut |entry: &mut Entry| {
             moved += usize::from(entry.move_if_sparse(heap));
             true

@@ -329,7 +329,11 @@ impl Names {
     ) {
         self.drop_block(index);
         let content = self.set_apart(name, content);
-        let new = New { name, content, expiry };
+        self.overwrite(index, New { name, content, expiry });
+    }
+
+    /// Puts another entry in the place of one, whose block is its concern.
+    fn overwrite(&mut self, index: usize, new: New<'_>) {
         let (start, len) = (self.start(index), self.read(index).len());
         self.resize(start, len, new.len());
         new.write(&mut self.bytes[start..start + new.len()]);
@@ -342,11 +346,8 @@ impl Names {
             // The name's length stands here, the name in the block.
             let blocks = &self.apart.as_ref().expect("a block is apart").blocks;
             let name = blocks[number as usize][..read.name_len].to_vec();
-            let new = New { name: &name, content: Written::Apart(number as u8), expiry };
-            let (start, len) = (self.start(index), read.len());
-            self.resize(start, len, new.len());
-            new.write(&mut self.bytes[start..start + new.len()]);
-            return;
+            let content = Written::Apart(number as u8);
+            return self.overwrite(index, New { name: &name, content, expiry });
         }
         let Field { name, value, .. } = self.field(index);
         let (name, value) = (name.to_vec(), owned(value));
