@@ -6,7 +6,7 @@ use crate::support::client::{Client, Got};
 use pinion_io::resp::{Protocol, Value};
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest wait for a reply that must come.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -54,10 +54,12 @@ impl<'a> Run<'a> {
 
     /// Runs every step that holds on `subject`, after emptying the server.
     pub(crate) fn run(&mut self, subject: Subject) -> Result<Vec<Difference>, String> {
-        let flushed = Client::connect(self.address)?.ask(&["FLUSHALL"])?;
+        let mut client = Client::connect(self.address)?;
+        let flushed = client.ask(&["FLUSHALL"])?;
         if flushed != Value::Simple(b"OK".to_vec()) {
             return Err(format!("FLUSHALL: {flushed:?}"));
         }
+        until_alone(&mut client)?;
         let mut differences = Vec::new();
         for (index, step) in self.script.steps.iter().enumerate() {
             if !step.only.holds(subject) {
@@ -176,6 +178,30 @@ fn got_lines(got: &Got) -> Vec<String> {
         Got::Value(value) => lines(value),
         Got::Closed => vec!["closed".into()],
         Got::Late => vec!["nothing came in time".into()],
+    }
+}
+
+/// Waits until the server has seen the clients of the last script go, and their subscriptions with
+/// them: it learns of a closed connection when it comes to reading it.
+fn until_alone(client: &mut Client) -> Result<(), String> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let clients = client.ask(&["CLIENT", "LIST"])?;
+        let channels = client.ask(&["PUBSUB", "CHANNELS"])?;
+        let patterns = client.ask(&["PUBSUB", "NUMPAT"])?;
+        let others = match &clients {
+            Value::Bulk(lines) | Value::Verbatim(_, lines) => {
+                lines.iter().filter(|byte| **byte == b'\n').count() - 1
+            }
+            other => return Err(format!("CLIENT LIST: {other:?}")),
+        };
+        if others == 0 && channels == Value::Array(Vec::new()) && patterns == Value::Int(0) {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            return Err(format!("{others} others, {channels:?}, {patterns:?} patterns stay"));
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
