@@ -138,6 +138,12 @@ impl Ledger {
         self.free() < 0 && self.is_hopeless()
     }
 
+    /// True if too much is out, and keys are evicted for it.
+    #[inline]
+    pub fn evicts(&self) -> bool {
+        self.free() < 0 && self.evicts.load(Ordering::Relaxed) > 0
+    }
+
     #[cold]
     fn is_hopeless(&self) -> bool {
         let evicts = self.evicts.load(Ordering::Relaxed);

@@ -15,5 +15,6 @@ mod snapshots {
     mod faults;
     mod kills;
     mod place;
+    mod room;
     mod stops;
 }

@@ -215,7 +215,7 @@ impl Shard {
     /// need; to be called in every turn of the loop where there is a limit, and now and then where
     /// there is none. True if there is more to do at once.
     pub fn settle_memory(&mut self, now: Millis) -> bool {
-        if self.loader.is_some() || self.is_paused() {
+        if self.is_paused() {
             return false;
         }
         let Some(bank) = self.room.bank.clone() else { return false };

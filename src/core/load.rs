@@ -8,6 +8,7 @@
 use super::{Core, Work};
 use crate::config::Settings;
 use crate::hop::Ticket;
+use crate::process::used_memory;
 use crate::snapshot::loading::{Loading, Part};
 use crate::snapshot::{Chunk, read_index};
 use pinion_io::disk::{Direct, Disk as _, Error, File as _};
@@ -17,6 +18,7 @@ use pinion_io::runtime;
 use pinion_rdb::{Checksum, Item, Origin, Parser, Record, Version, crc};
 use pinion_shards::batch::{Order, Outcome};
 use pinion_shards::commands::Words;
+use pinion_shards::limits::EVICT_PER_TURN;
 use pinion_shards::snapshot::{Head, Loaded, Loader};
 use pinion_shards::{Millis, Task};
 use std::cell::RefCell;
@@ -34,6 +36,8 @@ const READ_AHEAD: usize = 3;
 const READER_SLEEP: Duration = Duration::from_micros(200);
 /// Records that a turn of the loop takes.
 const TURN_RECORDS_MAX: usize = 2048;
+/// The same where keys are evicted for it: fewer than a turn evicts.
+const TURN_RECORDS_TIGHT: usize = EVICT_PER_TURN / 4;
 /// Records that may be on their way to other owners.
 const RECORDS_OUT_MAX: u64 = 64 * 1024;
 
@@ -50,6 +54,8 @@ pub(super) struct Load {
     origin: Origin,
     /// Records that other owners have not answered for.
     out: u64,
+    /// Keys that this core's shard had evicted before.
+    evicted_before: u64,
 }
 
 /// What the reader has read, in order.
@@ -105,7 +111,9 @@ impl Core {
         let reader = read(Arc::clone(&loading), parts, Rc::clone(&blocks));
         self.background.spawn(reader);
         let loader = Loader::new(origin);
-        self.work.load = Some(Load { loading, blocks, now: None, loader, origin, out: 0 });
+        let evicted_before = self.work.owner.value().stats().evicted_keys;
+        self.work.load =
+            Some(Load { loading, blocks, now: None, loader, origin, out: 0, evicted_before });
     }
 }
 
@@ -164,7 +172,8 @@ impl Work {
         };
         let read = load.blocks.borrow().done && load.blocks.borrow().ready.is_empty();
         if load.loading.has_failed() || read && load.now.is_none() && load.out == 0 {
-            load.loading.end_share();
+            let evicted = self.owner.value().stats().evicted_keys;
+            load.loading.end_share(evicted.saturating_sub(load.evicted_before));
         } else {
             self.load = Some(load);
         }
@@ -198,7 +207,12 @@ impl Work {
         records: &mut usize,
     ) -> Result<Taken, String> {
         loop {
-            let full = *records >= TURN_RECORDS_MAX || load.out >= RECORDS_OUT_MAX;
+            let is_tight = self.server.ledger.evicts();
+            let (turn_max, out_max) = match is_tight {
+                true => (TURN_RECORDS_TIGHT, TURN_RECORDS_TIGHT as u64),
+                false => (TURN_RECORDS_MAX, RECORDS_OUT_MAX),
+            };
+            let full = *records >= turn_max || load.out >= out_max;
             if full || self.full_lane().is_some() {
                 return Ok(Taken::Enough);
             }
@@ -354,6 +368,9 @@ impl Core {
                      without them: there are no functions yet"
                 );
             }
+            if let Some(warning) = too_large(&loading, &self.work.settings) {
+                tracing::warn!("{warning}");
+            }
             self.work.server.saves.note_loaded(counts.loaded, counts.expired);
             self.end_load();
         }
@@ -376,6 +393,25 @@ impl Core {
         tracing::error!("not serving without the data: move the file away to begin without it");
         std::process::exit(1);
     }
+}
+
+/// What to say of a file that holds more than `maxmemory` has room for.
+fn too_large(loading: &Loading, settings: &Settings) -> Option<String> {
+    let (limit, evicted, used) = (settings.memory_bytes_max, loading.evicted(), used_memory());
+    if limit == 0 || evicted == 0 && used <= limit {
+        return None;
+    }
+    let file = loading.path().display();
+    Some(match evicted {
+        0 => format!(
+            "{file} is for more memory than maxmemory: {used} bytes are used, {limit} may be; \
+             writes that need memory are refused"
+        ),
+        _ => format!(
+            "{file} is for more memory than maxmemory, {limit} bytes: at least {evicted} keys were \
+             evicted while it was loaded"
+        ),
+    })
 }
 
 /// The load of the snapshot that the settings name, if it is there.

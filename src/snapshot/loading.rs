@@ -53,6 +53,7 @@ pub struct Loading {
     has_failed: AtomicBool,
     failure: Mutex<Option<String>>,
     functions: AtomicU64,
+    evicted: AtomicU64,
     notes: Mutex<Vec<(String, String)>>,
 }
 
@@ -81,6 +82,7 @@ impl Loading {
             has_failed: AtomicBool::new(false),
             failure: Mutex::default(),
             functions: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
             notes: Mutex::default(),
         }
     }
@@ -190,8 +192,15 @@ impl Loading {
         self.functions.load(Ordering::Relaxed)
     }
 
-    /// Says that a core has come to the end of its share.
-    pub fn end_share(&self) {
+    /// Keys that shards had to evict before they came to the end of their shares.
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Says that a core has come to the end of its share, and how many keys its shard has evicted
+    /// since it began.
+    pub fn end_share(&self, evicted: u64) {
+        self.evicted.fetch_add(evicted, Ordering::Relaxed);
         self.left.fetch_sub(1, Ordering::AcqRel);
     }
 

@@ -78,11 +78,20 @@ impl Place {
 
     /// Lines of the log that tell of errors.
     pub(crate) fn errors(&self) -> Vec<String> {
+        self.told(" ERROR ")
+    }
+
+    /// Lines of the log that tell of what is doubtful.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.told(" WARN ")
+    }
+
+    fn told(&self, level: &str) -> Vec<String> {
         let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
         let entries = fs::read_dir(self.log()).expect("the log's directory");
         let texts = entries.map(|entry| read(&entry.expect("an entry").path()));
         let lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
-        lines.filter(|line| line.contains(" ERROR ")).collect()
+        lines.filter(|line| line.contains(level)).collect()
     }
 }
 
