@@ -25,6 +25,12 @@ static TASKS: &[(&str, &str, &str, Run)] = &[
         "snapshots of a server that is busy, killed, short of room; 100 and 1000 if not said",
         check_snapshots,
     ),
+    (
+        "nightly",
+        "",
+        "the long runs: every target fuzzed for 10 minutes, histories, snapshots",
+        nightly,
+    ),
     ("fuzz", "TARGET [SECONDS]", "random input to one target, 60 seconds if not said", fuzz),
 ];
 
@@ -39,6 +45,8 @@ const SNAPSHOTS: &str = "100";
 const KILLS: &str = "1000";
 /// Seconds of a `fuzz` that names none.
 const FUZZ_SECONDS: &str = "60";
+/// Seconds of each target in a `nightly`.
+const NIGHT_SECONDS: &str = "600";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -164,6 +172,27 @@ fn check_snapshots(arguments: &[String]) -> Result<(), String> {
 }
 
 /// The targets are tests that take a seed and a time, so that they run everywhere.
+/// What takes longer than a change should wait for.
+fn nightly(arguments: &[String]) -> Result<(), String> {
+    none(arguments)?;
+    let folder = Path::new(TOP).join("tests/fuzz");
+    let entries = std::fs::read_dir(&folder).map_err(|error| format!("{folder:?}: {error}"))?;
+    // What the targets draw on stands beside them, without a test of its own.
+    let is_target = |path: &Path| {
+        std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line == "#[test]"))
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_target(path));
+    let mut targets: Vec<String> =
+        paths.filter_map(|path| path.file_stem()?.to_str().map(str::to_owned)).collect();
+    targets.sort();
+    for target in targets {
+        fuzz(&[target, NIGHT_SECONDS.to_owned()])?;
+    }
+    sim(&[])?;
+    check_snapshots(&[])?;
+    check_histories(&[])
+}
+
 fn fuzz(arguments: &[String]) -> Result<(), String> {
     let (target, seconds) = match arguments {
         [target] => (target, FUZZ_SECONDS),
