@@ -100,7 +100,6 @@ impl Graves {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::keyspace::{Expiry, Key, Keyspace};
     use crate::value::Content;
 
