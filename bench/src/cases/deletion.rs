@@ -12,7 +12,7 @@ const KEYS: u64 = 5_000_000;
 /// From one question of the client that watches to the next.
 const PAUSE: Duration = Duration::from_micros(500);
 /// Keys of one DEL.
-const GROUP: u64 = 100;
+const GROUP: u64 = 16;
 /// How long the steady load is watched before, and how long the server has afterwards.
 const BEFORE: Duration = Duration::from_secs(5);
 const AFTER: Duration = Duration::from_secs(30);
