@@ -45,6 +45,8 @@ static CASES: &[(&str, &str, Run)] = &[
         cases::stall::run,
     ),
     ("hits", "what a cache of a tenth of the keys has, policy by policy", cases::hits::run),
+    ("memory", "bytes of each kind of element, and of a key by its value", cases::memory::run),
+    ("deletion", "memory and latency when three keys in four are deleted", cases::deletion::run),
     ("snapshot", "BGSAVE and load: time, latency meanwhile, memory", cases::snapshot::run),
 ];
 

@@ -122,6 +122,10 @@ pub struct ShardStats {
     pub keyspace_misses: u64,
     /// Bytes in records, tables and large values.
     pub memory_bytes: u64,
+    /// Keys of flushed databases and large values that wait to be freed.
+    pub freeing: u64,
+    /// How many of these have been freed.
+    pub freed: u64,
     /// Commands that wait for a key.
     pub waiting: u64,
     /// Keys that commands wait for.
@@ -429,6 +433,7 @@ impl Shard {
     /// Figures, for INFO and metrics.
     pub fn stats(&self) -> ShardStats {
         let counters = self.keyspace.counters();
+        let (freeing, freed) = self.keyspace.freeing();
         let figures = |db| DatabaseStats {
             keys: self.keyspace.len(db) as u64,
             expires: self.keyspace.expires(db) as u64,
@@ -444,6 +449,8 @@ impl Shard {
             keyspace_hits: counters.hits,
             keyspace_misses: counters.misses,
             memory_bytes: self.keyspace.memory_bytes() as u64,
+            freeing: freeing as u64,
+            freed,
             waiting: self.waits.len() as u64,
             awaited_keys: self.keyspace.awaited_keys() as u64,
             watched_keys: self.keyspace.watched_keys() as u64,

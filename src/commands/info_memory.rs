@@ -57,8 +57,8 @@ pub(super) fn memory(lines: &mut Lines, report: &Report<'_>) {
     }
     lines.add("mem_allocator", "jemalloc");
     lines.add("active_defrag_running", 0);
-    lines.add("lazyfree_pending_objects", 0);
-    lines.add("lazyfreed_objects", 0);
+    lines.add("lazyfree_pending_objects", report.sum(|core| core.shard.freeing));
+    lines.add("lazyfreed_objects", report.sum(|core| core.shard.freed));
 }
 
 /// The figure in bytes, and for people.

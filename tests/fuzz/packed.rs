@@ -83,7 +83,8 @@ fn edits_and_damage() {
             edit(&mut source, &mut packed, &mut model);
         }
         assert_eq!(contents(&packed), model);
-        let mut bytes = packed.as_bytes().to_vec();
+        let mut bytes = Vec::new();
+        packed.write_to(&mut bytes);
         assert!(Packed::from_bytes(bytes.clone()).is_some(), "its own bytes are a listpack");
         source.mutate(&mut bytes);
         if let Some(mut packed) = Packed::from_bytes(bytes) {

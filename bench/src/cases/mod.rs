@@ -1,10 +1,12 @@
 //! The cases, and what two of them have in common: closed loops, round after round.
 
+pub(crate) mod deletion;
 pub(crate) mod fanout;
 pub(crate) mod hits;
 pub(crate) mod idle;
 pub(crate) mod keys;
 pub(crate) mod large;
+pub(crate) mod memory;
 pub(crate) mod one;
 pub(crate) mod rate;
 pub(crate) mod snapshot;

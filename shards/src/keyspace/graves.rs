@@ -12,6 +12,8 @@ pub(super) struct Graves {
     objects: Vec<Box<Object>>,
     /// Of the objects; the tables count themselves.
     object_bytes: usize,
+    /// Keys and values freed since this was last counted anew.
+    freed: u64,
 }
 
 impl Graves {
@@ -46,17 +48,37 @@ impl Graves {
                 return true;
             }
             self.objects.pop();
+            self.freed += 1;
             budget = budget.saturating_sub(len.max(1));
         }
         if budget == 0 {
             return true;
         }
-        if let Some(mut table) = self.tables.pop()
-            && table.free_some(FREE_SEGMENTS_PER_TICK, &mut |entry| self.bury(entry))
-        {
-            self.tables.push(table);
+        if let Some(mut table) = self.tables.pop() {
+            let pending = self.pending() + table.len();
+            let more = table.free_some(FREE_SEGMENTS_PER_TICK, &mut |entry| self.bury(entry));
+            // A large value of the table still waits, in place of its key.
+            self.freed += (pending - self.pending() - table.len()) as u64;
+            if more {
+                self.tables.push(table);
+            }
         }
         !self.is_empty()
+    }
+
+    /// Keys of flushed tables, and values, that wait to be freed.
+    pub(super) fn pending(&self) -> usize {
+        self.objects.len() + self.tables.iter().map(Table::len).sum::<usize>()
+    }
+
+    /// Keys and values freed since the last call of `reset_freed`.
+    pub(super) fn freed(&self) -> u64 {
+        self.freed
+    }
+
+    /// Counts what is freed anew.
+    pub(super) fn reset_freed(&mut self) {
+        self.freed = 0;
     }
 
     /// True if nothing waits to be freed.
@@ -73,5 +95,32 @@ impl Graves {
     pub(super) fn recount(&self) -> usize {
         let objects: usize = self.objects.iter().map(|object| object.bytes()).sum();
         objects + self.tables.iter().map(|table| table.recount().bytes).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::keyspace::{Expiry, Key, Keyspace};
+    use crate::value::Content;
+
+    #[test]
+    fn what_waits_and_what_was_freed_are_counted() {
+        let mut keyspace = Keyspace::new(1, 7);
+        for index in 0..3000 {
+            let name = format!("k{index}");
+            let key = Key { db: 0, hash: keyspace.hash(name.as_bytes()), bytes: name.as_bytes() };
+            keyspace.set(key, 1, Content::Int(index), Expiry::Keep);
+        }
+        keyspace.flush(0);
+        assert_eq!((keyspace.graves.pending(), keyspace.graves.freed()), (3000, 0));
+        let mut ticks = 0;
+        while keyspace.free_some() {
+            ticks += 1;
+            assert_eq!(keyspace.graves.pending() as u64 + keyspace.graves.freed(), 3000);
+        }
+        assert!(ticks > 0, "not all at once");
+        assert_eq!((keyspace.graves.pending(), keyspace.graves.freed()), (0, 3000));
+        keyspace.reset_counters();
+        assert_eq!(keyspace.graves.freed(), 0);
     }
 }

@@ -467,6 +467,7 @@ impl Keyspace {
     /// Starts counting anew, as CONFIG RESETSTAT does; changes are not forgotten.
     pub fn reset_counters(&mut self) {
         self.counters = Counters { changes: self.counters.changes, ..Counters::default() };
+        self.graves.reset_freed();
     }
 
     /// Does not count the last change: it and another, here or on another shard, are one.

@@ -265,7 +265,7 @@ impl<T: Kind> Open<'_, T> {
     /// Puts a value that was taken out back in.
     fn put_back(&mut self) {
         let Some(value) = self.lifted.take() else { return };
-        let is_long = |listpack: &Listpack| listpack.bytes() > INLINE_BYTES_MAX;
+        let is_long = |listpack: &Listpack| listpack.kept().len() > INLINE_BYTES_MAX;
         let value = match value.listpack().is_some_and(is_long) {
             true => value.into_packed().map(Packed::fitting).and_then(T::of_listpack),
             false => Some(value),

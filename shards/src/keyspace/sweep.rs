@@ -133,6 +133,12 @@ impl Keyspace {
         !self.graves.is_empty()
     }
 
+    /// Keys and values that were flushed or removed and are not yet freed, and those freed since
+    /// the last reset of the counters.
+    pub(crate) fn freeing(&self) -> (usize, u64) {
+        (self.graves.pending(), self.graves.freed())
+    }
+
     /// True if nothing here waits: no key has an expiry that a sweep would look at, and nothing
     /// flushed is left to free.
     pub fn is_still(&self) -> bool {

@@ -11,7 +11,9 @@ use crate::limits::{
 };
 use crate::shard::Millis;
 use crate::value::stream::{Id, Stream};
-use crate::value::{HashRef, List, Pair, SetRef, SortedSetRef, Stored, StoredNode, Value};
+use crate::value::{
+    HashRef, List, Listpack, Pair, SetRef, SortedSetRef, Stored, StoredNode, Value,
+};
 use pinion_rdb::kind;
 use pinion_rdb::write::{self, Texts};
 
@@ -29,6 +31,8 @@ pub enum Purpose {
 pub struct Encoder {
     texts: Texts,
     plain: Texts,
+    /// Where listpacks are made up as they stand in files.
+    room: Vec<u8>,
     purpose: Purpose,
     version: u32,
 }
@@ -61,7 +65,8 @@ impl Encoder {
     /// An encoder that compresses strings or not.
     pub fn new(purpose: Purpose, compress: bool) -> Self {
         let texts = if compress { Texts::compressed() } else { Texts::plain() };
-        Self { texts, plain: Texts::plain(), purpose, version: pinion_rdb::kind::VERSION_REDIS_7_2 }
+        let (plain, version) = (Texts::plain(), kind::VERSION_REDIS_7_2);
+        Self { texts, plain, room: Vec::new(), purpose, version }
     }
 
     /// The lowest version of Redis's format that has all that was written so far.
@@ -163,15 +168,18 @@ impl Encoder {
                 Stage::Nodes { next: 0 }
             }
             Value::Set(set) => match set.stored() {
-                Stored::Ints(ints) => return self.whole(ints.as_bytes(), out),
-                Stored::Packed(packed) => return self.whole(packed.as_bytes(), out),
+                Stored::Ints(ints) => {
+                    self.bytes(ints.as_bytes(), out);
+                    return None;
+                }
+                Stored::Packed(packed) => return self.whole(packed, out),
                 _ => {
                     write::length(out, set.len() as u64);
                     Stage::Members { next: 0, left: set.len() }
                 }
             },
             Value::SortedSet(set) => match set.stored() {
-                Stored::Packed(packed) => return self.whole(packed.as_bytes(), out),
+                Stored::Packed(packed) => return self.whole(packed, out),
                 _ => {
                     write::length(out, set.len() as u64);
                     Stage::Ranks { left: set.len() }
@@ -192,11 +200,11 @@ impl Encoder {
             self.version = self.version.max(kind::VERSION_REDIS_8);
         }
         match stored {
-            Stored::Packed(packed) => return self.whole(packed.as_bytes(), out),
+            Stored::Packed(packed) => return self.whole(packed, out),
             Stored::Timed(packed) if since.is_some() || self.purpose == Purpose::Dump => {
                 self.version = kind::VERSION_REDIS_8;
                 out.extend_from_slice(&since.unwrap_or(0).to_le_bytes());
-                return self.whole(packed.as_bytes(), out);
+                return self.whole(packed, out);
             }
             _ => {}
         }
@@ -222,10 +230,20 @@ impl Encoder {
         Some(rest)
     }
 
-    /// Writes bytes that stand in memory as they do in files.
-    fn whole(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Option<Rest> {
-        self.bytes(bytes, out);
+    /// Writes a listpack that is all there is of a value.
+    fn whole(&mut self, packed: &Listpack, out: &mut Vec<u8>) -> Option<Rest> {
+        self.packed(packed, out);
         None
+    }
+
+    /// Writes a listpack.
+    fn packed(&mut self, packed: &Listpack, out: &mut Vec<u8>) {
+        let mut room = std::mem::take(&mut self.room);
+        packed.write_to(&mut room);
+        self.bytes(&room, out);
+        room.clear();
+        room.shrink_to(ENCODE_COMPRESS_BYTES_MAX);
+        self.room = room;
     }
 
     /// Writes a string that is compressed unless that would take long.
@@ -288,7 +306,7 @@ impl Encoder {
             let cost = match node {
                 StoredNode::Packed(packed) => {
                     write::length(out, kind::NODE_PACKED);
-                    self.bytes(packed.as_bytes(), out);
+                    self.packed(packed, out);
                     packed.count()
                 }
                 StoredNode::Plain(text) => {

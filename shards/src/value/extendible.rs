@@ -1,4 +1,4 @@
-//! Extendible hashing over small buckets that are as large as what they hold.
+//! Extendible hashing over small buckets that are about as large as what they hold.
 //!
 //! A directory, indexed by the top bits of the hash, names segments of `BUCKETS` buckets; the next
 //! bits that the directory will never use say which. A segment whose buckets are full on average
@@ -9,10 +9,14 @@
 //! What an entry is, the bucket knows: it finds, adds and removes, and says for each entry the top
 //! 32 bits of its hash.
 
+use super::growth::size_class;
+use super::runs::{RUNS, Runs};
 use crate::limits::{FIELDS_FEW_MAX, FIELDS_SPLITS_MAX};
 
 /// Buckets of a segment: a power of two.
-const BUCKETS: usize = 16;
+const BUCKETS: usize = RUNS;
+/// Bytes that a copied bucket has to spare for what is added.
+const EDIT_BYTES: usize = 64;
 /// Bits of the hash that choose among them.
 const BUCKET_BITS: u8 = BUCKETS.trailing_zeros() as u8;
 
@@ -22,24 +26,32 @@ const _: () = assert!(
     "of the top 32 bits, some choose the segment and others the bucket"
 );
 
-/// A few entries.
-pub(super) trait Bucket: Default {
+/// A few entries, while they are changed; else they are a run of bytes, and what is apart.
+pub(super) trait Bucket: Sized {
     /// Entries of a bucket, above which, on average, those of a segment are split.
     const FULL: usize;
     /// What says the hash of an entry.
     type Hashing<'h>: Copy;
+    /// What it owns beside its bytes.
+    type Apart: Clone + Default + std::fmt::Debug;
+    /// A bucket, to be read.
+    type View<'a>: Copy;
 
-    /// How many entries.
-    fn len(&self) -> usize;
-    /// Bytes of memory that it owns.
-    fn bytes(&self) -> usize;
-    /// Moves the entries out for which `moves` is true; it is asked with the top 32 bits of the
-    /// hash of each.
-    fn split(&mut self, hashing: Self::Hashing<'_>, moves: impl Fn(u32) -> bool) -> Self;
-    /// Adds all entries of another.
-    fn append(&mut self, other: Self);
-    /// A copy that shares nothing.
-    fn duplicate(&self) -> Self;
+    /// A bucket, to be read.
+    fn view<'a>(bytes: &'a [u8], apart: &'a Self::Apart) -> Self::View<'a>;
+    /// How many entries these bytes are.
+    fn len(bytes: &[u8]) -> usize;
+    /// Bytes of memory that what is apart takes.
+    fn apart_bytes(apart: &Self::Apart) -> usize;
+    /// A bucket, to be changed.
+    fn own(bytes: Vec<u8>, apart: Self::Apart) -> Self;
+    /// What it is kept as.
+    fn into_parts(self) -> (Vec<u8>, Self::Apart);
+    /// Parts the entries for which `moves` is true, asked with the top 32 bits of the hash of
+    /// each, from the others, which come first.
+    fn split(self, hashing: Self::Hashing<'_>, moves: impl Fn(u32) -> bool) -> (Self, Self);
+    /// Adds copies of all entries of another.
+    fn append(&mut self, other: Self::View<'_>);
 }
 
 /// The top 32 bits of a hash.
@@ -50,35 +62,93 @@ pub(super) fn top(hash: u64) -> u32 {
 
 /// Buckets that share their first bits.
 #[derive(Debug)]
-struct Segment<B> {
-    buckets: [B; BUCKETS],
+struct Segment<B: Bucket> {
+    runs: Runs,
+    apart: [B::Apart; BUCKETS],
     len: u32,
     /// Bits of the hash that all entries share.
     depth: u8,
 }
 
+impl<B: Bucket> Segment<B> {
+    fn of(buckets: [(Vec<u8>, B::Apart); BUCKETS], depth: u8) -> Box<Self> {
+        let runs = Runs::of(buckets.iter().map(|(bytes, _)| bytes.as_slice()));
+        let len: usize = buckets.iter().map(|(bytes, _)| B::len(bytes)).sum();
+        Box::new(Self { runs, apart: buckets.map(|(_, apart)| apart), len: len as u32, depth })
+    }
+
+    #[inline]
+    fn view(&self, index: usize) -> B::View<'_> {
+        B::view(self.runs.run(index), &self.apart[index])
+    }
+
+    fn views(&self) -> impl Iterator<Item = B::View<'_>> {
+        (0..BUCKETS).map(|index| self.view(index))
+    }
+
+    /// Bytes of memory that it owns.
+    fn bytes(&self) -> usize {
+        self.runs.bytes() + self.apart.iter().map(B::apart_bytes).sum::<usize>()
+    }
+
+    /// A copy of a bucket, without what is apart, which goes with it.
+    fn take(&mut self, index: usize) -> B {
+        let run = self.runs.run(index);
+        let mut bytes = Vec::with_capacity(run.len() + EDIT_BYTES);
+        bytes.extend_from_slice(run);
+        B::own(bytes, std::mem::take(&mut self.apart[index]))
+    }
+}
+
+/// A bucket alone.
+#[derive(Debug)]
+struct Few<B: Bucket> {
+    bytes: Vec<u8>,
+    apart: B::Apart,
+}
+
+impl<B: Bucket> Default for Few<B> {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), apart: B::Apart::default() }
+    }
+}
+
+impl<B: Bucket> Few<B> {
+    fn bytes(&self) -> usize {
+        self.bytes.capacity() + B::apart_bytes(&self.apart)
+    }
+
+    fn view(&self) -> B::View<'_> {
+        B::view(&self.bytes, &self.apart)
+    }
+
+    fn take(&mut self) -> B {
+        B::own(std::mem::take(&mut self.bytes), std::mem::take(&mut self.apart))
+    }
+}
+
 /// Entries by the hash of their names.
 #[derive(Debug)]
-pub(super) struct Extendible<B> {
+pub(super) struct Extendible<B: Bucket> {
     /// Holds everything as long as there are no segments.
-    few: B,
+    few: Few<B>,
     directory: Vec<u32>,
     depth: u8,
     segments: Vec<Box<Segment<B>>>,
     len: usize,
-    /// Bytes that the buckets own.
-    bucket_bytes: usize,
+    /// Bytes that few or the segments own.
+    owned_bytes: usize,
 }
 
 impl<B: Bucket> Default for Extendible<B> {
     fn default() -> Self {
         Self {
-            few: B::default(),
+            few: Few::default(),
             directory: Vec::new(),
             depth: 0,
             segments: Vec::new(),
             len: 0,
-            bucket_bytes: 0,
+            owned_bytes: 0,
         }
     }
 }
@@ -99,7 +169,7 @@ impl<B: Bucket> Extendible<B> {
     /// Bytes of memory that it owns.
     #[inline]
     pub(super) fn bytes(&self) -> usize {
-        self.bucket_bytes
+        self.owned_bytes
             + self.segments.len() * size_of::<Segment<B>>()
             + self.segments.capacity() * size_of::<Box<Segment<B>>>()
             + self.directory.capacity() * size_of::<u32>()
@@ -113,11 +183,21 @@ impl<B: Bucket> Extendible<B> {
 
     /// The bucket of an entry whose hash begins with `top`.
     #[inline]
-    pub(super) fn bucket(&self, top: u32) -> &B {
+    pub(super) fn bucket(&self, top: u32) -> B::View<'_> {
         if self.segments.is_empty() {
-            return &self.few;
+            return self.few.view();
         }
-        &self.segments[self.segment_of(top)].buckets[bucket_of(top)]
+        self.segments[self.segment_of(top)].view(bucket_of(top))
+    }
+
+    /// The bytes of that bucket, which may be changed to those of as many entries.
+    #[inline]
+    pub(super) fn bucket_mut(&mut self, top: u32) -> &mut [u8] {
+        if self.segments.is_empty() {
+            return &mut self.few.bytes;
+        }
+        let index = self.segment_of(top);
+        self.segments[index].runs.run_mut(bucket_of(top))
     }
 
     /// Changes the bucket of an entry whose hash begins with `top`, and counts what that changed.
@@ -127,25 +207,34 @@ impl<B: Bucket> Extendible<B> {
         hashing: B::Hashing<'_>,
         change: impl FnOnce(&mut B) -> T,
     ) -> T {
-        let many = !self.segments.is_empty();
-        let index = if many { self.segment_of(top) } else { 0 };
-        let bucket = match many {
-            true => &mut self.segments[index].buckets[bucket_of(top)],
-            false => &mut self.few,
-        };
-        let (len, bytes) = (bucket.len(), bucket.bytes());
-        let result = change(bucket);
-        let now = bucket.len();
-        self.bucket_bytes = self.bucket_bytes - bytes + bucket.bytes();
-        self.len = self.len - len + now;
-        if many {
-            let segment = &mut self.segments[index];
+        let (len, now, result);
+        if self.segments.is_empty() {
+            let mut bucket = self.few.take();
+            len = self.len;
+            result = change(&mut bucket);
+            (self.few.bytes, self.few.apart) = bucket.into_parts();
+            now = B::len(&self.few.bytes);
+            self.owned_bytes = self.few.bytes();
+        } else {
+            let (segment, at) = (self.segment_of(top), bucket_of(top));
+            let segment = &mut *self.segments[segment];
+            let before = segment.runs.bytes() + B::apart_bytes(&segment.apart[at]);
+            len = B::len(segment.runs.run(at));
+            let mut bucket = segment.take(at);
+            result = change(&mut bucket);
+            let (bytes, apart) = bucket.into_parts();
+            now = B::len(&bytes);
+            segment.runs.put(at, &bytes);
+            segment.apart[at] = apart;
             segment.len = segment.len - len as u32 + now as u32;
+            let after = segment.runs.bytes() + B::apart_bytes(&segment.apart[at]);
+            self.owned_bytes = self.owned_bytes - before + after;
         }
+        self.len = self.len - len + now;
         if now > len {
             self.make_room(top, hashing);
         } else if now < len {
-            self.lessen(hashing);
+            self.lessen();
         }
         result
     }
@@ -153,7 +242,7 @@ impl<B: Bucket> Extendible<B> {
     /// Splits what has grown too large.
     fn make_room(&mut self, top: u32, hashing: B::Hashing<'_>) {
         if self.segments.is_empty() {
-            if self.few.len() > FIELDS_FEW_MAX {
+            if self.len > FIELDS_FEW_MAX {
                 self.begin_segments(hashing);
             }
             return;
@@ -169,15 +258,16 @@ impl<B: Bucket> Extendible<B> {
 
     /// Spreads what lay in one bucket.
     fn begin_segments(&mut self, hashing: B::Hashing<'_>) {
-        let mut few = std::mem::take(&mut self.few);
-        self.bucket_bytes = 0;
-        let len = few.len() as u32;
-        let buckets: [B; BUCKETS] = std::array::from_fn(|index| {
-            let bucket = few.split(hashing, |top| bucket_of(top) == index);
-            self.bucket_bytes += bucket.bytes();
-            bucket
+        let mut rest = Some(self.few.take());
+        let buckets = std::array::from_fn(|index| {
+            let few = rest.take().expect("each bucket leaves the rest");
+            let (few, bucket) = few.split(hashing, |top| bucket_of(top) == index);
+            rest = Some(few);
+            bucket.into_parts()
         });
-        self.segments.push(Box::new(Segment { buckets, len, depth: 0 }));
+        let segment = Segment::of(buckets, 0);
+        self.owned_bytes = segment.bytes();
+        self.segments.push(segment);
         self.directory.push(0);
         self.depth = 0;
     }
@@ -191,21 +281,24 @@ impl<B: Bucket> Extendible<B> {
             self.directory = doubled.collect();
             self.depth += 1;
         }
-        let segment = &mut self.segments[index];
-        let (mut bytes, mut len) = (0, 0);
-        let buckets: [B; BUCKETS] = std::array::from_fn(|index| {
-            let bucket = &mut segment.buckets[index];
-            self.bucket_bytes -= bucket.bytes();
-            let moved = bucket.split(hashing, |top| top >> (31 - depth) & 1 == 1);
-            bytes += bucket.bytes() + moved.bytes();
-            len += moved.len() as u32;
-            moved
+        let segment = &mut *self.segments[index];
+        self.owned_bytes -= segment.bytes();
+        let mut kept = std::array::from_fn(|_| (Vec::new(), B::Apart::default()));
+        let moved = std::array::from_fn(|index| {
+            let bucket = segment.take(index);
+            let (stays, moves) = bucket.split(hashing, |top| top >> (31 - depth) & 1 == 1);
+            kept[index] = stays.into_parts();
+            moves.into_parts()
         });
-        self.bucket_bytes += bytes;
-        segment.depth += 1;
-        segment.len -= len;
         let new = self.segments.len() as u32;
-        self.segments.push(Box::new(Segment { buckets, len, depth: depth + 1 }));
+        for (place, buckets) in [(index, kept), (self.segments.len(), moved)] {
+            let segment = Segment::of(buckets, depth + 1);
+            self.owned_bytes += segment.bytes();
+            match self.segments.get_mut(place) {
+                Some(old) => *old = segment,
+                None => self.segments.push(segment),
+            }
+        }
         // The places that named the segment are one aligned run; its upper half has the 1 bit.
         let run = 1 << (self.depth - depth);
         let place = ((top >> 1) >> (31 - self.depth)) as usize;
@@ -214,23 +307,22 @@ impl<B: Bucket> Extendible<B> {
     }
 
     /// Goes back to one bucket once little is left: segments never join.
-    fn lessen(&mut self, hashing: B::Hashing<'_>) {
+    fn lessen(&mut self) {
         if self.len > FIELDS_FEW_MAX / 4 || self.segments.is_empty() {
             return;
         }
-        let mut few = B::default();
-        for segment in std::mem::take(&mut self.segments) {
-            segment.buckets.into_iter().for_each(|bucket| few.append(bucket));
-        }
-        // What was gathered has room to spare: a split that moves everything has none.
-        let few = few.split(hashing, |_| true);
-        *self = Self { len: few.len(), bucket_bytes: few.bytes(), few, ..Self::default() };
+        let mut bucket = Few::default().take();
+        self.views().for_each(|view| B::append(&mut bucket, view));
+        let (mut bytes, apart) = bucket.into_parts();
+        bytes.shrink_to(size_class(bytes.len()));
+        let few = Few { bytes, apart };
+        *self = Self { len: self.len, owned_bytes: few.bytes(), few, ..Self::default() };
     }
 
     /// Every bucket, in no order.
-    pub(super) fn buckets(&self) -> impl Iterator<Item = &B> {
-        let many = self.segments.iter().flat_map(|segment| segment.buckets.iter());
-        self.segments.is_empty().then_some(&self.few).into_iter().chain(many)
+    pub(super) fn views(&self) -> impl Iterator<Item = B::View<'_>> {
+        let many = self.segments.iter().flat_map(|segment| segment.views());
+        self.segments.is_empty().then(|| self.few.view()).into_iter().chain(many)
     }
 
     /// Shows whole buckets from `position` on (0 is the start) until they held `count` entries, or
@@ -240,10 +332,10 @@ impl<B: Bucket> Extendible<B> {
         &self,
         position: u64,
         count: usize,
-        mut visit: impl FnMut(&B),
+        mut visit: impl FnMut(B::View<'_>),
     ) -> Option<u64> {
         if self.segments.is_empty() {
-            visit(&self.few);
+            visit(self.few.view());
             return None;
         }
         let (mut prefix, mut at) = (position >> BUCKET_BITS, position as usize % BUCKETS);
@@ -252,9 +344,8 @@ impl<B: Bucket> Extendible<B> {
             let place = prefix >> (FIELDS_SPLITS_MAX - self.depth);
             let segment = &self.segments[self.directory[place as usize] as usize];
             while at < BUCKETS {
-                let bucket = &segment.buckets[at];
-                seen += bucket.len();
-                visit(bucket);
+                seen += B::len(segment.runs.run(at));
+                visit(segment.view(at));
                 at += 1;
                 shown += 1;
                 if seen >= count || shown >= count.saturating_mul(10) {
@@ -274,30 +365,36 @@ impl<B: Bucket> Extendible<B> {
     }
 
     /// Any bucket, each as likely as any other; `random` is 64 random bits.
-    pub(super) fn any(&self, random: u64) -> &B {
+    pub(super) fn any(&self, random: u64) -> B::View<'_> {
         if self.segments.is_empty() {
-            return &self.few;
+            return self.few.view();
         }
         let count = (self.segments.len() * BUCKETS) as u64;
         let index = (((random >> 32) * count) >> 32) as usize;
-        &self.segments[index / BUCKETS].buckets[index % BUCKETS]
+        self.segments[index / BUCKETS].view(index % BUCKETS)
     }
 
     /// A copy that shares nothing.
     pub(super) fn duplicate(&self) -> Self {
         let copied = |segment: &Segment<B>| Segment {
-            buckets: std::array::from_fn(|index| segment.buckets[index].duplicate()),
+            runs: segment.runs.duplicate(),
+            apart: segment.apart.clone(),
             ..*segment
         };
+        let few = Few { bytes: self.few.bytes.clone(), apart: self.few.apart.clone() };
         let mut copy = Self {
-            few: self.few.duplicate(),
+            few,
             directory: self.directory.clone(),
             segments: self.segments.iter().map(|segment| Box::new(copied(segment))).collect(),
             ..*self
         };
         // What is counted by capacity is counted by that of the copy.
-        copy.bucket_bytes = copy.buckets().map(B::bytes).sum();
+        copy.owned_bytes = copy.count_bytes();
         copy
+    }
+
+    fn count_bytes(&self) -> usize {
+        self.few.bytes() + self.segments.iter().map(|segment| segment.bytes()).sum::<usize>()
     }
 
     /// Drops about `budget` entries of many that nobody uses any more; true while some are left.
@@ -310,7 +407,7 @@ impl<B: Bucket> Extendible<B> {
             };
             freed += segment.len as usize + 1;
             self.len -= segment.len as usize;
-            self.bucket_bytes -= segment.buckets.iter().map(B::bytes).sum::<usize>();
+            self.owned_bytes -= segment.bytes();
         }
         true
     }
@@ -320,13 +417,14 @@ impl<B: Bucket> Extendible<B> {
     /// # Panics
     /// If anything differs.
     pub(super) fn recount(&self) {
-        let len: usize = self.buckets().map(B::len).sum();
-        assert_eq!(len, self.len, "entries counted are entries recounted");
-        let bytes: usize = self.buckets().map(B::bytes).sum();
-        assert_eq!(bytes, self.bucket_bytes, "bytes counted are bytes recounted");
+        assert_eq!(self.count_bytes(), self.owned_bytes, "bytes counted are bytes recounted");
+        let mut len = B::len(&self.few.bytes);
         for segment in &self.segments {
-            let len: usize = segment.buckets.iter().map(B::len).sum();
-            assert_eq!(len, segment.len as usize, "what is counted of a segment is in it");
+            segment.runs.recount();
+            let found: usize = (0..BUCKETS).map(|at| B::len(segment.runs.run(at))).sum();
+            assert_eq!(found, segment.len as usize, "what is counted of a segment is in it");
+            len += found;
         }
+        assert_eq!(len, self.len, "entries counted are entries recounted");
     }
 }

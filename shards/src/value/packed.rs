@@ -1,13 +1,16 @@
 //! A listpack: short texts and integers one after the other in a single run of bytes.
 //!
-//! The bytes are those of Redis's listpack (its public specification), so that a file or DUMP may
-//! take them as they are:
+//! The items are those of Redis's listpack (its public specification), so that a file or DUMP may
+//! take them as they are. What stands around them there is made up for it: who owns the bytes knows
+//! how many they are, and small hashes are too many to keep that twice.
 //!
 //! ```text
-//! bytes 0-3   length of the whole, little-endian
-//! bytes 4-5   how many items, little-endian; 65535 means: count them
-//! then        the items, each followed by its own length in 1 to 5 bytes, to be read backwards
-//! last byte   0xff
+//! in files    in memory
+//! bytes 0-3               length of the whole, little-endian
+//! bytes 4-5   bytes 0-1   how many items, little-endian; 65535 means: count them
+//! then        then        the items, each followed by its own length in 1 to 5 bytes, to be read
+//!                         backwards
+//! last byte               0xff
 //!
 //! an item begins with            and is
 //! 0xxxxxxx                       an integer from 0 to 127
@@ -37,9 +40,13 @@ use item::{Encoded, backlen_len, item_len};
 use std::ops::Deref;
 
 /// Bytes before the first item.
-const HEAD: usize = 6;
-/// The byte after the last item.
+const HEAD: usize = 2;
+/// Bytes before the first item in a file.
+const FILE_HEAD: usize = 6;
+/// The byte after the last item in a file.
 const END: u8 = 0xff;
+/// Bytes that a listpack has in a file beside those in memory.
+const FILE_EXTRA: usize = FILE_HEAD + 1 - HEAD;
 /// What stands for a count too large for 16 bits.
 const COUNT_UNKNOWN: usize = 0xffff;
 
@@ -61,9 +68,10 @@ impl Deref for Packed {
 impl From<&Listpack> for Packed {
     /// A copy.
     fn from(listpack: &Listpack) -> Self {
-        let mut packed = Self { bytes: Vec::with_capacity(size_class(listpack.bytes())) };
-        packed.bytes.extend_from_slice(listpack.as_bytes());
-        packed
+        let kept = listpack.kept();
+        let mut bytes = Vec::with_capacity(size_class(kept.len()));
+        bytes.extend_from_slice(kept);
+        Self { bytes }
     }
 }
 
@@ -103,7 +111,7 @@ impl Packed {
     #[inline]
     pub(crate) fn in_buffer(listpack: &Listpack, mut buffer: Vec<u8>) -> Self {
         buffer.clear();
-        buffer.extend_from_slice(listpack.as_bytes());
+        buffer.extend_from_slice(listpack.kept());
         Self { bytes: buffer }
     }
 
@@ -119,34 +127,36 @@ impl Packed {
         self
     }
 
-    /// Bytes of a listpack without items.
-    pub const EMPTY_BYTES: usize = HEAD + 1;
+    /// Bytes in a file of a listpack without items.
+    pub const EMPTY_BYTES: usize = FILE_HEAD + 1;
 
     /// An empty listpack.
     pub fn new() -> Self {
-        Self::with_room(HEAD + 1)
+        Self::with_room(Self::EMPTY_BYTES)
     }
 
-    /// An empty listpack with memory for `bytes` in all.
+    /// An empty listpack with memory for what is `bytes` in a file.
     pub fn with_room(bytes: usize) -> Self {
-        let mut buffer = Vec::with_capacity(size_class(bytes.max(HEAD + 1)));
-        buffer.extend_from_slice(&[HEAD as u8 + 1, 0, 0, 0, 0, 0, END]);
+        let mut buffer = Vec::with_capacity(size_class(bytes.saturating_sub(FILE_EXTRA).max(HEAD)));
+        buffer.extend_from_slice(&[0; HEAD]);
         Self { bytes: buffer }
     }
 
-    /// Takes bytes from elsewhere, if all of them are a listpack.
-    pub fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
+    /// Takes bytes from a file, if all of them are a listpack.
+    pub fn from_bytes(mut bytes: Vec<u8>) -> Option<Self> {
         let len = bytes.len();
-        if len <= HEAD || len > PACKED_BYTES_MAX || bytes[len - 1] != END {
+        if len <= FILE_HEAD || len > PACKED_BYTES_MAX || bytes[len - 1] != END {
             return None;
         }
+        if bytes[..4] != (len as u32).to_le_bytes() {
+            return None;
+        }
+        bytes.truncate(len - 1);
+        bytes.drain(..FILE_HEAD - HEAD);
         let packed = Self { bytes };
-        if packed.head_bytes() != len {
-            return None;
-        }
         let (mut at, mut count) = (HEAD, 0);
-        while at < len - 1 {
-            at = checked_next(&packed.bytes[..len - 1], at)?;
+        while at < packed.bytes.len() {
+            at = checked_next(&packed.bytes, at)?;
             count += 1;
         }
         let told = packed.head_count();
@@ -251,7 +261,7 @@ impl Packed {
     #[must_use]
     pub fn split_off(&mut self, pos: Pos) -> Self {
         let (at, end) = (pos.at(), self.end());
-        let mut taken = Self::with_room(HEAD + 1 + end - at);
+        let mut taken = Self::with_room(Self::EMPTY_BYTES + end - at);
         let count = self.iter_from(pos).count();
         taken.append_run(&self.bytes[at..end], count);
         self.cut(at, end, count);
@@ -264,12 +274,8 @@ impl Packed {
     }
 
     fn append_run(&mut self, run: &[u8], count: usize) {
-        let end = self.end();
         reserve(&mut self.bytes, run.len());
-        self.bytes.truncate(end);
         self.bytes.extend_from_slice(run);
-        self.bytes.push(END);
-        self.note_bytes();
         self.count_by(count as isize);
     }
 
@@ -278,11 +284,9 @@ impl Packed {
     fn splice(&mut self, at: usize, old: usize, item: &Encoded<'_>) {
         let (new, len) = (item.len(), self.bytes.len());
         debug_assert!(len + new <= PACKED_BYTES_MAX + old, "`has_room` was asked");
-        if at == self.end() {
+        if at == len {
             reserve(&mut self.bytes, new);
-            self.bytes.truncate(at);
             item.append_to(&mut self.bytes);
-            self.bytes.push(END);
         } else {
             if new > old {
                 reserve(&mut self.bytes, new - old);
@@ -295,21 +299,13 @@ impl Packed {
             }
             item.write_to(&mut self.bytes[at..at + new]);
         }
-        self.note_bytes();
     }
 
     /// Removes the bytes of `count` items.
     fn cut(&mut self, start: usize, end: usize, count: usize) {
         self.bytes.drain(start..end);
         shrink(&mut self.bytes);
-        self.note_bytes();
         self.count_by(-(count as isize));
-    }
-
-    #[inline]
-    fn note_bytes(&mut self) {
-        let len = self.bytes.len() as u32;
-        self.bytes[..4].copy_from_slice(&len.to_le_bytes());
     }
 
     /// Counts items that came or went; what is too large to be kept is counted when asked for.
@@ -321,7 +317,7 @@ impl Packed {
             COUNT_UNKNOWN => return,
             _ => old.saturating_add_signed(step).min(COUNT_UNKNOWN),
         };
-        self.bytes[4..6].copy_from_slice(&(new as u16).to_le_bytes());
+        self.bytes[..HEAD].copy_from_slice(&(new as u16).to_le_bytes());
     }
 }
 

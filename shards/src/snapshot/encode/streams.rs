@@ -35,7 +35,7 @@ impl Encoder {
                 return Some(Stage::Entries { next: id });
             }
             write::plain(out, &id.number().to_be_bytes());
-            self.bytes(node.as_bytes(), out);
+            self.packed(node, out);
         }
         let log = &stream.log;
         write::length(out, log.len());

@@ -34,14 +34,14 @@ impl<'a> Payload<'a> {
         put: impl FnOnce(Payload<'_>) -> T,
     ) -> (T, Option<Packed>) {
         match object.listpack() {
-            Some(listpack) if listpack.bytes() <= INLINE_BYTES_MAX => {
+            Some(listpack) if listpack.kept().len() <= INLINE_BYTES_MAX => {
                 let kind = match object {
                     Object::Hash(_) => HASH,
                     Object::Set(_) => SET,
                     Object::SortedSet(_) => SORTED_SET,
                     _ => unreachable!("of no other type is a listpack all there is"),
                 };
-                let done = put(Payload::Packed(kind, listpack.as_bytes()));
+                let done = put(Payload::Packed(kind, listpack.kept()));
                 (done, object.into_packed())
             }
             _ => (put(Payload::Object(Box::new(object))), None),

@@ -9,7 +9,7 @@ use super::extendible::{Extendible, top};
 use super::{Content, Rules, Value};
 use crate::limits::RANDOM_PICKS_MAX;
 use crate::shard::Millis;
-use names::{Names, mark};
+use names::{Names, View, mark};
 
 /// A set of names with their contents.
 #[derive(Debug, Default)]
@@ -43,6 +43,12 @@ impl<'a> Field<'a> {
     #[inline]
     pub fn expiry(self) -> Option<Millis> {
         self.expiry
+    }
+
+    /// True if nothing stands with the name, not even an expiry.
+    #[inline]
+    fn is_bare(self) -> bool {
+        matches!(self.value, Value::Str(b"")) && self.expiry.is_none()
     }
 }
 
@@ -91,19 +97,17 @@ impl Fields {
         expiry: Option<Millis>,
     ) -> bool {
         let hash = rules.hasher.hash(name);
-        let old = self.table.edit(top(hash), &rules.hasher, |bucket| {
-            let index = bucket.find(mark(hash), |field| field.name == name);
-            match index {
-                Some(index) => {
-                    let expires = bucket.field(index).expiry.is_some();
-                    bucket.replace(index, name, content, expiry);
-                    Some(expires)
-                }
-                None => {
-                    bucket.add(mark(hash), name, content, expiry);
-                    None
-                }
-            }
+        let bucket = self.table.bucket(top(hash));
+        let index = bucket.find(mark(hash), |field| field.name == name);
+        let old = index.map(|index| bucket.field(index));
+        if old.is_some_and(|old| old.is_bare()) && content == Content::Str(b"") && expiry.is_none()
+        {
+            return false;
+        }
+        let old = old.map(|old| old.expiry.is_some());
+        self.table.edit(top(hash), &rules.hasher, |bucket| match index {
+            Some(index) => bucket.replace(index, name, content, expiry),
+            None => bucket.add(mark(hash), name, content, expiry),
         });
         self.expires -= usize::from(old == Some(true));
         self.expires += usize::from(expiry.is_some());
@@ -123,15 +127,12 @@ impl Fields {
     /// Changes when a name expires; true if it is there.
     pub fn set_expiry(&mut self, rules: &Rules, name: &[u8], expiry: Option<Millis>) -> bool {
         let hash = rules.hasher.hash(name);
-        let old = self.table.edit(top(hash), &rules.hasher, |bucket| {
-            let index = bucket.find(mark(hash), |field| field.name == name)?;
-            let expires = bucket.field(index).expiry.is_some();
-            bucket.set_expiry(index, expiry);
-            Some(expires)
-        });
-        self.expires -= usize::from(old == Some(true));
-        self.expires += usize::from(old.is_some() && expiry.is_some());
-        old.is_some()
+        let bucket = self.table.bucket(top(hash));
+        let Some(index) = bucket.find(mark(hash), |field| field.name == name) else { return false };
+        self.expires -= usize::from(bucket.field(index).expiry.is_some());
+        self.expires += usize::from(expiry.is_some());
+        self.table.edit(top(hash), &rules.hasher, |bucket| bucket.set_expiry(index, expiry));
+        true
     }
 
     /// Removes a name; true if it was there.
@@ -141,14 +142,11 @@ impl Fields {
     }
 
     fn remove_where(&mut self, rules: &Rules, hash: u64, is: impl Fn(&Field<'_>) -> bool) -> bool {
-        let gone = self.table.edit(top(hash), &rules.hasher, |bucket| {
-            let index = bucket.find(mark(hash), is)?;
-            let expires = bucket.field(index).expiry.is_some();
-            bucket.remove(index);
-            Some(expires)
-        });
-        self.expires -= usize::from(gone == Some(true));
-        gone.is_some()
+        let bucket = self.table.bucket(top(hash));
+        let Some(index) = bucket.find(mark(hash), is) else { return false };
+        self.expires -= usize::from(bucket.field(index).expiry.is_some());
+        self.table.edit(top(hash), &rules.hasher, |bucket| bucket.remove(index));
+        true
     }
 
     /// True if there is a name with this hash and this expiry.
@@ -164,7 +162,7 @@ impl Fields {
 
     /// Every name, in no order.
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
-        self.table.buckets().flat_map(Names::iter)
+        self.table.views().flat_map(View::iter)
     }
 
     /// Shows the names from `position` on (0 is the start) until about `count` have been seen, and

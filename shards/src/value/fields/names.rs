@@ -54,9 +54,16 @@ pub(super) struct Names {
     apart: Option<Box<Apart>>,
 }
 
+/// The same, to be read, wherever they lie.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    bytes: &'a [u8],
+    apart: Option<&'a Apart>,
+}
+
 /// Long names with their texts.
 #[derive(Clone, Debug, Default)]
-struct Apart {
+pub(crate) struct Apart {
     blocks: Vec<Box<[u8]>>,
 }
 
@@ -180,31 +187,31 @@ impl New<'_> {
     }
 }
 
-impl Names {
-    fn count(&self) -> usize {
+impl<'a> View<'a> {
+    fn count(self) -> usize {
         self.bytes.last().map_or(0, |&count| usize::from(count))
     }
 
     /// Where the slots begin.
-    fn slots_at(&self) -> usize {
+    fn slots_at(self) -> usize {
         self.bytes.len().saturating_sub(1) - self.count() * SLOT_BYTES
     }
 
     /// Where each entry begins, and the byte of its hash.
     #[inline]
-    fn slots(&self) -> &[[u8; SLOT_BYTES]] {
+    fn slots(self) -> &'a [[u8; SLOT_BYTES]] {
         let end = self.bytes.len().saturating_sub(1);
         self.bytes[self.slots_at()..end].as_chunks().0
     }
 
     #[inline]
-    fn start(&self, index: usize) -> usize {
+    fn start(self, index: usize) -> usize {
         let [low, high, _] = self.slots()[index];
         usize::from(u16::from_le_bytes([low, high]))
     }
 
     #[inline]
-    fn read(&self, index: usize) -> Read<'_> {
+    fn read(self, index: usize) -> Read<'a> {
         let bytes = &self.bytes[self.start(index)..];
         let head = bytes[0];
         let (mut name_len, mut at) = (usize::from(head >> 3), 1);
@@ -242,7 +249,7 @@ impl Names {
 
     /// The entry `index`.
     #[inline]
-    pub(super) fn field(&self, index: usize) -> Field<'_> {
+    pub(super) fn field(self, index: usize) -> Field<'a> {
         let Read { kind, expiry, name_len, number, rest, .. } = self.read(index);
         let (name, value) = match kind {
             EMPTY => (&rest[..name_len], Value::Str(b"")),
@@ -252,7 +259,7 @@ impl Names {
                 (name, Value::Str(&rest[..number as usize]))
             }
             _ => {
-                let apart = self.apart.as_ref().expect("a block is apart");
+                let apart = self.apart.expect("a block is apart");
                 let (name, text) = apart.blocks[number as usize].split_at(name_len);
                 (name, Value::Str(text))
             }
@@ -261,15 +268,47 @@ impl Names {
     }
 
     /// The entry `index`, if there are so many.
-    pub(super) fn at(&self, index: usize) -> Option<Field<'_>> {
+    pub(super) fn at(self, index: usize) -> Option<Field<'a>> {
         (index < self.count()).then(|| self.field(index))
     }
 
     /// The entry whose hash has this mark, and of which `is` is true.
     #[inline]
-    pub(super) fn find(&self, mark: u8, is: impl Fn(&Field<'_>) -> bool) -> Option<usize> {
+    pub(super) fn find(self, mark: u8, is: impl Fn(&Field<'_>) -> bool) -> Option<usize> {
         let slots = self.slots().iter().enumerate();
         { slots }.find(|(index, slot)| slot[2] == mark && is(&self.field(*index))).map(|it| it.0)
+    }
+
+    /// Every entry.
+    pub(super) fn iter(self) -> impl Iterator<Item = Field<'a>> {
+        (0..self.count()).map(move |index| self.field(index))
+    }
+}
+
+impl Names {
+    #[inline]
+    fn view(&self) -> View<'_> {
+        View { bytes: &self.bytes, apart: self.apart.as_deref() }
+    }
+
+    fn count(&self) -> usize {
+        self.view().count()
+    }
+
+    fn slots_at(&self) -> usize {
+        self.view().slots_at()
+    }
+
+    fn start(&self, index: usize) -> usize {
+        self.view().start(index)
+    }
+
+    fn read(&self, index: usize) -> Read<'_> {
+        self.view().read(index)
+    }
+
+    fn field(&self, index: usize) -> Field<'_> {
+        self.view().field(index)
     }
 
     /// Adds a name that is not there.
@@ -411,11 +450,6 @@ impl Names {
         *self.bytes.last_mut().expect("there is a count") = count as u8 - 1;
         self.resize(start, len, 0);
     }
-
-    /// Every entry.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Field<'_>> {
-        (0..self.count()).map(|index| self.field(index))
-    }
 }
 
 /// A value that is its own.
@@ -444,30 +478,45 @@ impl Owned {
 impl Bucket for Names {
     const FULL: usize = 24;
     type Hashing<'h> = &'h Hasher;
+    type Apart = Option<Box<Apart>>;
+    type View<'a> = View<'a>;
 
     #[inline]
-    fn len(&self) -> usize {
-        self.count()
+    fn view<'a>(bytes: &'a [u8], apart: &'a Self::Apart) -> View<'a> {
+        View { bytes, apart: apart.as_deref() }
     }
 
     #[inline]
-    fn bytes(&self) -> usize {
-        let apart = self.apart.as_ref().map_or(0, |apart| {
+    fn len(bytes: &[u8]) -> usize {
+        bytes.last().map_or(0, |&count| usize::from(count))
+    }
+
+    #[inline]
+    fn apart_bytes(apart: &Self::Apart) -> usize {
+        apart.as_ref().map_or(0, |apart| {
             let blocks: usize = apart.blocks.iter().map(|block| block.len()).sum();
             size_of::<Apart>() + apart.blocks.capacity() * size_of::<Box<[u8]>>() + blocks
-        });
-        self.bytes.capacity() + apart
+        })
     }
 
-    fn split(&mut self, hasher: &Hasher, moves: impl Fn(u32) -> bool) -> Self {
-        let mut old = std::mem::take(self);
-        let mut moved = Self::default();
+    #[inline]
+    fn own(bytes: Vec<u8>, apart: Self::Apart) -> Self {
+        Self { bytes, apart }
+    }
+
+    #[inline]
+    fn into_parts(self) -> (Vec<u8>, Self::Apart) {
+        (self.bytes, self.apart)
+    }
+
+    fn split(self, hasher: &Hasher, moves: impl Fn(u32) -> bool) -> (Self, Self) {
+        let (mut old, mut kept, mut moved) = (self, Self::default(), Self::default());
         let half = size_class(old.bytes.len() / 2);
         for index in 0..old.count() {
             let field = old.field(index);
             let hash = hasher.hash(field.name);
             let goes = moves(top(hash));
-            let to = if goes { &mut moved } else { &mut *self };
+            let to = if goes { &mut moved } else { &mut kept };
             if to.bytes.capacity() == 0 {
                 to.bytes.reserve_exact(half);
             }
@@ -489,23 +538,13 @@ impl Bucket for Names {
             blocks.push(std::mem::take(&mut from[block]));
             to.push(mark(hash), New { name: &name, content: Written::Apart(number), expiry });
         }
-        for names in [&mut *self, &mut moved] {
-            let class = size_class(names.bytes.len());
-            names.bytes.shrink_to(class);
-        }
-        moved
+        (kept, moved)
     }
 
-    fn append(&mut self, other: Self) {
+    fn append(&mut self, other: View<'_>) {
         for (field, slot) in other.iter().zip(other.slots()) {
             let content = owned(field.value);
             self.add(slot[2], field.name, content.content(), field.expiry);
         }
-    }
-
-    fn duplicate(&self) -> Self {
-        let mut bytes = Vec::with_capacity(self.bytes.capacity());
-        bytes.extend_from_slice(&self.bytes);
-        Self { bytes, apart: self.apart.clone() }
     }
 }

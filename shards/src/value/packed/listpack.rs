@@ -1,7 +1,7 @@
 //! A listpack as it is read, wherever its bytes lie.
 
 use super::item::{Item, Needle, backwards, decode, item_len};
-use super::{COUNT_UNKNOWN, HEAD, ITEM_OVERHEAD_MAX, Iter, Pos};
+use super::{COUNT_UNKNOWN, END, FILE_EXTRA, HEAD, ITEM_OVERHEAD_MAX, Iter, Pos};
 use crate::limits::PACKED_BYTES_MAX;
 
 /// The bytes of a listpack.
@@ -10,25 +10,33 @@ use crate::limits::PACKED_BYTES_MAX;
 pub struct Listpack([u8]);
 
 impl Listpack {
-    /// Bytes that are known to be a whole listpack: what is read from them is nonsense otherwise,
+    /// Bytes that are known to be a whole listpack as it is kept in memory: what is read from them is nonsense otherwise,
     /// or a panic.
     #[inline]
     pub(crate) fn of_sound(bytes: &[u8]) -> &Self {
-        debug_assert!(bytes.len() > HEAD, "a listpack has a head and an end");
+        debug_assert!(bytes.len() >= HEAD, "a listpack has a head");
         // SAFETY: the type is its bytes.
         unsafe { &*(std::ptr::from_ref(bytes) as *const Self) }
     }
 
-    /// The listpack as it stands in files.
+    /// The listpack as it is kept in memory.
     #[inline]
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn kept(&self) -> &[u8] {
         &self.0
     }
 
-    /// Bytes of the listpack.
+    /// Adds the listpack as it stands in files.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        out.reserve(self.bytes());
+        out.extend_from_slice(&(self.bytes() as u32).to_le_bytes());
+        out.extend_from_slice(&self.0);
+        out.push(END);
+    }
+
+    /// Bytes of the listpack as it stands in files, which is what its bounds are given in.
     #[inline]
     pub fn bytes(&self) -> usize {
-        self.0.len()
+        self.0.len() + FILE_EXTRA
     }
 
     /// How many items there are. At once, unless they are more than 65534.
@@ -43,14 +51,14 @@ impl Listpack {
     /// True if there are no items.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.0.len() == HEAD + 1
+        self.0.len() == HEAD
     }
 
     /// True if an item of `bytes` may still be added; no listpack is larger than
     /// `PACKED_BYTES_MAX`.
     #[inline]
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.0.len() + bytes + ITEM_OVERHEAD_MAX <= PACKED_BYTES_MAX
+        self.bytes() + bytes + ITEM_OVERHEAD_MAX <= PACKED_BYTES_MAX
     }
 
     /// Where the first item is.
@@ -143,21 +151,15 @@ impl Listpack {
         Iter::new(&self.0, HEAD, pos.at())
     }
 
-    /// Where the end byte is.
+    /// Where the items end.
     #[inline]
     pub(super) fn end(&self) -> usize {
-        self.0.len() - 1
-    }
-
-    #[inline]
-    pub(super) fn head_bytes(&self) -> usize {
-        let head = self.0[..4].try_into().expect("four bytes are four bytes");
-        u32::from_le_bytes(head) as usize
+        self.0.len()
     }
 
     #[inline]
     pub(super) fn head_count(&self) -> usize {
-        usize::from(u16::from_le_bytes([self.0[4], self.0[5]]))
+        usize::from(u16::from_le_bytes([self.0[0], self.0[1]]))
     }
 }
 

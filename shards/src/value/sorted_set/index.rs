@@ -8,16 +8,28 @@ pub(super) struct Index {
     table: Extendible<Leaves>,
 }
 
-/// Some entries: the top half of the hash, and below it the number of the leaf.
+/// Some entries of 8 bytes: the top half of the hash, and below it the number of the leaf.
 #[derive(Debug, Default)]
-struct Leaves(Vec<u64>);
-
-/// Places by which a bucket grows and shrinks.
-const STEP: usize = 4;
+struct Leaves(Vec<u8>);
 
 #[inline]
 fn entry(hash: u64, leaf: u32) -> u64 {
     hash & !u64::from(u32::MAX) | u64::from(leaf)
+}
+
+/// Bytes of an entry.
+const ENTRY: usize = size_of::<u64>();
+
+/// What the bytes say.
+#[inline]
+fn entries(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    bytes.as_chunks::<ENTRY>().0.iter().map(|&entry| u64::from_le_bytes(entry))
+}
+
+/// Where an entry stands.
+#[inline]
+fn place(bytes: &[u8], entry: u64) -> Option<usize> {
+    bytes.as_chunks::<ENTRY>().0.iter().position(|&other| other == entry.to_le_bytes())
 }
 
 /// The byte of a name's hash that stands beside it in a leaf: known from the index too.
@@ -36,17 +48,18 @@ impl Index {
     #[inline]
     pub(super) fn leaves(&self, hash: u64) -> impl Iterator<Item = u32> {
         let bucket = self.table.bucket(top(hash));
-        let found = bucket.0.iter().filter(move |&&entry| top(entry) == top(hash));
-        found.map(|&entry| entry as u32)
+        let found = entries(bucket).filter(move |&entry| top(entry) == top(hash));
+        found.map(|entry| entry as u32)
     }
 
     /// Notes in which leaf a new member is.
     pub(super) fn add(&mut self, hash: u64, leaf: u32) {
-        self.table.edit(top(hash), (), |bucket| {
-            if bucket.0.len() == bucket.0.capacity() {
-                bucket.0.reserve_exact(STEP);
+        let entry = entry(hash, leaf).to_le_bytes();
+        self.table.edit(top(hash), (), |Leaves(bucket)| {
+            if bucket.len() == bucket.capacity() {
+                bucket.reserve_exact(STEP * ENTRY);
             }
-            bucket.0.push(entry(hash, leaf));
+            bucket.extend_from_slice(&entry);
         });
     }
 
@@ -56,11 +69,12 @@ impl Index {
     /// If it is not known.
     pub(super) fn remove(&mut self, hash: u64, leaf: u32) {
         self.table.edit(top(hash), (), |Leaves(bucket)| {
-            let at = bucket.iter().position(|&other| other == entry(hash, leaf));
-            bucket.swap_remove(at.expect("a member has its entry"));
-            let places = bucket.len().next_multiple_of(STEP);
-            if bucket.capacity() >= places + 2 * STEP || places == 0 {
-                bucket.shrink_to(places);
+            let at = place(bucket, entry(hash, leaf)).expect("a member has its entry");
+            let last = bucket.len() - ENTRY;
+            bucket.copy_within(last.., at * ENTRY);
+            bucket.truncate(last);
+            if bucket.capacity() >= bucket.len() + 2 * STEP * ENTRY {
+                bucket.shrink_to_fit();
             }
         });
     }
@@ -70,10 +84,9 @@ impl Index {
     /// # Panics
     /// If it is not known.
     pub(super) fn change(&mut self, hash: u64, old: u32, new: u32) {
-        self.table.edit(top(hash), (), |Leaves(bucket)| {
-            let at = bucket.iter_mut().find(|other| **other == entry(hash, old));
-            *at.expect("a member has its entry") = entry(hash, new);
-        });
+        let bucket = self.table.bucket_mut(top(hash));
+        let at = place(bucket, entry(hash, old)).expect("a member has its entry");
+        bucket[at * ENTRY..][..ENTRY].copy_from_slice(&entry(hash, new).to_le_bytes());
     }
 
     /// Shows the top half of the hash and the leaf of members from `position` on, as
@@ -85,7 +98,7 @@ impl Index {
         mut visit: impl FnMut(u64, u32),
     ) -> Option<u64> {
         self.table.scan(position, count, |bucket| {
-            bucket.0.iter().for_each(|&entry| visit(entry, entry as u32));
+            entries(bucket).for_each(|entry| visit(entry, entry as u32));
         })
     }
 
@@ -102,35 +115,50 @@ impl Index {
     }
 }
 
+/// Entries by which a bucket that lies alone grows and shrinks.
+const STEP: usize = 4;
+
 impl Bucket for Leaves {
     const FULL: usize = 32;
     type Hashing<'h> = ();
+    type Apart = ();
+    type View<'a> = &'a [u8];
 
     #[inline]
-    fn len(&self) -> usize {
-        self.0.len()
+    fn view<'a>(bytes: &'a [u8], (): &'a ()) -> &'a [u8] {
+        bytes
     }
 
     #[inline]
-    fn bytes(&self) -> usize {
-        self.0.capacity() * size_of::<u64>()
+    fn len(bytes: &[u8]) -> usize {
+        bytes.len() / ENTRY
     }
 
-    fn split(&mut self, (): (), moves: impl Fn(u32) -> bool) -> Self {
-        let count = self.0.iter().filter(|&&entry| moves(top(entry))).count();
-        let mut moved = Vec::with_capacity(count.next_multiple_of(STEP));
-        moved.extend(self.0.extract_if(.., |entry| moves(top(*entry))));
-        self.0.shrink_to(self.0.len().next_multiple_of(STEP));
-        Self(moved)
+    #[inline]
+    fn apart_bytes((): &()) -> usize {
+        0
     }
 
-    fn append(&mut self, other: Self) {
-        self.0.extend(other.0);
+    #[inline]
+    fn own(bytes: Vec<u8>, (): ()) -> Self {
+        Self(bytes)
     }
 
-    fn duplicate(&self) -> Self {
-        let mut entries = Vec::with_capacity(self.0.capacity());
-        entries.extend_from_slice(&self.0);
-        Self(entries)
+    #[inline]
+    fn into_parts(self) -> (Vec<u8>, ()) {
+        (self.0, ())
+    }
+
+    fn split(self, (): (), moves: impl Fn(u32) -> bool) -> (Self, Self) {
+        let (mut kept, mut moved) = (Vec::new(), Vec::new());
+        for entry in entries(&self.0) {
+            let to = if moves(top(entry)) { &mut moved } else { &mut kept };
+            to.extend_from_slice(&entry.to_le_bytes());
+        }
+        (Self(kept), Self(moved))
+    }
+
+    fn append(&mut self, other: &[u8]) {
+        self.0.extend_from_slice(other);
     }
 }
