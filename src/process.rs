@@ -63,7 +63,7 @@ fn idle() -> u64 {
 const PAGES_LOOK: Duration = Duration::from_secs(5);
 /// Bytes of unused pages, and the share of those in use, from which on they are given back.
 const PAGES_SPARE_MIN: u64 = 8 << 20;
-const PAGES_SPARE_SHARE: u64 = 8;
+const PAGES_SPARE_SHARE: u64 = 16;
 
 /// Has a thread of its own give pages back that lie unused at two looks in a row.
 ///

@@ -10,7 +10,7 @@
 //! 32 bits of its hash.
 
 use super::growth::size_class;
-use super::pool::{Pool, Slot};
+use super::pool::{Pool, SLOT_BYTES_MIN, Slot};
 use super::runs::{RUNS, Runs};
 use crate::limits::{FIELDS_FEW_MAX, FIELDS_SPLITS_MAX};
 
@@ -256,7 +256,8 @@ impl<B: Bucket> Extendible<B> {
             segment.len = segment.len - len as u32 + now as u32;
             let slot = self.pool.slot_mut(segment.slot);
             let room = slot.len();
-            if !segment.runs.put(slot, at, &bytes) || segment.runs.len() < room / 2 {
+            let fits = segment.runs.put(slot, at, &bytes);
+            if !fits || segment.runs.len() < room / 2 && room > SLOT_BYTES_MIN {
                 self.refit(index, at, &bytes);
             }
         }
@@ -273,13 +274,13 @@ impl<B: Bucket> Extendible<B> {
     /// one of them.
     #[cold]
     fn refit(&mut self, index: usize, at: usize, bytes: &[u8]) {
-        let segment = &self.segments[index];
-        let (all, lens) = segment.runs.with(self.pool.slot(segment.slot), at, bytes);
+        let (old, runs) = (self.segments[index].slot, &self.segments[index].runs);
+        let new = self.pool.allocate(runs.len_with(at, bytes.len()), index as u32);
+        let (from, to) = self.pool.slots(old, new);
+        let runs = runs.moved(from, to, at, bytes);
         self.release(index);
-        let slot = self.pool.allocate(all.len(), index as u32);
-        let runs = Runs::lay(self.pool.slot_mut(slot), &all, lens);
         let segment = &mut *self.segments[index];
-        (segment.slot, segment.runs) = (slot, runs);
+        (segment.slot, segment.runs) = (new, runs);
     }
 
     /// Gives the slot of a segment back; another may have its place then.

@@ -3,17 +3,17 @@
 //! Slots of a size lie dense: where one is given back, the last of its size takes its place, and
 //! whoever owns that is told. So memory goes back as soon as there is a page of it, whatever order
 //! slots come and go in; the allocator, which moves nothing, would keep what lies between them. A
-//! small pool has a page for each slot; once it is large, pages of some dozen kilobytes.
+//! small pool has a page for each slot; once it is large, slots share pages.
 
 /// Bytes of the smallest slots.
-const SLOT_BYTES_MIN: usize = 256;
-/// Sizes of slots from each power of two to the next, which the allocator has only half of.
-const STEPS: usize = 8;
+pub(super) const SLOT_BYTES_MIN: usize = 256;
+/// Sizes of slots from each power of two to the next: those that the allocator has, too.
+const STEPS: usize = 4;
 /// Slots from which on they share pages.
-const SHARED_MIN: usize = 256;
-/// Sizes of shared pages: those of which the allocator wastes nothing.
-const PAGES: [usize; 8] =
-    [16 << 10, 20 << 10, 24 << 10, 28 << 10, 32 << 10, 40 << 10, 48 << 10, 56 << 10];
+const SHARED_MIN: usize = 512;
+/// Bytes of shared pages: the allocator adds some kilobytes to each, and as much as a slot may be
+/// left over.
+const PAGE_BYTES: usize = 128 << 10;
 
 /// Where a slot lies, until another is given back.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -58,13 +58,6 @@ fn bytes_of(class: usize) -> usize {
     (SLOT_BYTES_MIN << (class / STEPS)) / STEPS * (STEPS + class % STEPS)
 }
 
-/// The bytes of a shared page: those of which slots of this size leave least over.
-fn page_bytes(slot: usize) -> usize {
-    let waste = |page: &usize| (page % slot) * 1000 / page;
-    let fitting = PAGES.into_iter().filter(|&page| page >= 2 * slot);
-    fitting.min_by_key(waste).unwrap_or(slot)
-}
-
 impl Pool {
     /// Bytes of memory that it owns.
     #[inline]
@@ -84,14 +77,21 @@ impl Pool {
         &mut class.pages[slot.page as usize][usize::from(slot.nth) * class.len..][..class.len]
     }
 
+    /// Two slots of different sizes: one to be read, another to be written.
+    pub(super) fn slots(&mut self, from: Slot, to: Slot) -> (&[u8], &mut [u8]) {
+        let classes = [usize::from(from.class), usize::from(to.class)];
+        let both = self.classes.get_disjoint_mut(classes).expect("the sizes are different");
+        let [one, other] = both;
+        let start = usize::from(from.nth) * one.len;
+        let begin = usize::from(to.nth) * other.len;
+        let from = &one.pages[from.page as usize][start..][..one.len];
+        (from, &mut other.pages[to.page as usize][begin..][..other.len])
+    }
+
     /// A slot of `len` bytes at least.
     pub(super) fn allocate(&mut self, len: usize, owner: u32) -> Slot {
         self.slots += 1;
-        let mut class = class_of(len);
-        if !self.shared {
-            class = class.next_multiple_of(2);
-        }
-        self.push(class, owner)
+        self.push(class_of(len), owner)
     }
 
     fn push(&mut self, class: usize, owner: u32) -> Slot {
@@ -103,13 +103,13 @@ impl Pool {
         self.bytes -= slots.bytes();
         if slots.pages.is_empty() {
             slots.len = bytes_of(class);
-            slots.per_page = if self.shared { page_bytes(slots.len) / slots.len } else { 1 };
+            slots.per_page = if self.shared { (PAGE_BYTES / slots.len).max(1) } else { 1 };
         }
         let index = slots.owners.len();
         slots.owners.push(owner);
         if index == slots.pages.len() * slots.per_page {
-            let page = if self.shared { page_bytes(slots.len) } else { slots.len };
-            slots.pages.push(vec![0; page]);
+            let shares = slots.per_page > 1;
+            slots.pages.push(vec![0; if shares { PAGE_BYTES } else { slots.len }]);
         }
         self.bytes += slots.bytes();
         slots.at(class, index)
@@ -236,10 +236,6 @@ mod tests {
         for len in 1..100_000 {
             let class = class_of(len);
             assert!(bytes_of(class) >= len && (class == 0 || bytes_of(class - 1) < len), "{len}");
-        }
-        for class in 0..60 {
-            let (slot, page) = (bytes_of(class), page_bytes(bytes_of(class)));
-            assert!(page >= slot && page % slot * 8 < page, "{slot} in {page}");
         }
     }
 

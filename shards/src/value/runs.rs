@@ -36,6 +36,12 @@ impl Runs {
         self.len as usize
     }
 
+    /// The same with so many bytes in the place of one run.
+    #[inline]
+    pub(super) fn len_with(&self, index: usize, bytes: usize) -> usize {
+        self.len() - self.places[index].len as usize + bytes
+    }
+
     /// Puts runs, which lie one behind the other, into a slot that has room for them.
     pub(super) fn lay(slot: &mut [u8], runs: &[u8], lens: [usize; RUNS]) -> Self {
         let mut laid = Self { len: runs.len() as u32, ..Self::default() };
@@ -50,15 +56,20 @@ impl Runs {
         laid
     }
 
-    /// All runs, one behind the other, with other bytes in the place of one of them.
-    pub(super) fn with(&self, slot: &[u8], index: usize, run: &[u8]) -> (Vec<u8>, [usize; RUNS]) {
-        let mut all = Vec::with_capacity(self.len() + run.len());
-        let lens = std::array::from_fn(|at| {
-            let run = if at == index { run } else { self.run(slot, at) };
-            all.extend_from_slice(run);
-            run.len()
-        });
-        (all, lens)
+    /// The same runs in another slot, with other bytes in the place of one of them. What is spare
+    /// there is spread.
+    pub(super) fn moved(&self, from: &[u8], to: &mut [u8], index: usize, run: &[u8]) -> Self {
+        let len = self.len_with(index, run.len());
+        let share = (to.len() - len) / RUNS;
+        let mut moved = Self { len: len as u32, ..Self::default() };
+        let mut start = 0;
+        for at in 0..RUNS {
+            let run = if at == index { run } else { self.run(from, at) };
+            to[start..start + run.len()].copy_from_slice(run);
+            moved.places[at] = Place { start: start as u32, len: run.len() as u32 };
+            start += run.len() + share;
+        }
+        moved
     }
 
     #[inline]
@@ -76,7 +87,7 @@ impl Runs {
 
     /// Puts other bytes in the place of a run; false if there is too little room for that.
     pub(super) fn put(&mut self, slot: &mut [u8], index: usize, run: &[u8]) -> bool {
-        let len = self.len() - self.places[index].len as usize + run.len();
+        let len = self.len_with(index, run.len());
         if len > slot.len() {
             return false;
         }
@@ -159,11 +170,12 @@ impl Runs {
     fn shift_right(&mut self, slot: &mut [u8], index: usize, last: usize, need: usize) {
         let mut shifts = [0; RUNS];
         let mut shift = need;
-        for run in index + 1..=last {
-            shifts[run] = shift;
+        let runs = index + 1..last + 1;
+        for (by, run) in shifts[runs.clone()].iter_mut().zip(runs.clone()) {
+            *by = shift;
             shift = shift.saturating_sub(self.spare(slot, run));
         }
-        for run in (index + 1..=last).rev() {
+        for run in runs.rev() {
             self.shift(slot, run, self.places[run].start as usize + shifts[run]);
         }
     }
@@ -244,9 +256,9 @@ mod tests {
                 let len = model.concat().len() - model[index].len() + run.len();
                 assert_eq!(runs.put(&mut slot, index, &run), len <= slot.len());
                 if len > slot.len() {
-                    let (all, lens) = runs.with(&slot, index, &run);
-                    slot = vec![0; len + random(200) as usize];
-                    runs = Runs::lay(&mut slot, &all, lens);
+                    let mut other = vec![0; len + random(200) as usize];
+                    runs = runs.moved(&slot, &mut other, index, &run);
+                    slot = other;
                 }
                 model[index] = run;
                 runs.recount(&slot);
