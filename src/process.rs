@@ -62,8 +62,8 @@ fn idle() -> u64 {
 /// From one look at the pages that the allocator holds to the next.
 const PAGES_LOOK: Duration = Duration::from_secs(5);
 /// Bytes of unused pages, and the share of those in use, from which on they are given back.
-const PAGES_SPARE_MIN: u64 = 32 << 20;
-const PAGES_SPARE_SHARE: u64 = 8;
+const PAGES_SPARE_MIN: u64 = 8 << 20;
+const PAGES_SPARE_SHARE: u64 = 16;
 
 /// Has a thread of its own give pages back that lie unused at two looks in a row.
 ///
@@ -75,7 +75,9 @@ pub(crate) fn purge_in_background() {
         loop {
             std::thread::sleep(PAGES_LOOK);
             let Memory { active, resident, .. } = Memory::now();
-            let spare = resident.saturating_sub(active);
+            // What the allocator knows of its pages is resident, and goes with none.
+            let own = stats::metadata::read().unwrap_or(0) as u64;
+            let spare = resident.saturating_sub(active + own);
             let has_spare = spare > PAGES_SPARE_MIN.max(active / PAGES_SPARE_SHARE);
             if has_spare && had_spare {
                 purge();

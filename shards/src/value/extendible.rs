@@ -10,6 +10,7 @@
 //! 32 bits of its hash.
 
 use super::growth::size_class;
+use super::pool::{Pool, SLOT_BYTES_MIN, Slot};
 use super::runs::{RUNS, Runs};
 use crate::limits::{FIELDS_FEW_MAX, FIELDS_SPLITS_MAX};
 
@@ -64,6 +65,7 @@ pub(super) fn top(hash: u64) -> u32 {
 #[derive(Debug)]
 struct Segment<B: Bucket> {
     runs: Runs,
+    slot: Slot,
     apart: [B::Apart; BUCKETS],
     len: u32,
     /// Bits of the hash that all entries share.
@@ -71,29 +73,50 @@ struct Segment<B: Bucket> {
 }
 
 impl<B: Bucket> Segment<B> {
-    fn of(buckets: [(Vec<u8>, B::Apart); BUCKETS], depth: u8) -> Box<Self> {
-        let runs = Runs::of(buckets.iter().map(|(bytes, _)| bytes.as_slice()));
+    /// A segment with these buckets, of this number.
+    fn of(
+        pool: &mut Pool,
+        number: usize,
+        buckets: [(Vec<u8>, B::Apart); BUCKETS],
+        depth: u8,
+    ) -> Box<Self> {
+        let mut all = Vec::new();
+        buckets.iter().for_each(|(bytes, _)| all.extend_from_slice(bytes));
+        let lens = std::array::from_fn(|index| buckets[index].0.len());
         let len: usize = buckets.iter().map(|(bytes, _)| B::len(bytes)).sum();
-        Box::new(Self { runs, apart: buckets.map(|(_, apart)| apart), len: len as u32, depth })
+        let slot = pool.allocate(all.len(), number as u32);
+        let runs = Runs::lay(pool.slot_mut(slot), &all, lens);
+        Box::new(Self {
+            runs,
+            slot,
+            apart: buckets.map(|(_, apart)| apart),
+            len: len as u32,
+            depth,
+        })
     }
 
     #[inline]
-    fn view(&self, index: usize) -> B::View<'_> {
-        B::view(self.runs.run(index), &self.apart[index])
+    fn run<'s>(&'s self, pool: &'s Pool, index: usize) -> &'s [u8] {
+        self.runs.run(pool.slot(self.slot), index)
     }
 
-    fn views(&self) -> impl Iterator<Item = B::View<'_>> {
-        (0..BUCKETS).map(|index| self.view(index))
+    #[inline]
+    fn view<'s>(&'s self, pool: &'s Pool, index: usize) -> B::View<'s> {
+        B::view(self.run(pool, index), &self.apart[index])
     }
 
-    /// Bytes of memory that it owns.
-    fn bytes(&self) -> usize {
-        self.runs.bytes() + self.apart.iter().map(B::apart_bytes).sum::<usize>()
+    fn views<'s>(&'s self, pool: &'s Pool) -> impl Iterator<Item = B::View<'s>> {
+        (0..BUCKETS).map(|index| self.view(pool, index))
+    }
+
+    /// Bytes of memory of what is apart.
+    fn apart_bytes(&self) -> usize {
+        self.apart.iter().map(B::apart_bytes).sum()
     }
 
     /// A copy of a bucket, without what is apart, which goes with it.
-    fn take(&mut self, index: usize) -> B {
-        let run = self.runs.run(index);
+    fn take(&mut self, pool: &Pool, index: usize) -> B {
+        let run = self.runs.run(pool.slot(self.slot), index);
         let mut bytes = Vec::with_capacity(run.len() + EDIT_BYTES);
         bytes.extend_from_slice(run);
         B::own(bytes, std::mem::take(&mut self.apart[index]))
@@ -135,8 +158,10 @@ pub(super) struct Extendible<B: Bucket> {
     directory: Vec<u32>,
     depth: u8,
     segments: Vec<Box<Segment<B>>>,
+    /// Where the buckets of segments lie.
+    pool: Pool,
     len: usize,
-    /// Bytes that few or the segments own.
+    /// Bytes that few owns, or what is apart of the segments.
     owned_bytes: usize,
 }
 
@@ -147,6 +172,7 @@ impl<B: Bucket> Default for Extendible<B> {
             directory: Vec::new(),
             depth: 0,
             segments: Vec::new(),
+            pool: Pool::default(),
             len: 0,
             owned_bytes: 0,
         }
@@ -170,6 +196,7 @@ impl<B: Bucket> Extendible<B> {
     #[inline]
     pub(super) fn bytes(&self) -> usize {
         self.owned_bytes
+            + self.pool.bytes()
             + self.segments.len() * size_of::<Segment<B>>()
             + self.segments.capacity() * size_of::<Box<Segment<B>>>()
             + self.directory.capacity() * size_of::<u32>()
@@ -187,7 +214,7 @@ impl<B: Bucket> Extendible<B> {
         if self.segments.is_empty() {
             return self.few.view();
         }
-        self.segments[self.segment_of(top)].view(bucket_of(top))
+        self.segments[self.segment_of(top)].view(&self.pool, bucket_of(top))
     }
 
     /// The bytes of that bucket, which may be changed to those of as many entries.
@@ -196,8 +223,8 @@ impl<B: Bucket> Extendible<B> {
         if self.segments.is_empty() {
             return &mut self.few.bytes;
         }
-        let index = self.segment_of(top);
-        self.segments[index].runs.run_mut(bucket_of(top))
+        let segment = &self.segments[self.segment_of(top)];
+        segment.runs.run_mut(self.pool.slot_mut(segment.slot), bucket_of(top))
     }
 
     /// Changes the bucket of an entry whose hash begins with `top`, and counts what that changed.
@@ -216,19 +243,23 @@ impl<B: Bucket> Extendible<B> {
             now = B::len(&self.few.bytes);
             self.owned_bytes = self.few.bytes();
         } else {
-            let (segment, at) = (self.segment_of(top), bucket_of(top));
-            let segment = &mut *self.segments[segment];
-            let before = segment.runs.bytes() + B::apart_bytes(&segment.apart[at]);
-            len = B::len(segment.runs.run(at));
-            let mut bucket = segment.take(at);
+            let (index, at) = (self.segment_of(top), bucket_of(top));
+            let segment = &mut *self.segments[index];
+            let before = B::apart_bytes(&segment.apart[at]);
+            len = B::len(segment.run(&self.pool, at));
+            let mut bucket = segment.take(&self.pool, at);
             result = change(&mut bucket);
             let (bytes, apart) = bucket.into_parts();
             now = B::len(&bytes);
-            segment.runs.put(at, &bytes);
+            self.owned_bytes = self.owned_bytes - before + B::apart_bytes(&apart);
             segment.apart[at] = apart;
             segment.len = segment.len - len as u32 + now as u32;
-            let after = segment.runs.bytes() + B::apart_bytes(&segment.apart[at]);
-            self.owned_bytes = self.owned_bytes - before + after;
+            let slot = self.pool.slot_mut(segment.slot);
+            let room = slot.len();
+            let fits = segment.runs.put(slot, at, &bytes);
+            if !fits || segment.runs.len() < room / 2 && room > SLOT_BYTES_MIN {
+                self.refit(index, at, &bytes);
+            }
         }
         self.len = self.len - len + now;
         if now > len {
@@ -237,6 +268,27 @@ impl<B: Bucket> Extendible<B> {
             self.lessen();
         }
         result
+    }
+
+    /// Moves a segment to a slot of the size that its runs need with these bytes in the place of
+    /// one of them.
+    #[cold]
+    fn refit(&mut self, index: usize, at: usize, bytes: &[u8]) {
+        let (old, runs) = (self.segments[index].slot, &self.segments[index].runs);
+        let new = self.pool.allocate(runs.len_with(at, bytes.len()), index as u32);
+        let (from, to) = self.pool.slots(old, new);
+        let runs = runs.moved(from, to, at, bytes);
+        self.release(index);
+        let segment = &mut *self.segments[index];
+        (segment.slot, segment.runs) = (new, runs);
+    }
+
+    /// Gives the slot of a segment back; another may have its place then.
+    fn release(&mut self, index: usize) {
+        let slot = self.segments[index].slot;
+        if let Some(moved) = self.pool.release(slot) {
+            self.segments[moved as usize].slot = slot;
+        }
     }
 
     /// Splits what has grown too large.
@@ -265,8 +317,8 @@ impl<B: Bucket> Extendible<B> {
             rest = Some(few);
             bucket.into_parts()
         });
-        let segment = Segment::of(buckets, 0);
-        self.owned_bytes = segment.bytes();
+        let segment = Segment::of(&mut self.pool, 0, buckets, 0);
+        self.owned_bytes = segment.apart_bytes();
         self.segments.push(segment);
         self.directory.push(0);
         self.depth = 0;
@@ -282,22 +334,24 @@ impl<B: Bucket> Extendible<B> {
             self.depth += 1;
         }
         let segment = &mut *self.segments[index];
-        self.owned_bytes -= segment.bytes();
         let mut kept = std::array::from_fn(|_| (Vec::new(), B::Apart::default()));
-        let moved = std::array::from_fn(|index| {
-            let bucket = segment.take(index);
+        self.owned_bytes -= segment.apart_bytes();
+        let moved = std::array::from_fn(|at| {
+            let bucket = segment.take(&self.pool, at);
             let (stays, moves) = bucket.split(hashing, |top| top >> (31 - depth) & 1 == 1);
-            kept[index] = stays.into_parts();
+            kept[at] = stays.into_parts();
             moves.into_parts()
         });
+        self.release(index);
         let new = self.segments.len() as u32;
-        for (place, buckets) in [(index, kept), (self.segments.len(), moved)] {
-            let segment = Segment::of(buckets, depth + 1);
-            self.owned_bytes += segment.bytes();
-            match self.segments.get_mut(place) {
-                Some(old) => *old = segment,
-                None => self.segments.push(segment),
-            }
+        let segment = Segment::of(&mut self.pool, index, kept, depth + 1);
+        let other = Segment::of(&mut self.pool, new as usize, moved, depth + 1);
+        self.owned_bytes += segment.apart_bytes() + other.apart_bytes();
+        self.segments[index] = segment;
+        self.segments.push(other);
+        if self.pool.should_share() {
+            let segments = &mut self.segments;
+            self.pool.share(|owner, slot| segments[owner as usize].slot = slot);
         }
         // The places that named the segment are one aligned run; its upper half has the 1 bit.
         let run = 1 << (self.depth - depth);
@@ -321,7 +375,7 @@ impl<B: Bucket> Extendible<B> {
 
     /// Every bucket, in no order.
     pub(super) fn views(&self) -> impl Iterator<Item = B::View<'_>> {
-        let many = self.segments.iter().flat_map(|segment| segment.views());
+        let many = self.segments.iter().flat_map(|segment| segment.views(&self.pool));
         self.segments.is_empty().then(|| self.few.view()).into_iter().chain(many)
     }
 
@@ -344,8 +398,8 @@ impl<B: Bucket> Extendible<B> {
             let place = prefix >> (FIELDS_SPLITS_MAX - self.depth);
             let segment = &self.segments[self.directory[place as usize] as usize];
             while at < BUCKETS {
-                seen += B::len(segment.runs.run(at));
-                visit(segment.view(at));
+                seen += B::len(segment.run(&self.pool, at));
+                visit(segment.view(&self.pool, at));
                 at += 1;
                 shown += 1;
                 if seen >= count || shown >= count.saturating_mul(10) {
@@ -371,13 +425,13 @@ impl<B: Bucket> Extendible<B> {
         }
         let count = (self.segments.len() * BUCKETS) as u64;
         let index = (((random >> 32) * count) >> 32) as usize;
-        self.segments[index / BUCKETS].view(index % BUCKETS)
+        self.segments[index / BUCKETS].view(&self.pool, index % BUCKETS)
     }
 
     /// A copy that shares nothing.
     pub(super) fn duplicate(&self) -> Self {
         let copied = |segment: &Segment<B>| Segment {
-            runs: segment.runs.duplicate(),
+            runs: segment.runs.clone(),
             apart: segment.apart.clone(),
             ..*segment
         };
@@ -386,6 +440,7 @@ impl<B: Bucket> Extendible<B> {
             few,
             directory: self.directory.clone(),
             segments: self.segments.iter().map(|segment| Box::new(copied(segment))).collect(),
+            pool: self.pool.duplicate(),
             ..*self
         };
         // What is counted by capacity is counted by that of the copy.
@@ -394,7 +449,7 @@ impl<B: Bucket> Extendible<B> {
     }
 
     fn count_bytes(&self) -> usize {
-        self.few.bytes() + self.segments.iter().map(|segment| segment.bytes()).sum::<usize>()
+        self.few.bytes() + self.segments.iter().map(|segment| segment.apart_bytes()).sum::<usize>()
     }
 
     /// Drops about `budget` entries of many that nobody uses any more; true while some are left.
@@ -407,7 +462,8 @@ impl<B: Bucket> Extendible<B> {
             };
             freed += segment.len as usize + 1;
             self.len -= segment.len as usize;
-            self.owned_bytes -= segment.bytes();
+            self.owned_bytes -= segment.apart_bytes();
+            self.pool.drop_page();
         }
         true
     }
@@ -418,10 +474,11 @@ impl<B: Bucket> Extendible<B> {
     /// If anything differs.
     pub(super) fn recount(&self) {
         assert_eq!(self.count_bytes(), self.owned_bytes, "bytes counted are bytes recounted");
+        self.pool.recount(self.segments.iter().map(|segment| segment.slot));
         let mut len = B::len(&self.few.bytes);
         for segment in &self.segments {
-            segment.runs.recount();
-            let found: usize = (0..BUCKETS).map(|at| B::len(segment.runs.run(at))).sum();
+            segment.runs.recount(self.pool.slot(segment.slot));
+            let found: usize = (0..BUCKETS).map(|at| B::len(segment.run(&self.pool, at))).sum();
             assert_eq!(found, segment.len as usize, "what is counted of a segment is in it");
             len += found;
         }

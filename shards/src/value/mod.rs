@@ -14,6 +14,7 @@ mod intset;
 mod kind;
 mod list;
 mod packed;
+mod pool;
 mod runs;
 mod set;
 pub mod sorted_set;

@@ -1,12 +1,9 @@
-//! Runs of bytes that grow and shrink, side by side in one allocation.
+//! Runs of bytes that grow and shrink, side by side in one slot of memory.
 //!
 //! What a run has to spare lies behind it. One that needs more than that takes it from the nearest
-//! that have some, so that those in between move; where all together have too little, the allocation
-//! grows by a class, and the spare bytes are spread evenly. Alone, each run would pass through all
-//! sizes that the allocator knows, at its own time, and leave holes among those of each: so many runs
-//! at once are all about as large as those of their neighbours, and few sizes are in use.
-
-use super::growth::size_class;
+//! that have some, so that those in between move; where all together have too little, they need
+//! another slot, in which the spare bytes are spread evenly. Alone, each run would pass through all
+//! sizes that the allocator knows, at its own time, and leave holes among those of each.
 
 /// How many runs lie together.
 pub(super) const RUNS: usize = 16;
@@ -24,115 +21,117 @@ impl Place {
     }
 }
 
-/// Some runs.
-#[derive(Debug, Default)]
+/// Where some runs lie in a slot, which the caller has.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Runs {
-    /// All of them, and what they have to spare: as long as its capacity.
-    bytes: Vec<u8>,
     places: [Place; RUNS],
     /// Bytes of all runs.
     len: u32,
 }
 
 impl Runs {
-    /// Copies of these.
-    pub(super) fn of<'a>(runs: impl Iterator<Item = &'a [u8]> + Clone) -> Self {
-        let len: usize = runs.clone().map(<[u8]>::len).sum();
-        let mut all = Self::default();
-        all.allocate(len);
-        for (place, run) in all.places.iter_mut().zip(runs) {
-            let start = all.len as usize;
-            all.bytes[start..start + run.len()].copy_from_slice(run);
-            *place = Place { start: all.len, len: run.len() as u32 };
-            all.len += run.len() as u32;
+    /// Bytes of all runs.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// The same with so many bytes in the place of one run.
+    #[inline]
+    pub(super) fn len_with(&self, index: usize, bytes: usize) -> usize {
+        self.len() - self.places[index].len as usize + bytes
+    }
+
+    /// Puts runs, which lie one behind the other, into a slot that has room for them.
+    pub(super) fn lay(slot: &mut [u8], runs: &[u8], lens: [usize; RUNS]) -> Self {
+        let mut laid = Self { len: runs.len() as u32, ..Self::default() };
+        slot[..runs.len()].copy_from_slice(runs);
+        let mut start = 0;
+        for (place, len) in laid.places.iter_mut().zip(lens) {
+            *place = Place { start, len: len as u32 };
+            start += len as u32;
         }
-        all.spread(None);
-        all
+        assert_eq!(start, laid.len, "the runs are as long as they are said to be");
+        laid.spread(slot, None);
+        laid
     }
 
-    /// A copy with as much memory, so that what counts one counts the other.
-    pub(super) fn duplicate(&self) -> Self {
-        let mut bytes = Vec::with_capacity(self.bytes.capacity());
-        bytes.extend_from_slice(&self.bytes);
-        Self { bytes, ..*self }
+    /// The same runs in another slot, with other bytes in the place of one of them. What is spare
+    /// there is spread.
+    pub(super) fn moved(&self, from: &[u8], to: &mut [u8], index: usize, run: &[u8]) -> Self {
+        let len = self.len_with(index, run.len());
+        let share = (to.len() - len) / RUNS;
+        let mut moved = Self { len: len as u32, ..Self::default() };
+        let mut start = 0;
+        for at in 0..RUNS {
+            let run = if at == index { run } else { self.run(from, at) };
+            to[start..start + run.len()].copy_from_slice(run);
+            moved.places[at] = Place { start: start as u32, len: run.len() as u32 };
+            start += run.len() + share;
+        }
+        moved
     }
 
-    /// Bytes of memory taken.
     #[inline]
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes.capacity()
-    }
-
-    #[inline]
-    pub(super) fn run(&self, index: usize) -> &[u8] {
+    pub(super) fn run<'s>(&self, slot: &'s [u8], index: usize) -> &'s [u8] {
         let place = self.places[index];
-        &self.bytes[place.start as usize..place.end()]
+        &slot[place.start as usize..place.end()]
     }
 
     /// A run whose bytes may be changed, but not how many they are.
     #[inline]
-    pub(super) fn run_mut(&mut self, index: usize) -> &mut [u8] {
+    pub(super) fn run_mut<'s>(&self, slot: &'s mut [u8], index: usize) -> &'s mut [u8] {
         let place = self.places[index];
-        &mut self.bytes[place.start as usize..place.end()]
+        &mut slot[place.start as usize..place.end()]
     }
 
-    /// Puts other bytes in the place of a run.
-    pub(super) fn put(&mut self, index: usize, run: &[u8]) {
-        self.len = self.len - self.places[index].len + run.len() as u32;
+    /// Puts other bytes in the place of a run; false if there is too little room for that.
+    pub(super) fn put(&mut self, slot: &mut [u8], index: usize, run: &[u8]) -> bool {
+        let len = self.len_with(index, run.len());
+        if len > slot.len() {
+            return false;
+        }
+        self.len = len as u32;
         // What is overwritten need not move.
         self.places[index].len = 0;
-        if run.len() > self.spare(index) {
-            self.make_room(index, run.len());
+        if run.len() > self.spare(slot, index) {
+            self.make_room(slot, index, run.len());
         }
         self.places[index].len = run.len() as u32;
-        self.run_mut(index).copy_from_slice(run);
-        if (self.len as usize) < self.bytes.len() / 2 {
-            self.gather();
-            self.bytes.truncate(self.len as usize);
-            self.bytes.shrink_to(size_class(self.len as usize));
-            self.bytes.resize(self.bytes.capacity(), 0);
-            self.spread(None);
-        }
-    }
-
-    /// Takes memory for `len` bytes at least.
-    fn allocate(&mut self, len: usize) {
-        if len > self.bytes.len() {
-            self.bytes.reserve_exact(size_class(len) - self.bytes.len());
-            self.bytes.resize(self.bytes.capacity(), 0);
-        }
+        self.run_mut(slot, index).copy_from_slice(run);
+        true
     }
 
     /// Spare bytes behind a run.
     #[inline]
-    fn spare(&self, index: usize) -> usize {
-        let next = self.places.get(index + 1).map_or(self.bytes.len(), |next| next.start as usize);
+    fn spare(&self, slot: &[u8], index: usize) -> usize {
+        let next = self.places.get(index + 1).map_or(slot.len(), |next| next.start as usize);
         next - self.places[index].end()
     }
 
     /// Makes room for `len` bytes where an empty run lies; `self.len` counts them already.
-    fn make_room(&mut self, index: usize, len: usize) {
-        let need = len - self.spare(index);
-        let (left, right) = (self.reach_left(index, need), self.reach_right(index, need));
+    fn make_room(&mut self, slot: &mut [u8], index: usize, len: usize) {
+        let need = len - self.spare(slot, index);
+        let (left, right) =
+            (self.reach_left(slot, index, need), self.reach_right(slot, index, need));
         match (left, right) {
             (Some((moved, first)), other) if other.is_none_or(|other| moved <= other.0) => {
-                self.shift_left(first, index, need);
+                self.shift_left(slot, first, index, need);
             }
-            (_, Some((_, last))) => self.shift_right(index, last, need),
+            (_, Some((_, last))) => self.shift_right(slot, index, last, need),
             _ => {
-                self.gather();
-                self.allocate(self.len as usize);
-                self.spread(Some((index, len)));
+                self.gather(slot);
+                self.spread(slot, Some((index, len)));
             }
         }
     }
 
     /// The nearest run to the left that must lose what it has to spare, so that there is enough,
     /// and how many bytes move then.
-    fn reach_left(&self, index: usize, need: usize) -> Option<(usize, usize)> {
+    fn reach_left(&self, slot: &[u8], index: usize, need: usize) -> Option<(usize, usize)> {
         let (mut gained, mut moved) = (0, 0);
         for first in (0..index).rev() {
-            gained += self.spare(first);
+            gained += self.spare(slot, first);
             if gained >= need {
                 return Some((moved, first));
             }
@@ -142,10 +141,10 @@ impl Runs {
     }
 
     /// The same to the right.
-    fn reach_right(&self, index: usize, need: usize) -> Option<(usize, usize)> {
+    fn reach_right(&self, slot: &[u8], index: usize, need: usize) -> Option<(usize, usize)> {
         let (mut gained, mut moved) = (0, 0);
         for last in index + 1..RUNS {
-            gained += self.spare(last);
+            gained += self.spare(slot, last);
             moved += self.places[last].len as usize;
             if gained >= need {
                 return Some((moved, last));
@@ -155,62 +154,63 @@ impl Runs {
     }
 
     /// Moves the runs behind `first`, up to an empty one, so that this begins `need` bytes before.
-    fn shift_left(&mut self, first: usize, index: usize, need: usize) {
+    fn shift_left(&mut self, slot: &mut [u8], first: usize, index: usize, need: usize) {
         let mut shifts = [0; RUNS];
         let mut shift = need;
         for run in (first + 1..=index).rev() {
             shifts[run] = shift;
-            shift = shift.saturating_sub(self.spare(run - 1));
+            shift = shift.saturating_sub(self.spare(slot, run - 1));
         }
         for (run, shift) in shifts.into_iter().enumerate().take(index + 1).skip(first + 1) {
-            self.shift(run, self.places[run].start as usize - shift);
+            self.shift(slot, run, self.places[run].start as usize - shift);
         }
     }
 
     /// Moves the runs behind an empty one, up to `last`, so that the next begins `need` bytes later.
-    fn shift_right(&mut self, index: usize, last: usize, need: usize) {
+    fn shift_right(&mut self, slot: &mut [u8], index: usize, last: usize, need: usize) {
         let mut shifts = [0; RUNS];
         let mut shift = need;
-        for run in index + 1..=last {
-            shifts[run] = shift;
-            shift = shift.saturating_sub(self.spare(run));
+        let runs = index + 1..last + 1;
+        for (by, run) in shifts[runs.clone()].iter_mut().zip(runs.clone()) {
+            *by = shift;
+            shift = shift.saturating_sub(self.spare(slot, run));
         }
-        for run in (index + 1..=last).rev() {
-            self.shift(run, self.places[run].start as usize + shifts[run]);
+        for run in runs.rev() {
+            self.shift(slot, run, self.places[run].start as usize + shifts[run]);
         }
     }
 
     /// Moves a run.
     #[inline]
-    fn shift(&mut self, run: usize, to: usize) {
+    fn shift(&mut self, slot: &mut [u8], run: usize, to: usize) {
         let place = self.places[run];
         if place.start as usize != to {
-            self.bytes.copy_within(place.start as usize..place.end(), to);
+            slot.copy_within(place.start as usize..place.end(), to);
             self.places[run].start = to as u32;
         }
     }
 
     /// Moves all runs to the front, one behind the other.
-    fn gather(&mut self) {
+    fn gather(&mut self, slot: &mut [u8]) {
         let mut end = 0;
         for run in 0..RUNS {
-            self.shift(run, end);
+            self.shift(slot, run, end);
             end = self.places[run].end();
         }
     }
 
     /// Spreads runs that lie at the front, so that all have about as much to spare; one of them
     /// as if it had so many bytes.
-    fn spread(&mut self, grown: Option<(usize, usize)>) {
-        let spare = self.bytes.len() - self.len as usize;
-        let mut end = self.bytes.len() - spare % RUNS;
+    fn spread(&mut self, slot: &mut [u8], grown: Option<(usize, usize)>) {
+        let spare = slot.len() - self.len as usize;
+        let mut end = slot.len() - spare % RUNS;
         for run in (0..RUNS).rev() {
             let len = match grown {
                 Some((index, len)) if index == run => len,
                 _ => self.places[run].len as usize,
             };
             end -= spare / RUNS + len;
-            self.shift(run, end);
+            self.shift(slot, run, end);
         }
     }
 
@@ -218,12 +218,11 @@ impl Runs {
     ///
     /// # Panics
     /// If anything differs.
-    pub(super) fn recount(&self) {
+    pub(super) fn recount(&self, slot: &[u8]) {
         let len: u32 = self.places.iter().map(|place| place.len).sum();
         assert_eq!(len, self.len, "bytes counted are bytes recounted");
-        assert_eq!(self.bytes.len(), self.bytes.capacity(), "all memory is for runs");
         assert_eq!(self.places[0].start, 0, "the first run lies at the front");
-        (0..RUNS).for_each(|run| _ = self.spare(run));
+        (0..RUNS).for_each(|run| _ = self.spare(slot, run));
     }
 }
 
@@ -240,11 +239,13 @@ mod tests {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 (state >> 33) % bound
             };
-            let mut model: Vec<Vec<u8>> = (0..RUNS).map(|_| vec![7; random(30) as usize]).collect();
-            let mut runs = Runs::of(model.iter().map(Vec::as_slice));
+            let mut model: [Vec<u8>; RUNS] = std::array::from_fn(|_| vec![7; random(30) as usize]);
+            let mut slot = vec![0; 600];
+            let lens = std::array::from_fn(|index| model[index].len());
+            let mut runs = Runs::lay(&mut slot, &model.concat(), lens);
             for step in 0..3000 {
                 let index = random(RUNS as u64) as usize;
-                let run = &mut model[index];
+                let mut run = model[index].clone();
                 let most = [4, 40, 300][random(3) as usize];
                 let by = 1 + random(most) as usize;
                 if random(10) < if step < 1500 { 7 } else { 3 } {
@@ -252,15 +253,18 @@ mod tests {
                 } else {
                     run.truncate(run.len().saturating_sub(by));
                 }
-                runs.put(index, run);
-                runs.recount();
-                assert!((0..RUNS).all(|index| runs.run(index) == model[index]));
+                let len = model.concat().len() - model[index].len() + run.len();
+                assert_eq!(runs.put(&mut slot, index, &run), len <= slot.len());
+                if len > slot.len() {
+                    let mut other = vec![0; len + random(200) as usize];
+                    runs = runs.moved(&slot, &mut other, index, &run);
+                    slot = other;
+                }
+                model[index] = run;
+                runs.recount(&slot);
+                assert_eq!(runs.len(), len);
+                assert!((0..RUNS).all(|index| runs.run(&slot, index) == model[index]));
             }
-            let len: usize = model.iter().map(Vec::len).sum();
-            assert!(runs.bytes() <= 2 * len + 1024, "memory is given back");
-            let (copy, again) = (runs.duplicate(), Runs::of(model.iter().map(Vec::as_slice)));
-            assert_eq!(copy.bytes(), runs.bytes());
-            assert!((0..RUNS).all(|index| copy.run(index) == again.run(index)));
         }
     }
 }
