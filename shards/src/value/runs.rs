@@ -166,7 +166,8 @@ impl Runs {
         }
     }
 
-    /// Moves the runs behind an empty one, up to `last`, so that the next begins `need` bytes later.
+    /// Moves the runs behind an empty one, up to `last`, so that the next begins `need` bytes
+    /// later.
     fn shift_right(&mut self, slot: &mut [u8], index: usize, last: usize, need: usize) {
         let mut shifts = [0; RUNS];
         let mut shift = need;

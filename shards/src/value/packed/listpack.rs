@@ -10,8 +10,8 @@ use crate::limits::PACKED_BYTES_MAX;
 pub struct Listpack([u8]);
 
 impl Listpack {
-    /// Bytes that are known to be a whole listpack as it is kept in memory: what is read from them is nonsense otherwise,
-    /// or a panic.
+    /// Bytes that are known to be a whole listpack as it is kept in memory: what is read from them
+    /// is nonsense otherwise, or a panic.
     #[inline]
     pub(crate) fn of_sound(bytes: &[u8]) -> &Self {
         debug_assert!(bytes.len() >= HEAD, "a listpack has a head");
