@@ -122,7 +122,7 @@ static RULES: &[Rule] = &[
         good: || files(&[("src/a.rs", "fn a() -> Result<(), Error> {}\n")]),
     },
     Rule {
-        says: "unsafe stands only in io and shards",
+        says: "unsafe stands only in io, lua and shards",
         check: words::unsafe_code,
         bad: || files(&[("src/a.rs", "fn a() { unsafe { b() } }\n")]),
         good: || files(&[("src/a.rs", "// unsafe\n"), ("io/src/b.rs", "unsafe { c() }\n")]),

@@ -14,6 +14,7 @@ const TOP: &[&str] = &[
     "bench",
     "deploy",
     "io",
+    "lua",
     "rdb",
     "scripts",
     "shards",
@@ -24,8 +25,9 @@ const TOP: &[&str] = &[
 const KERNEL: &[&str] = &["glommio", "glommio-ng", "io-uring", "libc", "nix"];
 /// Packages of the house that a manifest must not name: the arrows point one way.
 const NOT_NAMED: &[(&str, &[&str])] = &[
-    ("io/Cargo.toml", &["pinion", "pinion-shards", "pinion-bench"]),
-    ("rdb/Cargo.toml", &["pinion", "pinion-shards", "pinion-io", "pinion-bench"]),
+    ("io/Cargo.toml", &["pinion", "pinion-shards", "pinion-lua", "pinion-bench"]),
+    ("lua/Cargo.toml", &["pinion", "pinion-shards", "pinion-rdb", "pinion-bench"]),
+    ("rdb/Cargo.toml", &["pinion", "pinion-shards", "pinion-io", "pinion-lua", "pinion-bench"]),
     ("shards/Cargo.toml", &["pinion", "pinion-bench"]),
     ("Cargo.toml", &["pinion-bench"]),
 ];
@@ -47,7 +49,7 @@ pub(crate) fn rooms(tree: &Tree) -> Vec<Breach> {
                 let line = code[next].trim();
                 line.ends_with(';') && line.split(' ').any(|word| word == "mod")
             });
-            let house = file.path.starts_with("io/") || file.path.starts_with("shards/");
+            let house = ["io/", "lua/", "shards/"].iter().any(|top| file.path.starts_with(top));
             if !described || !is_module || !house {
                 breaches.push(file.breach(index + 1, "not a room"));
             }
