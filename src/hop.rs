@@ -259,8 +259,8 @@ impl Hops {
         }
         stats.batches_borrowed += 1;
         let late = loan.value().take_late();
-        // Only its owner writes long replies on.
-        way.must_wake |= loan.value().is_reading();
+        // Only its owner writes long replies on, and goes on with scripts.
+        way.must_wake |= loan.value().is_reading() || loan.value().has_slow_script();
         Some((parcel, late))
     }
 

@@ -19,6 +19,7 @@ pub mod memcached;
 pub mod pause;
 pub mod pipeline;
 mod process;
+pub mod scripts;
 pub mod server;
 pub mod session;
 pub mod slow;

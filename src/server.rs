@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::core::Quiet;
 use crate::ledger::Ledger;
 use crate::process::used_memory;
+use crate::scripts::Scripts;
 use crate::slow::Numbers;
 use crate::snapshot::Saves;
 use crate::snapshot::loading::Current;
@@ -69,6 +70,8 @@ pub struct Server {
     pub log_numbers: Numbers,
     /// The memory that the shards share.
     pub ledger: Arc<Ledger>,
+    /// The scripts that all shards know.
+    pub scripts: Arc<Scripts>,
     /// Bytes that each core's clients take.
     client_bytes: Box<[AtomicU64]>,
     next_client_id: AtomicU64,
@@ -89,8 +92,11 @@ impl Server {
         }
         let ledger = Arc::new(Ledger::new(cores));
         ledger.follow(&config.settings(), now);
+        let scripts = Arc::new(Scripts::new(cores, Arc::clone(&ledger)));
+        scripts.follow(config.settings().databases);
         Self {
             ledger,
+            scripts,
             acl: Acl::new(&config.settings().password),
             config,
             started: now,

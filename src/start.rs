@@ -188,9 +188,12 @@ const DESCRIPTORS_OTHER: u64 = 32;
 
 /// A shard for each core, which share the server's memory.
 fn make_shards(server: &Server, databases: u16, seed: u64) -> Vec<Shard> {
+    let route = server.config.settings().route(server.cores);
     let shard = |index| {
         let mut shard = Shard::new(index, server.cores, databases, seed);
+        shard.set_route(route.clone());
         shard.set_bank(Arc::clone(&server.ledger) as _);
+        shard.set_library(Arc::clone(&server.scripts) as _);
         shard
     };
     (0..server.cores).map(shard).collect()

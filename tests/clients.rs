@@ -77,6 +77,12 @@ fn rueidis() {
 
 #[test]
 #[ignore = "`cargo x clients` installs what it needs and runs it"]
+fn bullmq() {
+    run("bullmq.js");
+}
+
+#[test]
+#[ignore = "`cargo x clients` installs what it needs and runs it"]
 fn redis_py() {
     run("redis_py.py");
 }

@@ -12,8 +12,9 @@ use pinion_io::resp::{Protocol, Reply};
 use pinion_rdb::{Checksum, Error, Fault, Item, Parser, crc, write};
 use pinion_shards::commands::{Args, Plan, find};
 use pinion_shards::fold::{Fold, Parts, fold};
+use pinion_shards::route::Route;
 use pinion_shards::snapshot::{Encoder, Loaded, Loader, Purpose};
-use pinion_shards::{Call, Sender, Shard, Task, route};
+use pinion_shards::{Call, Sender, Shard, Task};
 
 const SHARDS: usize = 3;
 /// Bytes of a block in which files come.
@@ -31,7 +32,7 @@ fn load(file: &[u8]) -> Result<(Vec<Shard>, [usize; 3]), Error> {
                 Item::Version(version) => loader = Some(Loader::new(version.origin)),
                 Item::Database(number) => database = number as u16,
                 Item::Record(record) => {
-                    let owner = route::owner(record.key, SHARDS);
+                    let owner = Route::new(SHARDS).owner(record.key);
                     let loader = loader.as_mut().expect("the version stands first");
                     let loaded = loader.load(&mut shards[owner], database, &record, NOW);
                     let loaded = loaded.map_err(|fault| Error { at: record.at, fault })?;

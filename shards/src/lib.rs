@@ -32,6 +32,7 @@ mod reading;
 mod room;
 pub mod route;
 mod saving;
+pub mod scripts;
 mod shard;
 pub mod snapshot;
 mod table;

@@ -157,3 +157,8 @@ pub const SAVE_BYTES_PER_STEP: u64 = 16 * 1024;
 pub const SAVE_ELEMENTS_PER_STEP: usize = 1024;
 /// Elements as which a node of a stream counts in a step.
 pub const ENCODE_NODE_COST: usize = 64;
+
+/// Interpreters without work that a shard keeps.
+pub const INTERPRETERS_KEPT_MAX: usize = 4;
+/// Scripts that an interpreter keeps compiled.
+pub const SCRIPTS_COMPILED_MAX: usize = 1024;

@@ -3,12 +3,49 @@
 //! Source: the public Redis Cluster specification (CRC16-XMODEM, 16384 slots, `{tag}`).
 
 use crate::limits::{SHARDS_MAX, SLOT_COUNT};
+use std::sync::Arc;
 
 /// The owner of every slot.
 #[derive(Clone, Debug)]
 pub struct Route {
-    owners: Box<[u8; SLOT_COUNT as usize]>,
+    owners: Arc<[u8; SLOT_COUNT as usize]>,
     shards: usize,
+    /// What keys without a tag may begin with, to have it as their tag.
+    prefixes: Arc<[Prefix]>,
+}
+
+/// A pattern of the first bytes of keys that belong together, such as `bull:{queue}:`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Prefix {
+    /// The key begins with this.
+    head: Box<[u8]>,
+    /// After at least one byte more comes this, for the first time; none where the pattern is only
+    /// a head.
+    end: Option<Box<[u8]>>,
+}
+
+impl Prefix {
+    /// Reads a pattern: bytes as they are, and at most one name in braces, which stands for any
+    /// bytes up to what follows it. Nothing if it is none.
+    pub fn parse(pattern: &str) -> Option<Self> {
+        let Some((head, rest)) = pattern.split_once('{') else {
+            let head = (!pattern.is_empty()).then_some(pattern)?;
+            return Some(Self { head: head.as_bytes().into(), end: None });
+        };
+        let (_, end) = rest.split_once('}')?;
+        if end.is_empty() || end.contains(['{', '}']) {
+            return None;
+        }
+        Some(Self { head: head.as_bytes().into(), end: Some(end.as_bytes().into()) })
+    }
+
+    /// The bytes of `key` that fit.
+    fn of<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        let rest = key.strip_prefix(&*self.head)?;
+        let Some(end) = &self.end else { return Some(&key[..self.head.len()]) };
+        let name = memchr::memmem::find(rest, end).filter(|len| *len > 0)?;
+        Some(&key[..self.head.len() + name + end.len()])
+    }
 }
 
 const _: () = assert!(SHARDS_MAX - 1 <= u8::MAX as usize, "an owner is one byte");
@@ -19,13 +56,21 @@ impl Route {
     /// # Panics
     /// If `shards` is 0 or more than `SHARDS_MAX`.
     pub fn new(shards: usize) -> Self {
+        Self::with_prefixes(shards, Arc::default())
+    }
+
+    /// The same, where keys without a tag that begin with one of `prefixes` have that as their tag.
+    ///
+    /// # Panics
+    /// As `new`.
+    pub fn with_prefixes(shards: usize, prefixes: Arc<[Prefix]>) -> Self {
         assert!(shards > 0, "a server has a shard");
         assert!(shards <= SHARDS_MAX, "shards are bounded");
-        let mut owners = Box::new([0; SLOT_COUNT as usize]);
+        let mut owners = [0; SLOT_COUNT as usize];
         for (slot, owner) in owners.iter_mut().enumerate() {
             *owner = owner_of(slot, shards) as u8;
         }
-        Self { owners, shards }
+        Self { owners: Arc::new(owners), shards, prefixes }
     }
 
     /// How many shards there are.
@@ -40,13 +85,23 @@ impl Route {
         if self.shards == 1 {
             return 0;
         }
-        usize::from(self.owners[usize::from(slot(key))])
+        let slot = if self.prefixes.is_empty() { slot(key) } else { self.slot_by_prefix(key) };
+        usize::from(self.owners[usize::from(slot)])
     }
-}
 
-/// The shard that owns `key`, of `shards`.
-pub fn owner(key: &[u8], shards: usize) -> usize {
-    owner_of(usize::from(slot(key)), shards)
+    /// True if `key` says with which others it belongs: it has a tag, or begins as those do.
+    pub fn is_tied(&self, key: &[u8]) -> bool {
+        has_tag(key) || self.prefixes.iter().any(|prefix| prefix.of(key).is_some())
+    }
+
+    #[cold]
+    fn slot_by_prefix(&self, key: &[u8]) -> u16 {
+        if has_tag(key) {
+            return slot(key);
+        }
+        let prefix = self.prefixes.iter().find_map(|prefix| prefix.of(key));
+        crc16(prefix.unwrap_or(key)) % SLOT_COUNT
+    }
 }
 
 /// The slots lie in equal runs.

@@ -129,7 +129,7 @@ impl Shard {
     /// locked, and the command will find that.
     #[cold]
     pub(crate) fn save_before_call(&mut self, call: &Call<'_>) {
-        let Some(row) = call.task.row().filter(|row| row.flags.has(Flags::WRITE)) else { return };
+        let Some(row) = call.task.row().filter(|row| row.may_write()) else { return };
         for index in row.key_indexes(&call.args) {
             let bytes = call.args.at(index);
             let hash = self.hash(bytes);
@@ -151,6 +151,25 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// The same for what a script writes that may be no key of its own. A long value is saved at
+    /// once here, since a script cannot wait; false where another is being saved.
+    #[cold]
+    pub(crate) fn save_before_script(&mut self, db: u16, row: &Row, args: &Args<'_>) -> bool {
+        for index in row.key_indexes(args) {
+            let bytes = args.at(index);
+            let key = Key { db, hash: self.hash(bytes), bytes };
+            if self.keyspace.save_first(key) {
+                continue;
+            }
+            if !self.saves.longs.is_empty() {
+                return false;
+            }
+            let mut long = self.keyspace.begin_long(db);
+            while !self.keyspace.save_long(key, &mut long, SAVE_ELEMENTS_PER_STEP) {}
+        }
+        true
     }
 
     /// Locks a long value to be saved in steps, unless it is or somebody is in the way.

@@ -4,12 +4,12 @@ use crate::carried::Carried;
 use crate::channels::{self, Channels};
 use crate::commands::{Args, Flags, Row, Run, Try};
 use crate::error::Error;
-use crate::glob;
 use crate::keyspace::{Class, Key, Keyspace};
 use crate::reading::{self, Readings};
 use crate::room::Room;
-use crate::route::{self, Route};
+use crate::route::Route;
 use crate::saving::Saves;
+use crate::scripts::Scripts;
 use crate::snapshot::Loader;
 use crate::tracking::{Speaker, Tracking};
 use crate::transaction::{Coordinator, TransactionId, Turns, Watcher};
@@ -36,8 +36,8 @@ pub struct Scope<'a> {
     pub hash: u64,
     /// Which shard this is.
     pub shard: usize,
-    /// How many shards there are.
-    pub shards: usize,
+    /// Where every key is.
+    pub route: &'a Route,
     /// Who subscribes to what this shard owns.
     pub(crate) channels: &'a mut Channels,
     /// Values that came from other shards for this command, by the index of their words.
@@ -71,6 +71,7 @@ pub struct Shard {
     pub(crate) waits: Waits,
     pub(crate) readings: Readings,
     pub(crate) saves: Saves,
+    pub(crate) scripts: Scripts,
     pub(crate) loader: Option<Box<Loader>>,
     pub(crate) turns: Turns,
     pub(crate) channels: Channels,
@@ -85,7 +86,7 @@ pub struct Shard {
     /// Time stands still for keys: only commands that write remove what is due.
     paused: bool,
     index: usize,
-    shards: usize,
+    route: Route,
 }
 
 /// Nanoseconds since any fixed instant, by which a shard tells how long its commands take. It comes
@@ -101,6 +102,8 @@ pub enum Ran {
     Parked(Option<Millis>),
     /// It replies later, perhaps in pieces, under this number.
     Later(u64),
+    /// It did nothing: a script that needs more than this shard.
+    Strayed,
 }
 
 /// Figures of a shard, for INFO and metrics.
@@ -132,6 +135,8 @@ pub struct ShardStats {
     pub awaited_keys: u64,
     /// Those of them for which a command waits only as long as they are there.
     pub needed_keys: u64,
+    /// Bytes of its interpreters that run nothing.
+    pub script_bytes: u64,
     /// Keys that clients watch.
     pub watched_keys: u64,
     /// Keys that caching clients have read.
@@ -165,6 +170,7 @@ impl Shard {
             waits: Waits::default(),
             readings: Readings::default(),
             saves: Saves::default(),
+            scripts: Scripts::default(),
             loader: None,
             turns: Turns::default(),
             channels: Channels::default(),
@@ -177,8 +183,14 @@ impl Shard {
             meter: || 0,
             paused: false,
             index,
-            shards,
+            route: Route::new(shards),
         }
+    }
+
+    /// Has keys be where `route` says, of as many shards.
+    pub fn set_route(&mut self, route: Route) {
+        assert_eq!(route.shards(), self.route.shards(), "a server has its shards");
+        self.route = route;
     }
 
     /// Has keys that are due stay until `false`, as CLIENT PAUSE does.
@@ -201,6 +213,10 @@ impl Shard {
     /// Measures commands from now on.
     pub fn set_meter(&mut self, meter: Meter) {
         self.meter = meter;
+    }
+
+    pub(crate) fn meter(&self) -> Meter {
+        self.meter
     }
 
     /// What the meter shows.
@@ -337,6 +353,7 @@ impl Shard {
             Task::Load(origin) => self.load(now, origin, call, reply),
             Task::Retire(waiter, why) => self.retire(waiter, why),
             Task::Stay(waiter) => self.stay(waiter),
+            Task::Script(_) => return self.run_script(now, call, reply),
             Task::Release(id) => self.release(id, now),
             Task::Unwatch(watcher) => {
                 self.keyspace.unwatch(watcher, now);
@@ -370,7 +387,7 @@ impl Shard {
             db,
             hash,
             shard: self.index,
-            shards: self.shards,
+            route: &self.route,
             channels: &mut self.channels,
             incoming,
             outgoing: &mut self.outgoing,
@@ -384,7 +401,11 @@ impl Shard {
     }
 
     pub(crate) fn shards(&self) -> usize {
-        self.shards
+        self.route.shards()
+    }
+
+    pub(crate) fn route(&self) -> &Route {
+        &self.route
     }
 
     /// The values that the last command sends along with its reply.
@@ -453,6 +474,7 @@ impl Shard {
             freed,
             waiting: self.waits.len() as u64,
             awaited_keys: self.keyspace.awaited_keys() as u64,
+            script_bytes: self.scripts.bytes() as u64,
             watched_keys: self.keyspace.watched_keys() as u64,
             needed_keys: self.waits.needed_keys() as u64,
             tracked_keys: self.tracking.len().0 as u64,
@@ -474,28 +496,6 @@ impl Shard {
     /// Sets the bounds of the compact forms of values, as CONFIG SET does.
     pub fn set_encodings(&mut self, encodings: &Encodings) {
         self.rules.encodings = *encodings;
-    }
-
-    /// The channels of a kind with subscribers, those that fit `pattern` if there is one. Some are
-    /// known to every shard.
-    pub fn channels(&self, kind: channels::Kind, pattern: Option<&[u8]>) -> Vec<Box<[u8]>> {
-        let fits = |name: &&[u8]| pattern.is_none_or(|pattern| glob::is_match(pattern, name));
-        self.channels.names(kind).filter(fits).map(Box::from).collect()
-    }
-
-    /// How many subscribe to a name, as far as this shard knows: its owner knows all.
-    pub fn subscribers(&self, kind: channels::Kind, name: &[u8]) -> u64 {
-        self.channels.subscribers(kind, name)
-    }
-
-    /// Names of a kind with subscribers: all patterns and prefixes, and the channels that this
-    /// shard owns.
-    pub fn subscribed(&self, kind: channels::Kind) -> u64 {
-        let owned = |name: &&[u8]| match kind {
-            channels::Kind::Pattern | channels::Kind::Prefix => true,
-            _ => route::owner(name, self.shards) == self.index,
-        };
-        self.channels.names(kind).filter(owned).count() as u64
     }
 
     /// Sets which events are noted (`Keyspace::take_events`), as CONFIG SET does.
@@ -541,6 +541,7 @@ impl Task {
         match *self {
             Self::Run(row, _) | Self::Once(row, _) => Some(row),
             Self::Try(row, ..) | Self::Park(row, ..) | Self::Watch(row, _) => Some(row),
+            Self::Script(row) => Some(row),
             Self::Retire(..) | Self::Stay(_) | Self::Release(_) => None,
             Self::Unwatch(_) | Self::Listen(..) | Self::Remember(_) | Self::Load(_) => None,
         }
@@ -569,6 +570,8 @@ pub enum Task {
     Watch(&'static Row, Watcher),
     /// Has a client watch nothing any more.
     Unwatch(Watcher),
+    /// Runs a script whose keys are all on the shard.
+    Script(&'static Row),
     /// Counts a subscriber more on the sender's core to each of the words, or one less.
     Listen(channels::Kind, bool),
     /// Remembers who has read those of the words that are keys of this shard.

@@ -13,7 +13,6 @@
 use crate::channels::{Channels, Kind, News};
 use crate::commands::{Args, Flags, Row};
 use crate::limits::{TRACKED_DROP_MAX, TRACKED_FREE_MAX};
-use crate::route;
 use crate::shard::{Call, Shard};
 use std::collections::{BTreeMap, HashMap, VecDeque, hash_map, vec_deque};
 use std::mem;
@@ -271,8 +270,8 @@ impl Shard {
     /// Remembers who has read those of the words that are keys of this shard.
     #[cold]
     pub(crate) fn remember_own(&mut self, args: &Args<'_>, speaker: Speaker) {
-        let (index, shards) = (self.index(), self.shards());
-        let own = args.from(0).filter(|key| shards == 1 || route::owner(key, shards) == index);
+        let (index, route) = (self.index(), self.route().clone());
+        let own = args.from(0).filter(|key| route.owner(key) == index);
         self.remember_keys(own, speaker);
     }
 

@@ -246,6 +246,7 @@ fn flags(row: &Row) -> Vec<&'static str> {
         (Flags::MOVABLEKEYS, "movablekeys"),
         (Flags::NO_MULTI, "no_multi"),
         (Flags::ALLOW_BUSY, "allow_busy"),
+        (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
     ]
     .into_iter()
     .filter(|(flag, _)| row.flags.has(*flag))
@@ -273,6 +274,7 @@ pub(crate) fn categories(row: &Row) -> Vec<&'static str> {
         (of(Group::Geo), "@geo"),
         (of(Group::Stream), "@stream"),
         (of(Group::Transactions), "@transaction"),
+        (of(Group::Scripting), "@scripting"),
         (has(Flags::PUBSUB), "@pubsub"),
         (marked(ADMINISTRATION) || has(Flags::ADMIN), "@admin"),
         (has(Flags::FAST), "@fast"),

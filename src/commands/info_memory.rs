@@ -24,18 +24,19 @@ pub(super) fn memory(lines: &mut Lines, report: &Report<'_>) {
     lines.add("allocator_resident", memory.resident);
     lines.add("allocator_muzzy", 0);
     with_human(lines, "total_system_memory", system_memory());
-    // There are no scripts yet.
-    for name in ["used_memory_lua", "used_memory_vm_eval", "used_memory_scripts_eval"] {
-        lines.add(name, 0);
-    }
-    lines.add("used_memory_lua_human", Human(0));
-    for name in ["number_of_cached_scripts", "number_of_functions", "number_of_libraries"] {
-        lines.add(name, 0);
-    }
+    // Scripts and functions share their interpreters.
+    let machines = report.sum(|core| core.shard.script_bytes);
+    with_human(lines, "used_memory_lua", machines);
+    lines.add("used_memory_vm_eval", machines);
+    let scripts = report.at.server.scripts.figures();
+    lines.add("used_memory_scripts_eval", scripts.bytes);
+    lines.add("number_of_cached_scripts", scripts.count);
+    lines.add("number_of_functions", scripts.functions);
+    lines.add("number_of_libraries", scripts.libraries);
     lines.add("used_memory_vm_functions", 0);
-    with_human(lines, "used_memory_vm_total", 0);
-    lines.add("used_memory_functions", 0);
-    with_human(lines, "used_memory_scripts", 0);
+    with_human(lines, "used_memory_vm_total", machines);
+    lines.add("used_memory_functions", scripts.library_bytes);
+    with_human(lines, "used_memory_scripts", scripts.bytes + scripts.library_bytes);
     with_human(lines, "maxmemory", report.at.settings.memory_bytes_max);
     lines.add("maxmemory_policy", &report.at.settings.memory_policy);
     over(lines, ["allocator_frag_ratio", "allocator_frag_bytes"], memory.active, used);

@@ -30,7 +30,7 @@ pub(super) fn stats(lines: &mut Lines, report: &Report<'_>) {
     lines.add("expire_cycle_cpu_milliseconds", sum(|core| core.stats.expiry_ns) / 1_000_000);
     lines.add("evicted_keys", sum(|core| core.shard.evicted_keys));
     lines.add("evicted_clients", sum(|core| core.stats.clients_evicted));
-    lines.add("evicted_scripts", 0);
+    lines.add("evicted_scripts", report.at.server.scripts.figures().evicted);
     let (total, current) = report.at.server.ledger.exceeded_ms(report.at.now);
     lines.add("total_eviction_exceeded_time", total);
     lines.add("current_eviction_exceeded_time", current);

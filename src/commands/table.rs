@@ -1,8 +1,9 @@
 //! Finds the row of a request, here or among the shards' rows.
 
 use super::{
-    SessionRow, acl, client, cluster, command, config, connection, debug, info, latency, memory,
-    migrate, monitor, persistence, pubsub, replication, server, slowlog, transaction,
+    SessionRow, acl, client, cluster, command, config, connection, debug, functions, info, latency,
+    memory, migrate, monitor, persistence, pubsub, replication, scripting, server, slowlog,
+    transaction,
 };
 use pinion_io::resp::Reply;
 use pinion_shards::commands::{Args, Plan, Row};
@@ -27,6 +28,8 @@ static FAMILIES: &[&[SessionRow]] = &[
     memory::ROWS,
     migrate::ROWS,
     replication::ROWS,
+    scripting::ROWS,
+    functions::ROWS,
 ];
 
 /// Longest part of a client's words that an error quotes, in bytes (Redis: 128).

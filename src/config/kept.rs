@@ -84,7 +84,6 @@ pub(super) const TABLE: &[Flag] = &[
     fixed("bgsave-cpulist", Form::Text, "").earlier("bgsave_cpulist"),
     kept("bind-source-addr", Form::Text, ""),
     fixed("bio-cpulist", Form::Text, "").earlier("bio_cpulist"),
-    kept("busy-reply-threshold", Form::Count(0, I64_MAX), "5000").earlier("lua-time-limit"),
     kept("cluster-allow-pubsubshard-when-down", Form::Switch, "yes"),
     kept("cluster-allow-reads-when-down", Form::Switch, "no"),
     kept("cluster-allow-replica-migration", Form::Switch, "yes"),

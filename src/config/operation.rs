@@ -42,6 +42,14 @@ pub(super) const TABLE: &[Flag] = &[
     )
     .config("maxmemory-clients"),
     log_from(
+        "busy_reply_threshold",
+        Value::Count(|settings| &mut settings.busy_reply_ms, 0, I64_MAX),
+        "5000",
+        "Milliseconds after which a script makes others hear that the server is busy",
+    )
+    .config("busy-reply-threshold")
+    .earlier("lua-time-limit"),
+    log_from(
         "slowlog_log_slower_than",
         Value::Signed(|settings| &mut settings.command_logs[0].from, -1, i64::MAX),
         "10000",

@@ -8,6 +8,7 @@ use crate::slow::Kind;
 use pinion_shards::Shard;
 use pinion_shards::commands::Args;
 use pinion_shards::keyspace::{Choice, Class, Policy};
+use pinion_shards::route::{Prefix, Route};
 use pinion_shards::value::Encodings;
 use std::collections::BTreeMap;
 
@@ -110,6 +111,10 @@ pub struct Settings {
     pub tcp_backlog: u64,
     /// Seconds between keep-alive probes, 0 for none.
     pub tcp_keepalive: u64,
+    /// Patterns of the first bytes of keys that belong together.
+    pub colocate: Vec<String>,
+    /// Milliseconds after which those whom a script keeps waiting hear that it does.
+    pub busy_reply_ms: u64,
     /// Seconds until an idle client is closed, 0 for never.
     pub timeout: u64,
     /// Most clients at once.
@@ -238,6 +243,12 @@ impl Settings {
     #[inline]
     pub fn find(&self, args: &Args<'_>) -> Result<Found, FindError> {
         if self.renames.is_empty() { find(args) } else { self.renames.find(args) }
+    }
+
+    /// Where keys are, of so many shards.
+    pub fn route(&self, shards: usize) -> Route {
+        let prefixes = self.colocate.iter().filter_map(|pattern| Prefix::parse(pattern));
+        Route::with_prefixes(shards, prefixes.collect())
     }
 
     /// Has a shard follow them.

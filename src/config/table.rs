@@ -6,6 +6,7 @@ use super::{kept, memory, operation, snapshots, tls};
 use crate::commands::Renames;
 use pinion_shards::keyspace::Class;
 use pinion_shards::limits::{DATABASES_MAX, SHARDS_MAX, STRING_BYTES_MAX};
+use pinion_shards::route::Prefix;
 
 const MIB: u64 = 1 << 20;
 const U32_MAX: u64 = u32::MAX as u64;
@@ -184,6 +185,12 @@ const TABLE: &[Flag] = &[
     .config("client-output-buffer-limit")
     .live(),
     // The keyspace.
+    Flag::new(
+        "colocate",
+        Value::Parsed { set: set_colocate, show: |settings| settings.colocate.join(",") },
+        "",
+        "First bytes of keys that go to one core, such as bull:{queue}: for BullMQ; repeated",
+    ),
     Flag::new(
         "dbnum",
         Value::Count(|settings| &mut settings.databases, 1, DATABASES_MAX as u64),
@@ -401,6 +408,18 @@ fn set_port(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
 fn set_bind(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     let words = text.split([' ', ',']).filter(|word| !word.is_empty());
     settings.bind = words.map(str::to_owned).collect();
+    Ok(())
+}
+
+fn set_colocate(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    if text.is_empty() {
+        settings.colocate.clear();
+    }
+    for pattern in text.split(',').filter(|pattern| !pattern.is_empty()) {
+        Prefix::parse(pattern)
+            .ok_or("argument must be the first bytes of keys, with one {name} and what ends it")?;
+        settings.colocate.push(pattern.to_owned());
+    }
     Ok(())
 }
 

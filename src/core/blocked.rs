@@ -149,7 +149,7 @@ impl Work {
         match outcome.ran {
             Ran::Parked(until) => self.set_deadline(id, until),
             Ran::Later(number) => self.wait_for(shard, number, Ticket::Wait { id }),
-            Ran::Done => self.unblock(id, outcome),
+            Ran::Done | Ran::Strayed => self.unblock(id, outcome),
         }
     }
 

@@ -7,6 +7,7 @@ use super::Work;
 use super::inbox::Request;
 use super::jobs::{self, Place};
 use super::logins::denied_text;
+use super::scripts::Whose;
 use super::transact::{Client, is_flush, outcome};
 use crate::acl::Denied;
 use crate::commands::{Found, Outcome, SessionRow};
@@ -18,7 +19,7 @@ use pinion_io::ring::SocketId;
 use pinion_shards::Ran;
 use pinion_shards::batch::Outcome as Ended;
 use pinion_shards::channels::Change;
-use pinion_shards::commands::parse_int;
+use pinion_shards::commands::{Flags, Plan, Row, parse_int};
 use pinion_shards::transaction::{self, Asked, Finished, Replied, TransactionId};
 use slab::Slab;
 
@@ -40,6 +41,35 @@ pub(super) struct Exec {
     said: Vec<Said>,
     /// Where the transaction stands still, if it does.
     halted: Option<(TransactionId, usize)>,
+    /// The script that runs meanwhile, by its place in `Scripts`.
+    pub(super) script: Option<usize>,
+    /// What that has replied.
+    pub(super) script_reply: Option<Vec<u8>>,
+    /// It is about to begin, and may end at once.
+    pub(super) is_starting: bool,
+}
+
+impl Exec {
+    fn new(
+        (socket, sequence): (SocketId, u32),
+        (answers, protocol): (bool, Protocol),
+        queue: Vec<Queued>,
+        checked: usize,
+    ) -> Self {
+        Self {
+            socket,
+            sequence,
+            answers,
+            protocol,
+            queue,
+            checked,
+            said: Vec::new(),
+            halted: None,
+            script: None,
+            script_reply: None,
+            is_starting: false,
+        }
+    }
 }
 
 /// What came of a command.
@@ -105,6 +135,10 @@ impl Work {
             .enumerate()
             .map(|(index, queued)| match queued.found {
                 _ if queued.denied.is_some() => Asked::Home { halts: false },
+                Found::Shard(row) if matches!(row.plan, Plan::Script) => {
+                    // What it touches is not known before it has run.
+                    Asked::Script { keys: None, reads: row.flags.has(Flags::READONLY) }
+                }
                 Found::Shard(row) if index >= checked => {
                     Asked::Shard(row, db, queued.words.clone())
                 }
@@ -126,8 +160,7 @@ impl Work {
             .collect();
         let (socket, sequence) = (request.socket, place.sequence);
         let (answers, protocol) = (place.answers, place.protocol);
-        let (said, halted) = (Vec::new(), None);
-        let exec = Exec { socket, sequence, answers, protocol, queue, checked, said, halted };
+        let exec = Exec::new((socket, sequence), (answers, protocol), queue, checked);
         let exec = self.execs.insert(exec);
         let watcher = self.watcher(socket);
         let (client, speaker) = (Client::Exec(exec), place.speaker);
@@ -177,8 +210,11 @@ impl Work {
         for (index, queued) in queue.iter().enumerate().take(end).skip(from) {
             match queued.found {
                 Found::Shard(_) if queued.denied.is_some() => self.coordinator.skip(id, index),
-                Found::Shard(row) => self.stats.command_late(row),
-                Found::Session(_) => {}
+                // A script counts itself.
+                Found::Shard(row) if !matches!(row.plan, Plan::Script) => {
+                    self.stats.command_late(row);
+                }
+                Found::Shard(_) | Found::Session(_) => {}
             }
         }
         (self.execs[key].queue, self.execs[key].checked) = (queue, end);
@@ -201,7 +237,13 @@ impl Work {
     /// Runs a command, if it is of the session; nothing if its job is awaited.
     fn run_queued(&mut self, key: usize, socket: SocketId, queued: &Queued) -> Option<Said> {
         let nothing = Some(Said::Reply(Vec::new()));
-        let Found::Session(row) = queued.found else { return nothing };
+        let row = match queued.found {
+            Found::Session(row) => row,
+            Found::Shard(row) if matches!(row.plan, Plan::Script) => {
+                return self.run_queued_script(key, socket, (row, queued));
+            }
+            Found::Shard(_) => return nothing,
+        };
         if let Some(denied) = self.denied_now(socket, queued) {
             return Some(Said::Reply(self.refuse_queued(queued, denied)));
         }
@@ -227,6 +269,52 @@ impl Work {
             return Some(Said::Heard(said, mode != Some(ReplyMode::Off)));
         }
         Some(Said::Reply(said))
+    }
+
+    /// Runs a script; nothing if it goes on, and says later what came of it (`hear_script`).
+    fn run_queued_script(
+        &mut self,
+        key: usize,
+        socket: SocketId,
+        (row, queued): (&'static Row, &Queued),
+    ) -> Option<Said> {
+        if let Some(denied) = queued.denied {
+            return Some(Said::Reply(self.refuse_queued(queued, denied)));
+        }
+        self.stats.command_late(row);
+        let args = queued.words.args();
+        let script = match self.script_of(row, &args) {
+            Ok(script) => script,
+            Err(text) => {
+                let line = [b"-", &*text, b"\r\n"].concat();
+                self.stats.error(Some(row), &line, false);
+                return Some(Said::Reply(line));
+            }
+        };
+        let halted = self.execs[key].halted.expect("the transaction has halted");
+        let db = self.connection(socket).map_or(0, |connection| connection.session.db);
+        let whose = Whose::Exec { exec: key, socket };
+        let words = queued.words.clone();
+        let running = self.add_script(whose, (row, script), (words, db), true);
+        self.execs[key].script = Some(running);
+        self.execs[key].is_starting = true;
+        self.start_script(running, halted);
+        self.execs[key].is_starting = false;
+        self.execs[key].script_reply.take().map(Said::Reply)
+    }
+
+    /// Takes the reply of a script for which an EXEC stands still.
+    pub(super) fn hear_script(&mut self, key: usize, reply: Vec<u8>) {
+        self.execs[key].script = None;
+        if self.execs[key].is_starting {
+            self.execs[key].script_reply = Some(reply);
+            return;
+        }
+        if reply.first() == Some(&b'-') {
+            self.stats.error(None, &reply, false);
+        }
+        self.execs[key].said.push(Said::Reply(reply));
+        self.end_halt(key);
     }
 
     /// The error of a command that EXEC does not run, counted.

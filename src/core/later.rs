@@ -4,8 +4,9 @@
 use super::Work;
 use crate::connection::Stall;
 use crate::hop::{Parcel, Ticket};
+use pinion_io::ring::SocketId;
 use pinion_shards::batch::Outcome;
-use pinion_shards::{Late, LateCall, Ran};
+use pinion_shards::{Cost, Late, LateCall, Ran};
 use std::collections::HashMap;
 
 /// Replies that shards put off, by shard and the number they have there.
@@ -92,22 +93,36 @@ impl Work {
             return self.laters.early.entry((shard, number)).or_default().push(late);
         };
         debug_assert!(!matches!(late.ran, Ran::Later(_)), "what was put off is not put off again");
-        if let Ticket::Client { socket, sequence } = ticket {
+        if late.ran == Ran::Strayed {
+            let Late { ran, cost: Cost { row, words, took }, .. } = late;
+            let args = words.args();
+            self.deliver(ticket, Outcome { reply: &[], ran, row, args, took }, shard.into());
+            // It replies by the place that it has; what its client asks next need not wait longer.
+            if let Ticket::Client { socket, .. } = ticket {
+                self.end_later(socket);
+            }
+        } else if let Ticket::Client { socket, sequence } = ticket {
             let Late { ref reply, ran, ref cost, .. } = late;
             let (row, args, took) = (cost.row, cost.words.args(), cost.took);
             self.charge(row, socket, &Outcome { reply, ran, row, args, took });
             self.fill_piece(socket, sequence, late.reply, late.more);
-            if !late.more
-                && let Some(connection) = self.connection(socket)
-                && connection.stall == Stall::Later
-            {
-                connection.stall = Stall::None;
-                self.go_on(socket);
+            if !late.more {
+                self.end_later(socket);
             }
         } else {
             let Late { reply, ran, cost, .. } = late;
             let (row, args, took) = (cost.row, cost.words.args(), cost.took);
             self.deliver(ticket, Outcome { reply: &reply, ran, row, args, took }, shard.into());
+        }
+    }
+
+    /// Lets a client go on that stood still for a late reply.
+    fn end_later(&mut self, socket: SocketId) {
+        if let Some(connection) = self.connection(socket)
+            && connection.stall == Stall::Later
+        {
+            connection.stall = Stall::None;
+            self.go_on(socket);
         }
     }
 }

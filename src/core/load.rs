@@ -9,6 +9,7 @@ use super::{Core, Work};
 use crate::config::Settings;
 use crate::hop::Ticket;
 use crate::process::used_memory;
+use crate::scripts::Meet;
 use crate::snapshot::loading::{Loading, Part};
 use crate::snapshot::{Chunk, read_index};
 use pinion_io::disk::{Direct, Disk as _, Error, File as _};
@@ -236,7 +237,10 @@ impl Work {
                 }
                 Some(Item::Aux { name, value }) => load.loading.note(name, value),
                 Some(Item::Sizes { .. } | Item::ModuleAux(_)) => {}
-                Some(Item::Function(_)) => load.loading.count_function(),
+                Some(Item::Function(code)) => {
+                    let added = self.server.scripts.add_libraries(&[code], Meet::Replace);
+                    added.map_err(|text| String::from_utf8_lossy(&text).into_owned())?;
+                }
                 Some(Item::Record(record)) => {
                     *records += 1;
                     self.load_record(load, open.db, &record)?;
@@ -361,13 +365,6 @@ impl Core {
                 counts.empty,
                 Duration::from_millis(self.work.now.saturating_sub(loading.began))
             );
-            let functions = loading.functions();
-            if functions > 0 {
-                tracing::warn!(
-                    "{functions} libraries of functions were left out, and the next snapshot is \
-                     without them: there are no functions yet"
-                );
-            }
             if let Some(warning) = too_large(&loading, &self.work.settings) {
                 tracing::warn!("{warning}");
             }

@@ -92,7 +92,7 @@ impl Work {
         self.log_refusal(socket, "toplevel", (Reason::Auth, protocol.as_bytes()));
     }
 
-    fn log_denied(
+    pub(super) fn log_denied(
         &mut self,
         socket: SocketId,
         context: &'static str,

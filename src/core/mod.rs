@@ -35,6 +35,7 @@ mod pause;
 mod populate;
 mod reload;
 mod run;
+mod scripts;
 mod snapshot;
 mod stop;
 mod tls;
@@ -69,6 +70,7 @@ use pinion_shards::transaction::Coordinator;
 use pinion_shards::{Millis, Sender, Shard};
 use populate::Populating;
 use reload::Reload;
+use scripts::{Scripts, SlowScripts};
 use snapshot::{Home, Share};
 use std::collections::VecDeque;
 use std::io;
@@ -139,6 +141,8 @@ struct Work {
     hops: Hops,
     coordinator: Coordinator<Client>,
     execs: Execs,
+    scripts: Scripts,
+    slow_scripts: SlowScripts,
     blocked: Blocked,
     paused: Paused,
     laters: Laters,
@@ -285,7 +289,8 @@ impl Core {
         busy |= self.finish_jobs();
         busy |= self.work.end_waits();
         busy |= self.work.end_pause();
-        let reading = self.work.read_on() | self.go_on_with_files(busy);
+        let scripting = self.work.step_scripts();
+        let reading = self.work.read_on() | self.go_on_with_files(busy) | scripting;
         busy |= self.resume();
         let congested =
             self.work.hops.is_congested() || self.work.is_save_behind() || self.work.is_quiet;
@@ -397,7 +402,7 @@ impl Work {
         server: Arc<Server>,
     ) -> Self {
         let (settings_version, settings) = (server.config.version(), server.config.settings());
-        let route = Route::new(hops.cores());
+        let route = settings.route(hops.cores());
         let coordinator = owner.value().coordinator(route.clone());
         let strained_bytes = flush::strained_bytes(&settings);
         Self {
@@ -411,6 +416,8 @@ impl Work {
             owner,
             coordinator,
             execs: Execs::new(),
+            scripts: Scripts::new(),
+            slow_scripts: SlowScripts::default(),
             blocked: Blocked::default(),
             paused: Paused::default(),
             laters: Laters::default(),

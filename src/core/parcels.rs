@@ -100,6 +100,10 @@ impl super::Work {
             return self.wait_for(shard, number, ticket);
         }
         match ticket {
+            Ticket::Client { socket, sequence } if outcome.ran == Ran::Strayed => {
+                let row = outcome.row.expect("a script has a row");
+                self.restart_script(socket, sequence, row, &outcome.args);
+            }
             Ticket::Client { socket, sequence } => self.fill_ended(socket, sequence, &outcome),
             Ticket::Wait { id } => self.deliver_tried(id, &outcome, shard),
             Ticket::Subscription { id } => self.join_answered(id),

@@ -103,6 +103,14 @@ impl Work {
             Ok(found) if self.is_loading && !found.row().flags.has(Flags::LOADING) => {
                 self.refuse_loading(request, found.row())
             }
+            Ok(found) if self.keeps_waiting(request, found).is_some() => {
+                let text = self.keeps_waiting(request, found).unwrap_or_default();
+                if let Some(connection) = self.connection(request.socket) {
+                    connection.session.spoil_queue();
+                }
+                self.fail(request, found.row(), Error::Text(text));
+                true
+            }
             Ok(found) if self.paused.pause.until().is_some() && self.postpones(request, found) => {
                 false
             }
@@ -206,6 +214,7 @@ impl Work {
             Plan::Wait(..) if !alone => return self.run_spread_wait(request, args, row),
             Plan::Watch => return self.run_watch(request, args, row),
             Plan::Every { .. } => return self.run_spread(request, args, row),
+            Plan::Script => return self.run_script(request, args, row),
             _ if !alone => return self.run_spread(request, args, row),
             Plan::Move(_) if self.route.shards() > 1 && row.asks_all(args) => {
                 return self.run_spread(request, args, row);

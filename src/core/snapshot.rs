@@ -14,6 +14,7 @@ use super::transact::Client;
 use super::{Core, Work};
 use crate::hop::Parcel;
 use crate::process::used_memory;
+use crate::scripts::Functions;
 use crate::server::REDIS_VERSION;
 use crate::snapshot::save::Save;
 use crate::snapshot::{Finished, Head, Order, Snapshot, Writer};
@@ -22,6 +23,7 @@ use pinion_io::disk::{Direct, Error};
 use pinion_io::resp::Protocol;
 use pinion_io::ring::SocketId;
 use pinion_io::runtime::{self, Background};
+use pinion_rdb::write as rdb;
 use pinion_shards::commands::Words;
 use pinion_shards::snapshot::{Piece, Saved};
 use pinion_shards::transaction::{self, Asked};
@@ -101,6 +103,8 @@ pub(super) struct Home {
     stage: Stage,
     asker: Option<Asker>,
     began: Duration,
+    /// The libraries of functions, as they were at the cut.
+    libraries: Vec<Arc<Functions>>,
 }
 
 #[derive(Debug)]
@@ -134,7 +138,8 @@ impl Core {
             let created = Snapshot::begin(Direct, order).await;
             *left.borrow_mut() = Some(News::Created(created));
         });
-        self.home = Some(Home { news, stage: Stage::Creating, asker, began });
+        let libraries = Vec::new();
+        self.home = Some(Home { news, stage: Stage::Creating, asker, began, libraries });
     }
 
     /// Begins a save if one is due; on the core that looks after that.
@@ -232,6 +237,7 @@ impl Core {
             (Stage::Ready(writer), _) => self.begin_cut(writer),
             (Stage::Cutting(writer), _) => match self.work.is_cut.take() {
                 Some(true) => {
+                    home.libraries = self.work.server.scripts.libraries();
                     let snapshot = Arc::clone(writer.snapshot());
                     let cores = self.work.hops.cores();
                     let save = Arc::new(Save::new(snapshot, (self.work.index, cores)));
@@ -246,7 +252,8 @@ impl Core {
             (Stage::Writing(writer, save), _) => match save.saved() {
                 Some(saved) => {
                     self.work.server.writing.end();
-                    self.finish_save(&home.news, writer, saved);
+                    let libraries = std::mem::take(&mut home.libraries);
+                    self.finish_save(&home.news, writer, (saved, libraries));
                     Stage::Finishing(saved)
                 }
                 None => Stage::Writing(writer, save),
@@ -265,8 +272,13 @@ impl Core {
         if self.work.cut() { Stage::Cutting(writer) } else { Stage::Ready(writer) }
     }
 
-    fn finish_save(&self, news: &Rc<RefCell<Option<News>>>, writer: Writer<Direct>, saved: Saved) {
-        let (left, now) = (Rc::clone(news), self.work.now);
+    fn finish_save(
+        &self,
+        news: &Rc<RefCell<Option<News>>>,
+        writer: Writer<Direct>,
+        (saved, libraries): (Saved, Vec<Arc<Functions>>),
+    ) {
+        let (left, now, shard) = (Rc::clone(news), self.work.now, self.work.index);
         let head = Head {
             version: saved.version,
             created: now,
@@ -281,11 +293,33 @@ impl Core {
                     writer.give_up().await;
                     Err(error)
                 }
-                None => writer.finish(head).await,
+                None => match write_libraries(&writer, shard, &libraries).await {
+                    Ok(()) => writer.finish(head).await,
+                    Err(error) => {
+                        writer.give_up().await;
+                        Err(error)
+                    }
+                },
             };
             *left.borrow_mut() = Some(News::Finished(finished));
         });
     }
+}
+
+/// Writes the libraries of functions, in a chunk of their own.
+async fn write_libraries(
+    writer: &Writer<Direct>,
+    shard: usize,
+    libraries: &[Arc<Functions>],
+) -> Result<(), Error> {
+    if libraries.is_empty() {
+        return Ok(());
+    }
+    let (mut bytes, mut texts) = (Vec::new(), rdb::Texts::plain());
+    for library in libraries {
+        rdb::function(&mut bytes, &mut texts, &library.source);
+    }
+    writer.write_chunk(&mut bytes, shard).await
 }
 
 /// Says, once, that snapshots go through the kernel's cache.

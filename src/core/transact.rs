@@ -27,6 +27,8 @@ pub(super) enum Client {
     Migration(usize),
     /// An EXEC, by its place in `Execs`.
     Exec(usize),
+    /// A script that runs here, by its place in `Scripts`.
+    Script(usize),
     /// A command that may wait, by the number of its wait.
     Wait(u64),
     /// WATCH: a client's command, the place of its reply, and its number as a watcher.
@@ -276,7 +278,16 @@ impl Work {
             (Client::Exec(exec), Finished::Halted(id, index)) => {
                 self.run_halted(exec, (id, index));
             }
+            (Client::Exec(exec), Finished::Called(_, replied)) => {
+                let key = self.execs[exec].script.expect("a script of it has called");
+                self.take_called(key, replied);
+            }
             (Client::Exec(exec), finished) => self.finish_exec(exec, finished),
+            (Client::Script(key), Finished::Halted(id, index)) => {
+                self.start_script(key, (id, index));
+            }
+            (Client::Script(key), Finished::Called(_, replied)) => self.take_called(key, replied),
+            (Client::Script(key), _) => self.finish_script(key),
             (Client::Watch { socket, sequence, watcher }, Finished::Replied(mut replies)) => {
                 let replied = replies.pop().expect("it was one command");
                 self.fill_ended(socket, sequence, &outcome(&replied));

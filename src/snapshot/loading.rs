@@ -52,7 +52,6 @@ pub struct Loading {
     left: AtomicUsize,
     has_failed: AtomicBool,
     failure: Mutex<Option<String>>,
-    functions: AtomicU64,
     evicted: AtomicU64,
     notes: Mutex<Vec<(String, String)>>,
 }
@@ -81,7 +80,6 @@ impl Loading {
             left: AtomicUsize::new(cores),
             has_failed: AtomicBool::new(false),
             failure: Mutex::default(),
-            functions: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             notes: Mutex::default(),
         }
@@ -180,16 +178,6 @@ impl Loading {
     /// What the file says about itself.
     pub fn notes(&self) -> Vec<(String, String)> {
         lock(&self.notes).clone()
-    }
-
-    /// Counts a library of functions, which is left out.
-    pub fn count_function(&self) {
-        self.functions.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Libraries of functions that were left out.
-    pub fn functions(&self) -> u64 {
-        self.functions.load(Ordering::Relaxed)
     }
 
     /// Keys that shards had to evict before they came to the end of their shares.

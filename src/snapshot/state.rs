@@ -18,6 +18,8 @@ pub struct Saves {
     status: Mutex<Status>,
     /// Changes of keys on each core since the start.
     changes: Box<[AtomicU64]>,
+    /// Changes that are none of keys.
+    others: AtomicU64,
     /// Keys that the snapshot under way has written.
     keys_saved: AtomicU64,
 }
@@ -90,6 +92,7 @@ impl Saves {
             has_failed: AtomicBool::new(false),
             status: Mutex::new(Status { last: now, last_try: now, ..Status::default() }),
             changes: (0..cores).map(|_| AtomicU64::new(0)).collect(),
+            others: AtomicU64::new(0),
             keys_saved: AtomicU64::new(0),
         }
     }
@@ -116,7 +119,13 @@ impl Saves {
 
     /// Changes of all cores, as they were last noted.
     pub fn changes(&self) -> u64 {
-        self.changes.iter().map(|changes| changes.load(Ordering::Relaxed)).sum()
+        let keys: u64 = self.changes.iter().map(|changes| changes.load(Ordering::Relaxed)).sum();
+        keys + self.others.load(Ordering::Relaxed)
+    }
+
+    /// Counts a change that is none of keys.
+    pub fn note_change(&self) {
+        self.others.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Begins one, unless one is under way; false if so. Who begins it, ends it with `succeed` or

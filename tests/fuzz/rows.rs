@@ -142,7 +142,7 @@ pub(super) fn targets() -> Vec<Target> {
             Plan::Move(plan) => Task::Run(row, plan.put),
             Plan::Wait(try_run, _) => Task::Try(row, try_run, Waiter { home: 0, id: 0 }),
             Plan::Watch => Task::Watch(row, 1),
-            Plan::Container(_) | Plan::Session => return None,
+            Plan::Script | Plan::Container(_) | Plan::Session => return None,
         };
         Some(Target { row, task })
     };

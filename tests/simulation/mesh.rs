@@ -332,6 +332,7 @@ impl Mesh {
                     wait.until = until;
                 }
             }
+            (Ran::Strayed, _) => unreachable!("no script is sent to a shard"),
             (Ran::Done, Some(ticket)) => self.hear(at, ticket, Heard::Said(reply)),
             (_, None) => {}
         }
@@ -511,6 +512,7 @@ impl Mesh {
                         wait.until = until;
                     }
                 }
+                Finished::Called(..) => unreachable!("nothing is called"),
                 Finished::Halted(id, index) => self.cores[at].halted.push((id, index)),
                 Finished::Refused => self.hear(at, ticket, Heard::Refused),
                 Finished::Replied(mut replies) if replies.len() == 1 => {

@@ -23,6 +23,8 @@ mod events;
 mod home;
 mod owner;
 
+use crate::glob;
+use crate::shard::Shard;
 pub use home::{Change, Effect, Subscriptions};
 pub(crate) use owner::Channels;
 pub use owner::{Inbound, Message, News};
@@ -54,5 +56,29 @@ impl Kind {
             Self::Channel => name.starts_with(EVENTS_PREFIX),
             Self::Sharded => false,
         }
+    }
+}
+
+impl Shard {
+    /// The channels of a kind with subscribers, those that fit `pattern` if there is one. Some are
+    /// known to every shard.
+    pub fn channels(&self, kind: Kind, pattern: Option<&[u8]>) -> Vec<Box<[u8]>> {
+        let fits = |name: &&[u8]| pattern.is_none_or(|pattern| glob::is_match(pattern, name));
+        self.channels.names(kind).filter(fits).map(Box::from).collect()
+    }
+
+    /// How many subscribe to a name, as far as this shard knows: its owner knows all.
+    pub fn subscribers(&self, kind: Kind, name: &[u8]) -> u64 {
+        self.channels.subscribers(kind, name)
+    }
+
+    /// Names of a kind with subscribers: all patterns and prefixes, and the channels that this
+    /// shard owns.
+    pub fn subscribed(&self, kind: Kind) -> u64 {
+        let owned = |name: &&[u8]| match kind {
+            Kind::Pattern | Kind::Prefix => true,
+            _ => self.route().owner(name) == self.index(),
+        };
+        self.channels.names(kind).filter(owned).count() as u64
     }
 }

@@ -16,6 +16,7 @@ pub mod memcached;
 mod pubsub;
 mod row;
 mod scanning;
+mod scripting;
 mod sets;
 mod sort;
 mod streams;
@@ -38,6 +39,7 @@ pub use words::Words;
 /// The families, each a table of rows.
 static FAMILIES: &[&[Row]] = &[
     pubsub::ROWS,
+    scripting::ROWS,
     keys::presence::ROWS,
     keys::moving::ROWS,
     keys::whole::ROWS,

@@ -98,6 +98,8 @@ pub enum Plan {
     Channel(Run),
     /// On the one shard that the cursor in argument 1 names (`keyspace::Cursor`).
     Scan(Run),
+    /// A script, on the owner of its keys where that is enough (`scripts`).
+    Script,
     /// A family of subcommands, found by the second word.
     Container(&'static [Row]),
     /// Not on a shard at all: the server runs it, in the session.
@@ -172,6 +174,8 @@ pub enum Group {
     Transactions,
     /// Channels.
     PubSub,
+    /// Scripts and functions.
+    Scripting,
 }
 
 /// A set of command flags, under Redis's names.
@@ -197,6 +201,7 @@ impl Group {
             Self::Cluster => "cluster",
             Self::PubSub => "pubsub",
             Self::Transactions => "transactions",
+            Self::Scripting => "scripting",
         }
     }
 }
@@ -246,6 +251,8 @@ impl Flags {
     pub const MOVABLEKEYS: Self = Self(1 << 14);
     /// Not inside MULTI.
     pub const NO_MULTI: Self = Self(1 << 15);
+    /// It may be asked without a key, though it has a place for some.
+    pub const NO_MANDATORY_KEYS: Self = Self(1 << 16);
 
     /// Both sets together.
     #[must_use]
@@ -313,6 +320,13 @@ impl Row {
     #[inline]
     pub fn is_cheap(&self) -> bool {
         self.flags.has(Flags::FAST) || self.name == "set"
+    }
+
+    /// True if it may change a key, or call what does.
+    #[inline]
+    pub fn may_write(&self) -> bool {
+        let runs = matches!(self.plan, Plan::Script) && !self.flags.has(Flags::READONLY);
+        runs || self.flags.has(Flags::WRITE)
     }
 
     /// The row of a subcommand of this container, by its second word in any case.

@@ -13,6 +13,7 @@ use crate::commands::{
 use crate::error::Error;
 use crate::keyspace::Class;
 use crate::route;
+
 use crate::shard::Scope;
 use crate::value::{Hash, Kind as _, List, Side, Value};
 use pinion_io::resp::Reply;
@@ -112,7 +113,7 @@ impl<'a> Pattern<'a> {
         let (rules, now) = (scope.rules, scope.now);
         self.key(element, name);
         let text = if scope.told(0).is_some() {
-            let owner = route::owner(name, scope.shards);
+            let owner = scope.route.owner(name);
             self.told_name(element, name);
             match scope.told(owner) {
                 Some(Value::Hash(told)) => told.find(rules, now, name),
@@ -249,7 +250,7 @@ fn tell(scope: &mut Scope<'_>, args: &Args<'_>, _: &mut Reply<'_>) -> Result<(),
         for pattern in options.patterns() {
             for element in (0..elements.len()).map(|index| elements.at(index)) {
                 pattern.key(element, &mut name);
-                if route::owner(&name, scope.shards) != scope.shard {
+                if scope.route.owner(&name) != scope.shard {
                     continue;
                 }
                 found.clear();

@@ -105,9 +105,7 @@ impl Encoder {
     pub fn dump(&mut self, value: Value<'_>) -> Vec<u8> {
         let mut out = vec![self.kind(value)];
         self.object(value, &mut out);
-        out.extend_from_slice(&(kind::VERSION_REDIS_8 as u16).to_le_bytes());
-        let sum = pinion_rdb::crc::crc(&out);
-        out.extend_from_slice(&sum.to_le_bytes());
+        super::seal(&mut out);
         out
     }
 

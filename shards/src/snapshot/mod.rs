@@ -27,22 +27,36 @@ pub use decode::{Decoded, Decoder};
 pub use encode::{Encoder, Purpose, Rest};
 pub use load::{Head, Loaded, Loader};
 
-use pinion_rdb::{Origin, Version, crc};
+use pinion_rdb::{Origin, Version, crc, kind};
 
 /// Bytes of the checksum at the end of a payload of DUMP.
 const SUM_BYTES: usize = 8;
 
-/// The type and the object of a payload that DUMP made; none if its checksum is not right, or if
-/// its version is not known.
-pub fn opened(payload: &[u8]) -> Option<((Origin, u8), &[u8])> {
+/// Ends what a DUMP replies: the version of the format, and the checksum of all before.
+pub fn seal(payload: &mut Vec<u8>) {
+    payload.extend_from_slice(&(kind::VERSION_REDIS_8 as u16).to_le_bytes());
+    let sum = crc::crc(payload);
+    payload.extend_from_slice(&sum.to_le_bytes());
+}
+
+/// What such a payload holds, and who has made it; none if its checksum is not right, or if its
+/// version is not known.
+pub fn unsealed(payload: &[u8]) -> Option<(Origin, &[u8])> {
     let (summed, sum) = payload.split_last_chunk::<SUM_BYTES>()?;
     if u64::from_le_bytes(*sum) != crc::crc(summed) {
         return None;
     }
-    let (value, version) = summed.split_last_chunk()?;
+    let (held, version) = summed.split_last_chunk()?;
     let version = Version::of_number(u32::from(u16::from_le_bytes(*version))).ok()?;
+    Some((version.origin, held))
+}
+
+/// The type and the object of a payload that DUMP made; none if its checksum is not right, or if
+/// its version is not known.
+pub fn opened(payload: &[u8]) -> Option<((Origin, u8), &[u8])> {
+    let (origin, value) = unsealed(payload)?;
     let (&kind, object) = value.split_first()?;
-    Some(((version.origin, kind), object))
+    Some(((origin, kind), object))
 }
 
 #[cfg(test)]

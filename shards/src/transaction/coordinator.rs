@@ -62,6 +62,8 @@ pub enum Finished {
     /// It stands still, with its locks, until home has run what is its own up to and with the
     /// command of this index, and says so (`go_on_after`).
     Halted(TransactionId, usize),
+    /// What was called for it while it stood still (`call`) has replied; it still stands.
+    Called(TransactionId, Replied),
 }
 
 /// A command of a transaction.
@@ -74,6 +76,13 @@ pub enum Asked {
         /// It runs in its turn: not before what comes ahead of it has, nor after what comes
         /// behind.
         halts: bool,
+    },
+    /// A script, which home runs in its turn: it halts, and calls what it needs.
+    Script {
+        /// The keys that it has to itself until the end; none: all there are.
+        keys: Option<Words>,
+        /// It writes nothing.
+        reads: bool,
     },
 }
 
@@ -110,6 +119,8 @@ struct Transaction<C> {
     id: TransactionId,
     program: Program,
     stage: u32,
+    /// While something is called for it: its own program, and where that stands.
+    caller: Option<(Box<Program>, u32)>,
     /// Answers that this stage waits for.
     left: usize,
     refused: bool,
@@ -150,6 +161,9 @@ impl<C: Copy> Coordinator<C> {
             match asked {
                 Asked::Shard(row, db, words) => program.add(row, db, words, &self.ground, None),
                 Asked::Home { halts } => program.add_home(halts),
+                Asked::Script { keys, reads } => {
+                    program.add_script(keys.as_ref(), reads, &self.ground);
+                }
             }
         }
         self.start(request.client, program, None, tickets);
@@ -175,8 +189,8 @@ impl<C: Copy> Coordinator<C> {
         let number = self.count << 32 | entry.key() as u64;
         let id = TransactionId { home: self.ground.home, number };
         let key = entry.key();
-        let (stage, left, refused) = (0, 0, false);
-        entry.insert(Transaction { client, id, program, stage, left, refused, wait });
+        let (stage, caller, left, refused) = (0, None, 0, false);
+        entry.insert(Transaction { client, id, program, stage, caller, left, refused, wait });
         self.send_first(key);
         self.go_on(key);
     }
@@ -216,7 +230,10 @@ impl<C: Copy> Coordinator<C> {
         while self.table[key].left == 0 {
             let transaction = &mut self.table[key];
             if transaction.refused || transaction.program.is_last(transaction.stage) {
-                return self.finish(key);
+                return match transaction.caller {
+                    Some(_) => self.end_call(key),
+                    None => self.finish(key),
+                };
             }
             transaction.stage += 1;
             if self.halts(key) {
@@ -249,6 +266,39 @@ impl<C: Copy> Coordinator<C> {
         self.send_stage(key);
         self.go_on(key);
         self.retry(tickets);
+    }
+
+    /// Runs a command for a transaction that has halted, on keys that it holds, which are of one of
+    /// its owners each. Its reply comes as `Finished::Called`.
+    pub fn call(
+        &mut self,
+        id: TransactionId,
+        (row, db, words): (&'static Row, u16, Words),
+        protocol: Protocol,
+    ) {
+        let key = id.key();
+        let transaction = &mut self.table[key];
+        assert!(transaction.id == id && transaction.caller.is_none(), "it has halted");
+        let mut called = transaction.program.for_call(protocol);
+        called.add(row, db, words, &self.ground, None);
+        called.arrange();
+        let program = std::mem::replace(&mut transaction.program, called);
+        transaction.caller = Some((Box::new(program), transaction.stage));
+        transaction.stage = 0;
+        self.send_stage(key);
+        self.go_on(key);
+    }
+
+    /// Goes back to what has called, and says what came of it.
+    fn end_call(&mut self, key: usize) {
+        let transaction = &mut self.table[key];
+        let (program, stage) = transaction.caller.take().expect("something was called");
+        let mut called = std::mem::replace(&mut transaction.program, *program);
+        transaction.stage = stage;
+        let (client, id) = (transaction.client, transaction.id);
+        let mut command = called.commands.pop().expect("one command was called");
+        command.finish(self.random.bits());
+        self.finished.push_back((client, Finished::Called(id, command.into_replied())));
     }
 
     /// Takes what a command of a transaction that has halted has replied.

@@ -153,11 +153,20 @@ impl Locks {
     /// True if a unit that has begun holds something of this in its way.
     pub(crate) fn holds(&self, hash: u64, mode: Mode) -> bool {
         let whole = self.whole.iter().any(|whole| whole.begun && whole.mode.bars(mode));
-        whole
-            || self.queues.get(&hash).is_some_and(|queue| {
-                let mut held = queue.iter().take_while(|claim| claim.granted);
-                held.any(|claim| claim.mode.bars(mode) && self.units[&claim.id].begun)
-            })
+        whole || self.holds_key(hash, mode)
+    }
+
+    /// The same of all units but one that has seized all keys.
+    pub(crate) fn others_hold(&self, own: UnitId, hash: u64, mode: Mode) -> bool {
+        let others = self.whole.iter().filter(|whole| whole.id != own);
+        { others }.any(|whole| whole.begun && whole.mode.bars(mode)) || self.holds_key(hash, mode)
+    }
+
+    fn holds_key(&self, hash: u64, mode: Mode) -> bool {
+        self.queues.get(&hash).is_some_and(|queue| {
+            let mut held = queue.iter().take_while(|claim| claim.granted);
+            held.any(|claim| claim.mode.bars(mode) && self.units[&claim.id].begun)
+        })
     }
 
     fn is_barred_by_whole(&self, mode: Mode) -> bool {
@@ -180,6 +189,16 @@ impl Locks {
         } else {
             self.admit(id, wanted);
         }
+        id
+    }
+
+    /// Adds a unit that has all keys at once, beside those that have begun: who runs holds them as
+    /// it is. Nobody else begins before it leaves.
+    pub(crate) fn seize(&mut self) -> UnitId {
+        self.count += 1;
+        self.present += 1;
+        let id = self.count;
+        self.whole.insert(0, Whole { id, mode: Mode::Exclusive, granted: true, begun: true });
         id
     }
 

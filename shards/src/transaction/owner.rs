@@ -98,7 +98,7 @@ fn is_early(early: &[Early], home: u16, wanted: &Wanted) -> bool {
 impl Shard {
     /// What a command locks: its keys, or all where it names none.
     fn wanted(&self, row: &Row, args: &Args<'_>) -> Wanted {
-        let mode = Mode::of(row.flags.has(Flags::WRITE));
+        let mode = Mode::of(row.may_write());
         let indexes = row.key_indexes(args);
         let keys: Vec<_> = indexes.map(|index| (self.hash(args.at(index)), mode)).collect();
         if keys.is_empty() { Wanted::All(mode) } else { Wanted::Keys(keys) }
@@ -109,6 +109,13 @@ impl Shard {
         let mode = Mode::of(row.flags.has(Flags::WRITE));
         let mut indexes = row.key_indexes(args);
         indexes.any(|index| self.turns.locks.holds(self.hash(args.at(index)), mode))
+    }
+
+    /// The same for a unit that has seized all keys: whether another holds them.
+    pub(crate) fn are_held_by_others(&self, own: UnitId, row: &Row, args: &Args<'_>) -> bool {
+        let (mode, locks) = (Mode::of(row.may_write()), &self.turns.locks);
+        let mut indexes = row.key_indexes(args);
+        indexes.any(|index| locks.others_hold(own, self.hash(args.at(index)), mode))
     }
 
     /// Has a client watch keys: they are the words after the command's name.
@@ -244,6 +251,13 @@ impl Shard {
                 speaker: part.speaker,
                 args: part.args(index),
             };
+            if self.keyspace.is_saving()
+                && let Some(row) = piece.task.row().filter(|row| row.flags.has(Flags::WRITE))
+            {
+                // What a script calls under the locks of all may be anything.
+                let saved = self.save_before_script(piece.db, row, &call.args);
+                debug_assert!(saved, "what is being saved is locked");
+            }
             let mut reply = Reply::new(&mut replies, piece.protocol);
             let began = self.instant();
             let ran = self.run_one(now, &call, &mut incoming, &mut reply);
@@ -299,10 +313,13 @@ impl Shard {
             _ => self.run_one(now, &call, &mut Vec::new(), &mut out),
         };
         self.readings.end_loan();
-        let later = matches!(ran, Ran::Later(_));
+        let mut reads_on = false;
         if let Ran::Later(number) = ran {
-            // Home hears of its pieces under the number that it knows.
-            self.readings.rename(number, held.number);
+            // Home hears of it under the number that it knows.
+            if !self.rename_script(number, held.number) {
+                self.readings.rename(number, held.number);
+                reads_on = true;
+            }
         } else {
             let mut late = Late::later(held.sender, self.index(), held.number);
             let took = self.instant().saturating_sub(began);
@@ -313,7 +330,7 @@ impl Shard {
         if let (Task::Try(.., waiter), Some(why)) = (held.task, held.retired) {
             self.retire(waiter, why);
         }
-        later
+        reads_on
     }
 
     /// Ends the wait of a command that is held, and so has not begun to wait.

@@ -114,6 +114,36 @@ impl Program {
         self.push(None, 0, Words::default(), Shape::Nothing, None);
     }
 
+    /// Adds a script, which halts, and has its keys to itself.
+    pub(super) fn add_script(&mut self, keys: Option<&Words>, reads: bool, ground: &Ground) {
+        let mode = Mode::of(!reads);
+        if let Some(keys) = keys {
+            for key in keys.args().from(0) {
+                let owner = self.owner(ground.route.owner(key));
+                self.want(owner, Wanted::Keys(vec![(ground.hasher.hash(key), mode)]));
+            }
+        } else {
+            for index in 0..ground.route.shards() {
+                let owner = self.owner(index);
+                self.want(owner, Wanted::All(mode));
+            }
+        }
+        self.add_home(true);
+    }
+
+    /// A program for the same owners, whose locks it leaves alone.
+    pub(super) fn for_call(&self, protocol: Protocol) -> Self {
+        let owner = |owner: &Owner| Owner {
+            index: owner.index,
+            wanted: Wanted::Keys(Vec::new()),
+            watched: false,
+            last: 0,
+            released: true,
+        };
+        let owners = self.owners.iter().map(owner).collect();
+        Self { owners, speaker: self.speaker, ..Self::of(protocol) }
+    }
+
     /// The command for which the stage waits: what runs at home runs up to it.
     pub(super) fn take_halt(&mut self, stage: u32) -> Option<usize> {
         let &(_, index) = self.halts.front().filter(|halt| halt.0 == stage)?;
@@ -210,7 +240,9 @@ impl Program {
             Plan::Move(plan) => Task::Run(row, plan.put),
             Plan::Wait(try_run, _) => Task::Once(row, try_run),
             Plan::Watch => Task::Watch(row, self.watcher),
-            Plan::Container(_) | Plan::Session => unreachable!("a shard runs it"),
+            Plan::Container(_) | Plan::Session | Plan::Script => {
+                unreachable!("a shard runs it")
+            }
         };
         if let Plan::Move(plan) = row.plan
             && ground.route.shards() > 1
@@ -462,6 +494,6 @@ fn spread(
         Plan::One(_) | Plan::Every { .. } | Plan::Scan(_) | Plan::Channel(_) => {
             Err(Error::CrossShard)
         }
-        Plan::Container(_) | Plan::Session => unreachable!("a shard runs it"),
+        Plan::Container(_) | Plan::Session | Plan::Script => unreachable!("a shard runs it"),
     }
 }

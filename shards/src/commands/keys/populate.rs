@@ -4,7 +4,7 @@ use crate::commands::{Args, Flags, Group, Plan, Row};
 use crate::error::Error;
 use crate::fold::Fold;
 use crate::keyspace::Expiry;
-use crate::route;
+
 use crate::shard::Scope;
 use crate::value::Content;
 use pinion_io::resp::Reply;
@@ -27,9 +27,7 @@ fn filled(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Resu
         name.truncate(prefix.len() + 1);
         name.extend_from_slice(digits);
         let key = scope.key(&name);
-        if route::owner(&name, scope.shards) != scope.shard
-            || scope.keyspace.contains(key, scope.now)
-        {
+        if scope.route.owner(&name) != scope.shard || scope.keyspace.contains(key, scope.now) {
             continue;
         }
         value.clear();

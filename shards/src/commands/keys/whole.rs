@@ -63,7 +63,7 @@ fn randomkey(scope: &mut Scope<'_>, _: &Args<'_>, reply: &mut Reply<'_>) -> Resu
 
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`.
 fn scan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let cursor = Cursor::parse(args.at(1), scope.shards)?;
+    let cursor = Cursor::parse(args.at(1), scope.route.shards())?;
     let scanning = Scanning::read(args, Scanned::Keys)?;
     let mut found = Found::default();
     let (position, count) = (cursor.position, scanning.count);
@@ -76,7 +76,7 @@ fn scan(scope: &mut Scope<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result
         fits
     });
     reply.array(2);
-    reply.bulk(cursor.next(next, scope.shards).to_string().as_bytes());
+    reply.bulk(cursor.next(next, scope.route.shards()).to_string().as_bytes());
     found.write(reply);
     Ok(())
 }
