@@ -5,6 +5,7 @@
 //! where that is not set), which it prints; `cargo x fuzz TARGET [SECONDS]` runs one for longer.
 
 mod fuzz {
+    mod lua;
     mod others;
     mod packed;
     mod reply;

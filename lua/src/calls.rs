@@ -1,6 +1,7 @@
 //! `redis`, the table by which scripts reach the server.
 
 use crate::convert::push_reply;
+use crate::limits::{LOG_BYTES_MAX, WORDS_BYTES_MAX};
 use crate::machine::stop;
 use crate::run::{Answer, Called, Wish};
 use crate::stack::{Callback, Kind, Raise, Stack};
@@ -98,6 +99,8 @@ fn ask(stack: &mut Stack, kindness: Kindness) -> Result<i32, Raise> {
         push_error(stack, text);
         return if kindness == Kindness::Raises { Err(Raise) } else { Ok(1) };
     }
+    // Their place is needed for the reply.
+    stack.set_top(0);
     let mut called = ground.called.with(std::mem::take);
     called.protocol = ground.script.get();
     match ground.link.ask(Wish::Call(called)) {
@@ -133,7 +136,7 @@ fn collect_words(stack: &Stack) -> Result<(), &'static str> {
                 Kind::Number => add_number(called, stack.number(index).unwrap_or_default()),
                 _ => return Err(WRONG_ARGUMENTS),
             }
-            if called.bytes.len() > u32::MAX as usize / 2 {
+            if called.bytes.len() > WORDS_BYTES_MAX {
                 return Err("Lua redis lib command arguments are too large");
             }
         }
@@ -279,7 +282,8 @@ pub(crate) fn log(stack: &mut Stack) -> Result<i32, Raise> {
                 if index > 2 {
                     line.push(b' ');
                 }
-                line.extend_from_slice(text);
+                let room = LOG_BYTES_MAX.saturating_sub(line.len());
+                line.extend_from_slice(&text[..text.len().min(room)]);
             }
         }
         ground.log.with(|log| {

@@ -7,7 +7,7 @@
 use crate::ground::Kept;
 use crate::protect::{REFUSAL, is_protected, protect, push_real, refuse_name};
 use crate::stack::{
-    BASE, Callback, GLOBALS, Kind, MATH, Native, OS, Raise, STRING, Stack, TABLE, upvalue,
+    BASE, Callback, Ended, GLOBALS, Kind, MATH, Native, OS, Raise, STRING, Stack, TABLE, upvalue,
 };
 use crate::{bits, calls, json, libraries, msgpack, patterns, random, structs};
 
@@ -315,7 +315,6 @@ fn is_compiled(stack: &Stack, index: i32) -> bool {
 
 /// pcall(function, ...)
 fn call_protected(stack: &mut Stack) -> Result<i32, Raise> {
-    use crate::stack::Ended;
     if stack.top() == 0 {
         stack.push_nil();
     }
@@ -337,12 +336,30 @@ fn call_protected(stack: &mut Stack) -> Result<i32, Raise> {
 
 /// xpcall(function, judge)
 fn call_judged(stack: &mut Stack) -> Result<i32, Raise> {
-    let function = replaced(stack);
-    let results = stack.go_native(function);
-    if stack.ground().stops.get() {
+    if stack.top() < 2 {
+        return Err(stack.bad_argument(2, b"value expected"));
+    }
+    stack.set_top(2);
+    stack.push_callback(ask_judge, 1);
+    stack.insert(1);
+    let ended = stack.try_call(0, -1, 1);
+    if ended != Ended::Well && stack.ground().stops.get() {
         return Err(Raise);
     }
-    Ok(results)
+    stack.push_bool(ended == Ended::Well);
+    stack.replace(1);
+    Ok(stack.top())
+}
+
+/// Has a script's judge see an error, unless that ends the run: Lua looks at no time before the
+/// judge of such an error returns.
+fn ask_judge(stack: &mut Stack) -> Result<i32, Raise> {
+    if !stack.ground().stops.get() {
+        stack.push_value(upvalue(1));
+        stack.insert(1);
+        stack.call(1, 1);
+    }
+    Ok(1)
 }
 
 /// Puts the text of an error that a command replied in the place of its table: scripts written

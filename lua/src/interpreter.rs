@@ -26,6 +26,8 @@ pub struct Interpreter {
     pub(crate) libraries: Names<Loaded>,
     /// The functions of all libraries, by name in lower case: capitals do not tell two apart.
     pub(crate) functions: Names<i32>,
+    /// Bytes from which on garbage is collected at the end of a run.
+    tidy_at: usize,
 }
 
 /// A script that is compiled.
@@ -51,7 +53,8 @@ impl Interpreter {
         let made = machine.protected(globals::make);
         made.expect("a new interpreter has memory for its globals");
         let (scripts, libraries) = (Names::default(), Names::default());
-        Self { machine, scripts, libraries, functions: Names::default() }
+        let functions = Names::default();
+        Self { machine, scripts, libraries, functions, tidy_at: HEAP_BYTES_TIDY }
     }
 
     /// Compiles a script, unless one of this name is: what it says of itself.
@@ -77,11 +80,6 @@ impl Interpreter {
         Ok(flags)
     }
 
-    /// Scripts that are compiled.
-    pub fn script_count(&self) -> usize {
-        self.scripts.len()
-    }
-
     /// Forgets all scripts and all libraries.
     pub fn forget_all(&mut self) {
         let scripts = std::mem::take(&mut self.scripts).into_values();
@@ -105,6 +103,11 @@ impl Interpreter {
     /// Bytes that its values take, garbage among them.
     pub fn memory_bytes(&self) -> usize {
         self.machine.ground().heap.used.get()
+    }
+
+    /// Scripts that are compiled.
+    pub fn script_count(&self) -> usize {
+        self.scripts.len()
     }
 
     /// Has all ready for a run.
@@ -163,8 +166,10 @@ impl Interpreter {
         });
         ground.trim_scratch();
         let reply = ground.reply.with(std::mem::take);
-        if ground.heap.used.get() > HEAP_BYTES_TIDY {
+        if ground.heap.used.get() > self.tidy_at {
             self.machine.collect();
+            // What is in use stays: to look for garbage again pays once as much has come.
+            self.tidy_at = HEAP_BYTES_TIDY.max(self.memory_bytes() * 2);
         }
         reply
     }
@@ -196,7 +201,7 @@ fn main(stack: &mut Stack) -> Result<i32, Raise> {
         stack.call(0, 1);
     }
     let speech = Speech { client: ground.client.get(), script: ground.script.get() };
-    ground.reply.with(|reply| write_value(stack, reply, speech));
+    ground.reply.with(|reply| write_value(stack, reply, speech))?;
     Ok(0)
 }
 

@@ -4,10 +4,16 @@
 pub const HEAP_BYTES_MAX: usize = 512 << 20;
 /// Bytes beyond that which are lent for the words of an error.
 pub const HEAP_BYTES_SPARE: usize = 1 << 20;
-/// Bytes of values from which on the garbage of a run is collected as it ends.
+/// Bytes of values from which on the garbage of a run is collected as it ends, at least.
 pub const HEAP_BYTES_TIDY: usize = 32 << 20;
 /// Bytes of what a function makes in one piece: a reply, an encoded value.
 pub const TEXT_BYTES_MAX: usize = 512 << 20;
+/// Bytes of a reply, after which an error takes its place.
+pub const REPLY_BYTES_MAX: usize = 1 << 30;
+/// Bytes of the words of a command that a script calls.
+pub const WORDS_BYTES_MAX: usize = 1 << 30;
+/// Bytes of what a script says to the log at once.
+pub const LOG_BYTES_MAX: usize = 1024;
 /// Bytes of buffers that are kept from one call to the next.
 pub const BUFFER_BYTES_KEPT: usize = 64 << 10;
 /// Bytes of the stack that a run has: 200 nested C calls (Lua's own bound), each with one of
@@ -34,3 +40,4 @@ pub const JSON_DEPTH_MAX: usize = 16_000;
 
 const _: () = assert!(STACK_BYTES >= 200 * (8 << 10) * 4, "nested C calls fit the stack");
 const _: () = assert!(HEAP_BYTES_TIDY < HEAP_BYTES_MAX);
+const _: () = assert!(WORDS_BYTES_MAX + HEAP_BYTES_MAX < u32::MAX as usize, "a word has 32 bits");

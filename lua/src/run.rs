@@ -122,3 +122,6 @@ impl Run {
         (self.interpreter, self.mark, reply)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -483,8 +483,9 @@ impl Stack {
         unsafe { ffi::lua_tocfunction(self.raw(), index) }.map(Native)
     }
 
-    /// Puts a text that is an error on top, in pieces. Raises.
+    /// Puts a text that is an error in the place of all values, in pieces. Raises.
     pub(crate) fn refuse(&mut self, pieces: &[&str]) -> Raise {
+        self.set_top(0);
         for piece in pieces {
             self.push(piece.as_bytes());
         }
@@ -510,9 +511,12 @@ impl Stack {
         }
     }
 
-    /// An error of the function `level` frames up: its place, and a text in pieces. Raises.
+    /// Puts an error of the function `level` frames up in the place of all values: where that
+    /// stands, and a text in pieces. Raises.
     pub(crate) fn refuse_at(&mut self, level: i32, pieces: &[&[u8]]) -> Raise {
         let count = pieces.len() as i32;
+        // There may be no room for more where an error is that there is none.
+        self.set_top(0);
         // SAFETY: pushes a text.
         unsafe { ffi::luaL_where(self.raw(), level) };
         for piece in pieces {

@@ -1,7 +1,7 @@
 //! Writes a script's value as a reply.
 
-use crate::limits::REPLY_DEPTH_MAX;
-use crate::stack::{Kind, Stack};
+use crate::limits::{REPLY_BYTES_MAX, REPLY_DEPTH_MAX};
+use crate::stack::{Kind, Raise, Stack};
 use pinion_io::resp::{Protocol, Reply};
 
 /// What a script hears whose tables lie too deep.
@@ -16,10 +16,17 @@ pub(crate) struct Speech {
     pub(crate) script: Protocol,
 }
 
-/// Takes the value on top away, and writes it. Raises where memory is used up.
-pub(crate) fn write_value(stack: &mut Stack, out: &mut Vec<u8>, speech: Speech) {
+/// Takes the value on top away, and writes it.
+///
+/// # Errors
+/// The reply would be too large; what is written is to be dropped. Raises where memory is used up.
+pub(crate) fn write_value(
+    stack: &mut Stack,
+    out: &mut Vec<u8>,
+    speech: Speech,
+) -> Result<(), Raise> {
     let mut writer = Writer { speech, reply: Reply::new(out, speech.client), depth: 0 };
-    writer.write(stack);
+    writer.write(stack)
 }
 
 struct Writer<'a> {
@@ -30,7 +37,10 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// Takes the value on top away.
-    fn write(&mut self, stack: &mut Stack) {
+    fn write(&mut self, stack: &mut Stack) -> Result<(), Raise> {
+        if self.reply.len() > REPLY_BYTES_MAX {
+            return Err(stack.refuse(&["the reply is too large"]));
+        }
         match stack.kind(-1) {
             Kind::Text => self.reply.bulk(stack.text(-1).unwrap_or_default()),
             Kind::Number => {
@@ -45,58 +55,62 @@ impl Writer<'_> {
             _ => self.reply.null(),
         }
         stack.pop(1);
+        Ok(())
     }
 
-    fn table(&mut self, stack: &mut Stack) {
+    fn table(&mut self, stack: &mut Stack) -> Result<(), Raise> {
         if self.depth >= REPLY_DEPTH_MAX || !stack.reserve(8) {
             self.reply.error(TOO_DEEP);
-            return stack.pop(1);
+            stack.pop(1);
+            return Ok(());
         }
         self.depth += 1;
-        self.fields(stack);
+        self.fields(stack)?;
         self.depth -= 1;
+        Ok(())
     }
 
     /// Writes a table by the first of the fields that say what it stands for.
-    fn fields(&mut self, stack: &mut Stack) {
+    fn fields(&mut self, stack: &mut Stack) -> Result<(), Raise> {
         let is_plain = !stack.has_fields(-1);
         if is_plain {
             return self.array(stack);
         }
         for (name, kind) in FIELDS {
             stack.raw_get_field(-1, name);
-            if stack.kind(-1) == *kind && self.field(stack, name) {
-                return stack.pop(1);
+            if stack.kind(-1) == *kind && self.field(stack, name)? {
+                stack.pop(1);
+                return Ok(());
             }
             stack.pop(1);
         }
-        self.array(stack);
+        self.array(stack)
     }
 
     /// Writes the field of this name, which is on top, and takes it away; false if it is not
     /// whole: it stays.
-    fn field(&mut self, stack: &mut Stack, name: &str) -> bool {
+    fn field(&mut self, stack: &mut Stack, name: &str) -> Result<bool, Raise> {
         match name {
             "err" => self.reply.error(line(stack.text(-1).unwrap_or_default())),
             "ok" => self.status(stack),
             "double" => self.reply.double(stack.number(-1).unwrap_or_default()),
             "map" => {
-                self.pairs(stack, true);
-                return true;
+                self.pairs(stack, true)?;
+                return Ok(true);
             }
             "set" => {
-                self.pairs(stack, false);
-                return true;
+                self.pairs(stack, false)?;
+                return Ok(true);
             }
             "big_number" => {
                 let digits = stack.text(-1).unwrap_or_default();
                 let text: String = digits.iter().map(|&byte| plain(byte)).collect();
                 self.reply.big_number(&text);
             }
-            _ => return self.verbatim(stack),
+            _ => return Ok(self.verbatim(stack)),
         }
         stack.pop(1);
-        true
+        Ok(true)
     }
 
     fn status(&mut self, stack: &Stack) {
@@ -131,7 +145,7 @@ impl Writer<'_> {
     }
 
     /// Writes the pairs of the table on top, or its keys, and takes it away.
-    fn pairs(&mut self, stack: &mut Stack, values: bool) {
+    fn pairs(&mut self, stack: &mut Stack, values: bool) -> Result<(), Raise> {
         let mut count = 0;
         stack.push_nil();
         while stack.next(-2) {
@@ -147,19 +161,20 @@ impl Writer<'_> {
         while stack.next(-2) {
             if values {
                 stack.push_value(-2);
-                self.write(stack);
-                self.write(stack);
+                self.write(stack)?;
+                self.write(stack)?;
             } else {
                 stack.pop(1);
                 stack.push_value(-1);
-                self.write(stack);
+                self.write(stack)?;
             }
         }
         stack.pop(1);
+        Ok(())
     }
 
     /// Writes the items of the table on top up to the first nil, and takes it away.
-    fn array(&mut self, stack: &mut Stack) {
+    fn array(&mut self, stack: &mut Stack) -> Result<(), Raise> {
         let count = stack.len(-1);
         let mut whole = 0;
         // Up to the first hole, which `len` need not find.
@@ -175,9 +190,10 @@ impl Writer<'_> {
         self.reply.array(whole);
         for index in 1..=whole {
             stack.raw_get_at(-1, index as i32);
-            self.write(stack);
+            self.write(stack)?;
         }
         stack.pop(1);
+        Ok(())
     }
 }
 
