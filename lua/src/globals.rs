@@ -5,6 +5,7 @@
 //! sees.
 
 use crate::ground::Kept;
+use crate::machine::hurry;
 use crate::protect::{REFUSAL, is_protected, protect, push_real, refuse_name};
 use crate::stack::{
     BASE, Callback, Ended, GLOBALS, Kind, MATH, Native, OS, Raise, STRING, Stack, TABLE, upvalue,
@@ -112,9 +113,11 @@ fn amend(stack: &mut Stack, lua: i32) -> Result<(), Raise> {
     stack.raw_set_field(-2, "__index");
     stack.pop(3);
     stack.raw_get_field(lua, "table");
-    stack.raw_get_field(-1, "insert");
-    stack.push_callback(insert, 1);
-    stack.raw_set_field(-2, "insert");
+    for (name, callback) in [("insert", insert as Callback), ("sort", sort)] {
+        stack.raw_get_field(-1, name);
+        stack.push_callback(callback, 1);
+        stack.raw_set_field(-2, name);
+    }
     stack.pop(1);
     stack.raw_get_field(lua, "math");
     for (name, callback) in [("random", random::random as Callback), ("randomseed", random::seed)] {
@@ -188,6 +191,14 @@ fn insert(stack: &mut Stack) -> Result<i32, Raise> {
     if is_protected(stack, 1) {
         return Err(stack.refuse(&[REFUSAL]));
     }
+    let function = replaced(stack);
+    Ok(stack.go_native(function))
+}
+
+/// table.sort(table [, less])
+fn sort(stack: &mut Stack) -> Result<i32, Raise> {
+    let len = if stack.kind(1) == Kind::Table { stack.len(1) } else { 0 };
+    hurry(stack, len * size_of::<u64>());
     let function = replaced(stack);
     Ok(stack.go_native(function))
 }

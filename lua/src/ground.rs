@@ -10,8 +10,10 @@ use crate::libraries::Registered;
 use crate::limits::BUFFER_BYTES_KEPT;
 use crate::random::Random;
 use crate::run::Called;
+use mlua_sys::lua_State;
 use pinion_io::resp::Protocol;
 use std::cell::Cell;
+use std::ptr::NonNull;
 
 /// What tells of a script's own words.
 pub(crate) type Log = Box<dyn Fn(u8, &[u8]) + Send>;
@@ -53,6 +55,8 @@ pub(crate) struct Kept {
 pub(crate) struct Heap {
     pub(crate) used: Cell<usize>,
     pub(crate) max: Cell<usize>,
+    /// The thread of Lua whose next instruction looks at the time after much was allocated.
+    pub(crate) main: Cell<Option<NonNull<lua_State>>>,
 }
 
 /// Where an error came from.

@@ -19,8 +19,10 @@ pub const BUFFER_BYTES_KEPT: usize = 64 << 10;
 /// Bytes of the stack that a run has: 200 nested C calls (Lua's own bound), each with one of
 /// Lua's buffers of 8 KiB, and room for the rest. Pages are used as they are touched.
 pub const STACK_BYTES: usize = 8 << 20;
-/// Instructions between two looks at the time; some tens of microseconds.
-pub const INSTRUCTIONS_PER_LOOK: i32 = 5_000;
+/// Instructions between two looks at the time; some microseconds, unless they do much each.
+pub const INSTRUCTIONS_PER_LOOK: i32 = 1_000;
+/// Bytes that are much for one instruction: after so many the next looks at the time.
+pub const INSTRUCTION_BYTES_MAX: usize = 32 << 10;
 /// How long a run goes on before others have their turn, in nanoseconds.
 pub const SLICE_NANOSECONDS: u64 = 1_000_000;
 /// Instructions that a library may take to load.

@@ -3,8 +3,8 @@
 use crate::fiber::Fiber;
 use crate::ground::{Doing, Ground};
 use crate::limits::{
-    HEAP_BYTES_MAX, HEAP_BYTES_SPARE, INSTRUCTIONS_PER_LOOK, LOAD_INSTRUCTIONS_MAX,
-    SLICE_NANOSECONDS,
+    HEAP_BYTES_MAX, HEAP_BYTES_SPARE, INSTRUCTION_BYTES_MAX, INSTRUCTIONS_PER_LOOK,
+    LOAD_INSTRUCTIONS_MAX, SLICE_NANOSECONDS,
 };
 use crate::run::{Answer, Wish};
 use crate::stack::{Callback, Kind, Raise, Stack};
@@ -41,6 +41,8 @@ impl Machine {
         // SAFETY: the ground is freed after the state.
         let raw = unsafe { ffi::lua_newstate(allocate, ground.as_ptr().cast()) };
         let raw = NonNull::new(raw).expect("there is memory for an interpreter");
+        // SAFETY: it lives, as was said.
+        unsafe { ground.as_ref() }.heap.main.set(Some(raw));
         let mut machine = Self { fiber: None, raw, ground };
         let made = machine.protected(|stack| {
             // They are left on the state's own stack, below every call.
@@ -198,8 +200,11 @@ where
 
 /// Every so many instructions: looks at the time, and ends what is to end.
 unsafe extern "C-unwind" fn look(raw: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
-    // SAFETY: Lua calls this with the state that runs.
-    let raised = unsafe { is_ended(&mut Stack::of(NonNull::new_unchecked(raw))) };
+    // SAFETY: Lua calls this with the state that runs. The next look comes as late as usual.
+    let raised = unsafe {
+        ffi::lua_sethook(raw, Some(look), ffi::LUA_MASKCOUNT, INSTRUCTIONS_PER_LOOK);
+        is_ended(&mut Stack::of(NonNull::new_unchecked(raw)))
+    };
     if raised {
         // SAFETY: the error lies on top, and no frame of ours owns anything.
         unsafe { ffi::lua_error(raw) };
@@ -210,7 +215,7 @@ unsafe extern "C-unwind" fn look(raw: *mut ffi::lua_State, _: *mut ffi::lua_Debu
 fn is_ended(stack: &mut Stack) -> bool {
     let ground = stack.ground();
     if ground.stops.get() {
-        stack.push(b"stopped");
+        stop(stack, b"stopped");
         return true;
     }
     match ground.doing.get() {
@@ -258,6 +263,14 @@ pub(crate) fn stop(stack: &mut Stack, text: &[u8]) {
     stack.push(text);
 }
 
+/// Has the next instruction look at the time, if this one has handled so many bytes.
+pub(crate) fn hurry(stack: &mut Stack, bytes: usize) {
+    if bytes >= INSTRUCTION_BYTES_MAX {
+        // SAFETY: sets the hook of the thread that runs.
+        unsafe { ffi::lua_sethook(stack.raw(), Some(look), ffi::LUA_MASKCOUNT, 1) };
+    }
+}
+
 /// Lua's memory: from the global allocator, up to a limit.
 unsafe extern "C" fn allocate(
     ground: *mut c_void,
@@ -266,8 +279,8 @@ unsafe extern "C" fn allocate(
     new_len: usize,
 ) -> *mut c_void {
     const ALIGN: usize = 16;
-    // SAFETY: Lua says truly how long `old` is, the ground outlives the state, and layouts of
-    // lengths below the limit are valid.
+    // SAFETY: Lua says truly how long `old` is, the ground outlives the state, layouts of lengths
+    // below the limit are valid, and the main thread lives as long as anything is allocated.
     unsafe {
         let heap = &(*ground.cast::<Ground>()).heap;
         let layout = |len| Layout::from_size_align_unchecked(len, ALIGN);
@@ -282,6 +295,12 @@ unsafe extern "C" fn allocate(
         }
         if new_len > old_len && new_len.saturating_add(used) > heap.max.get() {
             return std::ptr::null_mut();
+        }
+        if new_len >= INSTRUCTION_BYTES_MAX
+            && let Some(main) = heap.main.get()
+        {
+            // To set a hook is allowed at any time.
+            ffi::lua_sethook(main.as_ptr(), Some(look), ffi::LUA_MASKCOUNT, 1);
         }
         let new = match old_len {
             0 => alloc(layout(new_len)),

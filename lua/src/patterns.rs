@@ -6,6 +6,7 @@
 
 use crate::globals::replaced;
 use crate::limits::PATTERN_PARTS_MAX;
+use crate::machine::hurry;
 use crate::stack::{Callback, Raise, Stack};
 
 /// The functions, by name.
@@ -28,6 +29,8 @@ fn bounded(stack: &mut Stack) -> Result<i32, Raise> {
             return Err(stack.refuse_at(1, &[b"pattern too complex"]));
         }
     }
+    let len = stack.text(1).map_or(0, <[u8]>::len);
+    hurry(stack, len);
     let function = replaced(stack);
     Ok(stack.go_native(function))
 }

@@ -2,6 +2,7 @@
 
 use super::number;
 use crate::limits::JSON_DEPTH_MAX;
+use crate::machine::hurry;
 use crate::stack::{Raise, Stack};
 
 /// cjson.decode(text)
@@ -31,6 +32,7 @@ pub(super) fn decode(stack: &mut Stack) -> Result<i32, Raise> {
             token => Err(refuse(stack, "the end", &token)),
         }
     })?;
+    hurry(stack, ground.scratch.with(|text| text.len()));
     ground.trim_scratch();
     Ok(1)
 }

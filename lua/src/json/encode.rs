@@ -3,6 +3,7 @@
 use super::number;
 use super::settings::{Invalid, Settings};
 use crate::limits::{JSON_DEPTH_MAX, TEXT_BYTES_MAX};
+use crate::machine::hurry;
 use crate::protect::push_real;
 use crate::stack::{Kind, Raise, Stack};
 
@@ -20,6 +21,7 @@ pub(super) fn encode(stack: &mut Stack) -> Result<i32, Raise> {
         stack.push(out);
         Ok(())
     })?;
+    hurry(stack, ground.scratch.with(|text| text.len()));
     ground.trim_scratch();
     Ok(1)
 }

@@ -1,6 +1,7 @@
 //! Writes values as MessagePack.
 
 use crate::limits::{PACK_DEPTH_MAX, TEXT_BYTES_MAX};
+use crate::machine::hurry;
 use crate::protect::push_real;
 use crate::stack::{Kind, Raise, Stack};
 
@@ -23,6 +24,7 @@ pub(super) fn pack(stack: &mut Stack) -> Result<i32, Raise> {
         stack.push(out);
         Ok(())
     })?;
+    hurry(stack, ground.scratch.with(|text| text.len()));
     ground.trim_scratch();
     Ok(1)
 }

@@ -1,5 +1,6 @@
 //! Makes values of MessagePack.
 
+use crate::machine::hurry;
 use crate::stack::{Kind, Raise, Stack};
 
 /// cmsgpack.unpack(text): all values there are.
@@ -69,6 +70,7 @@ fn unpack_some(stack: &mut Stack, limit: i64, offset: i64) -> Result<i32, Raise>
         stack.set_top(1);
         push_values(stack, Reader { data, at: offset as usize }, limit, !takes_all)
     })?;
+    hurry(stack, ground.scratch.with(|text| text.len()));
     ground.trim_scratch();
     Ok(count)
 }
@@ -84,7 +86,8 @@ fn push_values(
         unpack_limit instead.)";
     let mut count = 0;
     while reader.at < reader.data.len() && i64::from(count) < limit {
-        if !stack.reserve(1) {
+        // Of this one, and of the offset.
+        if !stack.reserve(2) {
             return Err(stack.refuse_at(1, &[FULL]));
         }
         if let Err(fault) = reader.push(stack) {
