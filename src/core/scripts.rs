@@ -116,8 +116,7 @@ impl Work {
         let Some(place) = self.reserve(request, row) else { return true };
         self.stats.goes_on();
         let whose = Whose::Client { socket: request.socket, sequence: place.sequence };
-        let reads = row.flags.has(Flags::READONLY) || script.flags.no_writes;
-        let all = !(reads && script.keeps_to_keys());
+        let all = !(script.reads(row) && script.keeps_to_keys());
         self.begin_script(whose, (row, script), (Words::of(args), place.db), all);
         self.pump();
         true
@@ -128,7 +127,7 @@ impl Work {
     /// with which others they belong: a worker's script that finds no work keeps to its keys, and
     /// then comes one that finds some.
     fn keeps_to_shard(&self, row: &Row, args: &Args<'_>, script: &Script) -> bool {
-        let reads = row.flags.has(Flags::READONLY) || script.flags.no_writes;
+        let reads = script.reads(row);
         let tied = row.first_key(args).is_some()
             && row.key_indexes(args).all(|index| self.route.is_tied(args.at(index)));
         let shards = self.route.shards();
@@ -244,21 +243,16 @@ impl Work {
         let name = digest(args.at(1));
         let script = match self.owner.value().script(&name, false) {
             Some(script) => script,
-            None => self.learn_script(&name, args.at(1), false)?,
+            None => self.learn_script(&name, args.at(1))?,
         };
         self.check_flags(row, script)
     }
 
-    /// Makes a script known to all shards, for good if it is `loaded`.
-    pub(super) fn learn_script(
-        &mut self,
-        name: &[u8],
-        source: &[u8],
-        loaded: bool,
-    ) -> Result<Arc<Script>, Vec<u8>> {
+    /// Makes a script known to all shards that was not loaded, only run.
+    fn learn_script(&mut self, name: &[u8], source: &[u8]) -> Result<Arc<Script>, Vec<u8>> {
         let flags = self.owner.value().compile(name, source)?;
         let script = new_script(name, source.into(), None, flags);
-        Ok(self.server.scripts.add(script, loaded))
+        Ok(self.server.scripts.add(script, false))
     }
 
     /// Looks whether a script may run now, by what it says of itself.
@@ -278,10 +272,7 @@ impl Work {
         if !flags.allow_oom && !flags.no_writes && self.server.ledger.refuses() {
             return Err(NO_MEMORY.into());
         }
-        if !flags.no_writes
-            && self.server.saves.has_failed()
-            && self.settings.snapshots.refuse_unsaved()
-        {
+        if !flags.no_writes && self.is_unsaved() {
             return Err(UNSAVED.into());
         }
         Ok(script)
@@ -326,7 +317,7 @@ impl Work {
         let protocol = session.map_or(Protocol::default(), |session| session.protocol);
         let limited = session.filter(|session| session.login.is_limited());
         let user = limited.map(|session| Arc::clone(session.login.user()));
-        let reads = row.flags.has(Flags::READONLY) || script.flags.no_writes;
+        let reads = script.reads(row);
         self.scripts.insert(Running {
             script,
             row,

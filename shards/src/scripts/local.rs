@@ -140,7 +140,7 @@ impl Shard {
                 return Ok(Ran::Done);
             }
         };
-        let reads = row.flags.has(Flags::READONLY) || script.flags.no_writes;
+        let reads = script.reads(row);
         let (db, sender, speaker) = (call.db, call.sender, call.speaker);
         let (wrote, strayed, unit) = (false, false, None);
         let mut local =

@@ -18,7 +18,7 @@
 
 mod local;
 
-use crate::commands::{Args, Row};
+use crate::commands::{Args, Flags as RowFlags, Row};
 use crate::limits::{INTERPRETERS_KEPT_MAX, SCRIPTS_COMPILED_MAX};
 use crate::shard::Millis;
 use pinion_io::resp::{Protocol, Reply};
@@ -75,6 +75,11 @@ impl Script {
     /// True if it needs no locks but those of its keys.
     pub fn keeps_to_keys(&self) -> bool {
         !self.nature.has_strayed(Stray::Keys) && self.nature.is_tried()
+    }
+
+    /// True if it writes nothing when a command of this row runs it.
+    pub fn reads(&self, row: &Row) -> bool {
+        row.flags.has(RowFlags::READONLY) || self.flags.no_writes
     }
 
     /// True if it is a function.

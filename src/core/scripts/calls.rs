@@ -121,7 +121,8 @@ impl Work {
         true
     }
 
-    fn is_unsaved(&self) -> bool {
+    /// True if nothing may be written, since the last snapshot has failed.
+    pub(super) fn is_unsaved(&self) -> bool {
         self.server.saves.has_failed() && self.settings.snapshots.refuse_unsaved()
     }
 
@@ -142,10 +143,11 @@ impl Work {
                 stray = own(stray, Stray::Keys);
             }
             let owner = self.route.owner(name);
-            let alone = running.owners.iter().all(|its| *its == owner);
-            if !alone && !running.owners.contains(&owner)
-                || running.owners.is_empty() && owner != self.index
-            {
+            let is_own = match &running.owners[..] {
+                [] => owner == self.index,
+                owners => owners.contains(&owner),
+            };
+            if !is_own {
                 stray = own(stray, Stray::Shards);
             }
         }
